@@ -1,0 +1,99 @@
+"""Command line: python -m models build|list|verify [WORKLOAD]."""
+
+import json
+import signal
+import sys
+from dataclasses import asdict
+from types import FrameType
+
+import click
+
+from models import forward, parity
+from models.build import build, source_sha256
+from models.errors import ArtifactError, ModelsError
+from models.manifest import check_files, read, root
+from models.workload import Found, discover, find
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Train a workload once and export the same weights for every server."""
+
+
+@cli.command("build")
+@click.argument("workload", required=False)
+@click.option("--force", is_flag=True, help="Build even if nothing changed.")
+def build_command(workload: str | None, force: bool) -> None:
+    """Build the artifact of WORKLOAD, or of every workload."""
+    for found in _chosen(workload):
+        built = build(found, root(), force=force, say=click.echo)
+        manifest = built.manifest
+        click.echo(
+            f"{manifest.workload} v{manifest.version} {'built' if built.made else 'unchanged'}: {built.folder} "
+            f"(accuracy {manifest.accuracy:.4f}, "
+            f"weights sha256 {manifest.files['weights.safetensors'].sha256[:12]})"
+        )
+
+
+@cli.command("list")
+def list_command() -> None:
+    """List the workloads and the state of their artifacts."""
+    for name, found in discover().items():
+        workload = found.workload
+        try:
+            manifest = read(root() / name / str(workload.version))
+            current = manifest.source_sha256 == source_sha256(found)
+            state = f"{'built' if current else 'outdated'}, accuracy {manifest.accuracy:.4f}"
+        except ArtifactError:
+            state = "not built"
+        click.echo(f"{name} v{workload.version} ({state}): {workload.description}")
+
+
+@cli.command("verify")
+@click.argument("workload", required=False)
+def verify_command(workload: str | None) -> None:
+    """Hash the artifact of WORKLOAD, or of every workload, again and repeat its parity check."""
+    for found in _chosen(workload):
+        folder = root() / found.workload.name / str(found.workload.version)
+        manifest = read(folder)
+        check_files(folder, manifest)
+        worst = max(parity.check(folder, manifest).values())
+        click.echo(
+            f"{manifest.workload} v{manifest.version} verified: {len(manifest.files)} files unchanged, "
+            f"largest difference {worst:.2g} (allowed {manifest.tolerance:g})"
+        )
+
+
+@cli.command("forward")
+@click.argument("workload")
+@click.option("--batch", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Instances in a pass.")
+@click.option("--threads", type=click.IntRange(1, 1_024), default=1, show_default=True)
+def forward_command(workload: str, batch: int, threads: int) -> None:
+    """Time the forward pass of WORKLOAD alone, in both frameworks; prints JSON."""
+    found = find(workload)
+    folder = root() / found.workload.name / str(found.workload.version)
+    floors = forward.measure(folder, read(folder), batch=batch, threads=threads)
+    click.echo(json.dumps([asdict(floor) for floor in floors]))
+
+
+def _chosen(name: str | None) -> list[Found]:
+    return [find(name)] if name else list(discover().values())
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)  # unwinds the stack, so that a half-made build is removed
+
+
+def main() -> None:
+    """Runs the command line; a failure that can be foreseen is one line and exit code 1."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cli(prog_name="python -m models")
+    except (ModelsError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: package {error.name} is missing: pip install -e '.[models]'")
+
+
+if __name__ == "__main__":
+    main()

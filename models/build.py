@@ -1,0 +1,193 @@
+"""Builds one artifact: train, export, check, write the manifest, and only then move it to its place."""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models import mar, parity, savedmodel, torch_form, weights
+from models.errors import AccuracyError, ArtifactError, ExportError
+from models.manifest import SCHEMA_VERSION, Manifest, check_files, read, scan, write
+from models.workload import Found, Workload, discover
+
+PACKAGES = (
+    "numpy",
+    "safetensors",
+    "scikit-learn",
+    "tensorflow",
+    "tensorflow-serving-api",
+    "torch",
+    "torch-model-archiver",
+)
+GOLDEN = {key: f"golden/{key}.npy" for key in ("inputs", "outputs", "labels")}
+REQUEST = "golden/request.json"
+"""The first golden input as a request body, for curl."""
+
+STAGING = ".building-"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """An artifact in its place, and whether this build made it."""
+
+    folder: Path
+    manifest: Manifest
+    made: bool
+
+
+def build(
+    found: Found,
+    root: Path,
+    *,
+    handler_files: tuple[Path, ...] = mar.HANDLER_FILES,
+    force: bool = False,
+    say: Say = lambda line: None,
+) -> Built:
+    """Builds the artifact of a workload below `root`, unless it is there, intact and of the same sources.
+
+    Args:
+        found: the workload and its file.
+        root: folder of all artifacts, created.
+        handler_files: TorchServe's handler and the modules it imports, for the .mar.
+        force: build even when nothing changed.
+        say: receives one line per step.
+
+    Raises:
+        ModelsError: the accuracy is too low, or an export fails or differs. Nothing half-made is left behind, and
+            an artifact that was there stays.
+    """
+    workload = found.workload
+    source = source_sha256(found, handler_files)
+    folder = root / workload.name / str(workload.version)
+    with _exclusive(root):
+        if not force and (manifest := _intact(folder, source)):
+            return Built(folder, manifest, made=False)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=root))
+        try:
+            manifest = _fill(workload, source, handler_files, staging / "artifact", staging / "scratch", say)
+            _move(staging / "artifact", folder, staging / "replaced")
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return Built(folder, manifest, made=True)
+
+
+def source_sha256(found: Found, handler_files: tuple[Path, ...] = mar.HANDLER_FILES) -> str:
+    """Digest over what decides an artifact: shared modules, the workload's file, handler files, versions.
+
+    Raises:
+        ExportError: a handler file or a package is missing.
+    """
+    others = {other.source for other in discover().values()} - {found.source}
+    shared = {path for path in Path(__file__).parent.rglob("*.py") if path not in others}
+    digest = hashlib.sha256(repr(sorted(_versions().items())).encode())
+    for path in [*sorted(shared | {found.source}), *mar.existing(handler_files)]:
+        digest.update(f"\n{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
+    return digest.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    try:
+        packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ExportError(f"package {error.name} is missing: pip install -e '.[models]'") from error
+    return {"python": platform.python_version(), **packages}
+
+
+@contextmanager
+def _exclusive(root: Path) -> Iterator[None]:
+    """Lets one build at a time into `root`, and clears away what a killed one left."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for stale in root.glob(f"{STAGING}*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        yield
+
+
+def _intact(folder: Path, source: str) -> Manifest | None:
+    """Returns the manifest of an artifact that need not be built again."""
+    try:
+        manifest = read(folder)
+        check_files(folder, manifest)
+    except ArtifactError:
+        return None
+    return manifest if manifest.source_sha256 == source else None
+
+
+def _fill(
+    workload: Workload, source: str, handler_files: tuple[Path, ...], folder: Path, scratch: Path, say: Say
+) -> Manifest:
+    """Makes `folder` and in it every file of the artifact, checked."""
+    folder.mkdir()
+    say(f"{workload.name} v{workload.version}: training with seed {workload.seed}")
+    start = time.perf_counter()
+    trained = workload.train(workload.seed)
+    say(f"trained in {time.perf_counter() - start:.1f} s")
+    golden, held_out = trained.golden, trained.held_out
+    workload.check(golden)
+    workload.check(held_out)
+    weights_file = folder / "weights.safetensors"
+    weights.write(weights_file, trained.weights)
+    stored = weights.read(weights_file)  # from here on nothing comes from the trainer's memory
+
+    accuracy = float((workload.reference(stored, held_out.inputs).argmax(axis=1) == held_out.labels).mean())
+    promise = workload.minimum_accuracy
+    say(f"accuracy on {len(held_out.labels)} held-out examples: {accuracy:.4f} (at least {promise:g})")
+    if accuracy < promise:
+        raise AccuracyError(f"{workload.name}: held-out accuracy {accuracy:.4f} is below the promised {promise:g}")
+
+    (folder / "golden").mkdir()
+    np.save(folder / GOLDEN["inputs"], golden.inputs, allow_pickle=False)
+    np.save(folder / GOLDEN["outputs"], workload.reference(stored, golden.inputs), allow_pickle=False)
+    np.save(folder / GOLDEN["labels"], golden.labels, allow_pickle=False)
+    request = {"instances": golden.inputs[:1].tolist()}
+    (folder / REQUEST).write_text(json.dumps(request) + "\n", encoding="utf-8")
+
+    say("exporting: SavedModel, PyTorch form, .mar")
+    name, version, form = workload.name, workload.version, folder / "torch"
+    savedmodel.write(workload, stored, golden.inputs, folder / "saved_model" / str(version))
+    torch_form.write(workload, weights_file, form)
+    mar.write(name, version, form, handler_files, folder / "model_store", scratch)
+
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        workload=name,
+        version=version,
+        description=workload.description,
+        input=workload.input,
+        output=workload.output,
+        labels=workload.labels,
+        seed=workload.seed,
+        accuracy=accuracy,
+        held_out=len(held_out.labels),
+        tolerance=workload.tolerance,
+        torch_form=torch_form.NAME,
+        versions=_versions(),
+        source_sha256=source,
+        golden=GOLDEN,
+        files=scan(folder),
+    )
+    for export, worst in parity.check(folder, manifest).items():
+        say(f"parity of {export}: largest difference {worst:.2g} (allowed {workload.tolerance:g})")
+    write(folder, manifest)
+    return manifest
+
+
+def _move(new: Path, place: Path, aside: Path) -> None:
+    """Puts `new` at `place` by renaming; what was there goes to `aside` first."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():
+        place.rename(aside)
+    new.rename(place)

@@ -1,0 +1,25 @@
+"""Everything `models` can refuse to do, as one tree; each message is one sentence for a person."""
+
+
+class ModelsError(Exception):
+    """Base of every error that the command line prints as one line and ends with exit code 1."""
+
+
+class WorkloadError(ModelsError):
+    """A workload is unknown, or its file breaks the contract of `models.workload`."""
+
+
+class AccuracyError(ModelsError):
+    """The trained weights are worse on the held-out examples than the workload promises."""
+
+
+class ExportError(ModelsError):
+    """An export (SavedModel, PyTorch form, .mar) could not be written or read back."""
+
+
+class ParityError(ModelsError):
+    """An export answers differently from the float64 reference."""
+
+
+class ArtifactError(ModelsError):
+    """An artifact on disk is missing, altered, incomplete or unreadable."""

@@ -1,0 +1,78 @@
+"""The forward pass alone, in this process: the floor under every server's latency.
+
+What a server takes beyond this is its own: parsing, queueing, batching, serialising. The forms are those that the
+servers load, and the same number of threads is used.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models import savedmodel, torch_form
+from models.manifest import Manifest
+from models.workload import Forward
+
+SECONDS = 1.0
+WARMUP_CALLS = 50
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Time of one forward pass, from a NumPy array to a NumPy array.
+
+    Attributes:
+        runtime: ``torch`` or ``tensorflow``.
+        batch: Instances in a pass.
+        calls: Passes that were timed.
+        p50_ms: Median, in milliseconds.
+        p99_ms: 99th percentile.
+    """
+
+    runtime: str
+    batch: int
+    calls: int
+    p50_ms: float
+    p99_ms: float
+
+
+def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> list[Floor]:
+    """Time the forward pass of both frameworks, one after the other.
+
+    Args:
+        folder: The artifact.
+        manifest: Its manifest.
+        batch: Instances in a pass.
+        threads: Threads that a framework may compute with.
+    """
+    import torch
+
+    tf = savedmodel.quiet_tensorflow()
+
+    torch.set_num_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    golden = np.load(folder / manifest.golden["inputs"], allow_pickle=False)
+    inputs = np.resize(golden, (batch, *golden.shape[1:]))
+    version = folder / "saved_model" / str(manifest.version)
+    loads: dict[str, Callable[[], Forward]] = {
+        "torch": lambda: torch_form.load(folder / "torch"),
+        "tensorflow": lambda: savedmodel.load(version, manifest.input, manifest.output),
+    }
+    floors = []
+    for runtime, load in loads.items():
+        forward = load()
+        for _ in range(WARMUP_CALLS):
+            forward(inputs)
+        times = []
+        end = time.perf_counter() + SECONDS
+        while time.perf_counter() < end:
+            start = time.perf_counter_ns()
+            forward(inputs)
+            times.append((time.perf_counter_ns() - start) / 1e6)
+        p99 = statistics.quantiles(times, n=100)[98]
+        floors.append(Floor(runtime, batch, len(times), statistics.median(times), p99))
+    return floors

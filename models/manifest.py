@@ -1,0 +1,133 @@
+"""The manifest of an artifact: what it is, how it was made, the sha256 of every file. Needs no framework."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from models.errors import ArtifactError
+from models.workload import TensorSpec
+
+SCHEMA_VERSION = 1
+FILE = "manifest.json"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Digest (hexadecimal) and size of one file of the artifact."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Contents of manifest.json; the fields are its keys.
+
+    Attributes:
+        schema_version: of this file's layout.
+        workload: name of the workload.
+        version: version of the workload.
+        description: what it predicts.
+        input: input tensor, shape per instance.
+        output: output tensor, shape per instance.
+        labels: class names in the order of the output.
+        seed: seed of the training.
+        accuracy: share of the held-out examples classified correctly, 0 to 1.
+        held_out: number of held-out examples.
+        tolerance: largest absolute difference to the golden outputs allowed.
+        torch_form: name of the PyTorch form in torch/ and in the .mar.
+        versions: version of everything used, by package name.
+        source_sha256: digest over the sources and versions that decide the artifact.
+        golden: relative paths of the golden inputs, outputs and labels.
+        files: every other file of the artifact, by relative path.
+    """
+
+    schema_version: int
+    workload: str
+    version: int
+    description: str
+    input: TensorSpec
+    output: TensorSpec
+    labels: tuple[str, ...]
+    seed: int
+    accuracy: float
+    held_out: int
+    tolerance: float
+    torch_form: str
+    versions: dict[str, str]
+    source_sha256: str
+    golden: dict[str, str]
+    files: dict[str, FileEntry]
+
+
+def root() -> Path:
+    """Returns the folder of all artifacts: $BAKEOFF_ARTIFACTS, or `artifacts` in the repository."""
+    given = os.environ.get("BAKEOFF_ARTIFACTS")
+    return Path(given) if given else Path(__file__).parent.parent / "artifacts"
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Writes `manifest` to `folder`/manifest.json."""
+    (folder / FILE).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+
+
+def read(folder: Path) -> Manifest:
+    """Reads the manifest of the artifact in `folder`.
+
+    Raises:
+        ArtifactError: there is none, or it is not of this schema.
+    """
+    path = folder / FILE
+    try:
+        content: Any = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ArtifactError(f"no artifact in {folder}; make it with: python -m models build") from None
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
+    try:
+        content["labels"] = tuple(content["labels"])
+        for key in ("input", "output"):
+            shape = tuple(content[key].pop("shape"))
+            content[key] = TensorSpec(shape=shape, **content[key])
+        content["files"] = {name: FileEntry(**entry) for name, entry in content["files"].items()}
+        manifest = Manifest(**content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path} is not a manifest of an artifact: {error}") from error
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise ArtifactError(f"{path} has schema_version {manifest.schema_version}, this is {SCHEMA_VERSION}")
+    hints = get_type_hints(Manifest)
+    for field in fields(Manifest):
+        expected = get_origin(hints[field.name]) or hints[field.name]
+        if not isinstance(getattr(manifest, field.name), expected):
+            raise ArtifactError(f"{path}: {field.name} is no {expected.__name__}")
+    return manifest
+
+
+def scan(folder: Path) -> dict[str, FileEntry]:
+    """Hashes every file under `folder` except the manifest itself."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / FILE)
+    return {path.relative_to(folder).as_posix(): _entry(path.read_bytes()) for path in paths}
+
+
+def _entry(content: bytes) -> FileEntry:
+    return FileEntry(hashlib.sha256(content).hexdigest(), len(content))
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Compares the files on disk with the manifest.
+
+    Raises:
+        ArtifactError: names every missing, changed and extra file.
+    """
+    actual = scan(folder)
+    faults = [f"{name} is missing" for name in manifest.files if name not in actual]
+    for name, entry in actual.items():
+        if name not in manifest.files:
+            faults.append(f"{name} is extra")
+        elif entry != manifest.files[name]:
+            faults.append(f"{name} is changed")
+    if faults:
+        raise ArtifactError(f"{folder}: {'; '.join(faults)}")

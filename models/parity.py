@@ -1,0 +1,80 @@
+"""Parity: every export answers like the float64 reference, or it is no export of this model."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import mar, savedmodel, torch_form
+from models.errors import ArtifactError, ParityError
+from models.manifest import Manifest
+from models.workload import Forward
+
+
+def check(folder: Path, manifest: Manifest) -> dict[str, float]:
+    """Loads every export of the artifact in `folder` and compares its answers with the golden outputs.
+
+    Each is asked twice, all instances in one batch and one by one: the free batch size is part of the model.
+
+    Returns:
+        Largest absolute difference per export.
+
+    Raises:
+        ParityError: an answer differs; names the export, the instance, the class and both values.
+        ExportError: an export cannot be loaded.
+        ArtifactError: the golden files or the .mar cannot be read.
+    """
+    inputs, expected = _golden(folder, manifest, "inputs"), _golden(folder, manifest, "outputs")
+    with tempfile.TemporaryDirectory() as unpacked:
+        mar.unpack(folder / "model_store" / f"{manifest.workload}.mar", Path(unpacked))
+        version = folder / "saved_model" / str(manifest.version)
+        exports: dict[str, Forward] = {
+            "saved_model": savedmodel.load(version, manifest.input, manifest.output),
+            "torch": torch_form.load(folder / "torch"),
+            "model_store": torch_form.load(Path(unpacked)),
+        }
+        worst = {}
+        for name, forward in exports.items():
+            one_by_one = np.concatenate([forward(inputs[i : i + 1]) for i in range(len(inputs))])
+            worst[name] = max(
+                compare(name, forward(inputs), expected, manifest.labels, manifest.tolerance),
+                compare(f"{name}, one by one,", one_by_one, expected, manifest.labels, manifest.tolerance),
+            )
+    return worst
+
+
+def compare(
+    export: str,
+    actual: NDArray[np.float32],
+    expected: NDArray[np.float64],
+    labels: tuple[str, ...],
+    tolerance: float,
+) -> float:
+    """Compares outputs (n, classes) with the reference and returns the largest absolute difference.
+
+    Raises:
+        ParityError: the shape differs, or a difference exceeds `tolerance` or is no number; names the worst.
+    """
+    if actual.shape != expected.shape:
+        raise ParityError(f"{export} answers in shape {actual.shape}, the reference in {expected.shape}")
+    difference = np.abs(actual.astype(np.float64) - expected)
+    difference[np.isnan(difference)] = np.inf
+    instance, position = (int(i) for i in np.unravel_index(difference.argmax(), difference.shape))
+    worst = float(difference[instance, position])
+    if worst > tolerance:
+        raise ParityError(
+            f"{export} differs from the reference: instance {instance}, class {labels[position]}: "
+            f"{actual[instance, position]:.9g} instead of {expected[instance, position]:.9g} "
+            f"(off by {worst:.3g}, allowed {tolerance:g})"
+        )
+    return worst
+
+
+def _golden(folder: Path, manifest: Manifest, key: str) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(folder / manifest.golden[key], allow_pickle=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"golden {key} of {folder} cannot be read: {error}") from error
+    return array

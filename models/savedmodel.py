@@ -1,0 +1,87 @@
+"""The SavedModel: the TensorFlow twin behind one serving signature, with TensorFlow Serving's warm-up records."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ExportError
+from models.workload import Forward, TensorSpec, Weights, Workload
+
+SIGNATURE = "serving_default"
+WARMUP_BATCHES = (1, 32)
+
+
+def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], folder: Path) -> None:
+    """Writes the SavedModel of `workload` to `folder`.
+
+    Args:
+        workload: gives the twin, and the names and shapes of the signature.
+        weights: what the twin takes over, in PyTorch's names and layouts.
+        warmup: (n, *input.shape) inputs for the warm-up records.
+        folder: the version folder, created.
+    """
+    tf = quiet_tensorflow()
+    module = workload.twin(weights)
+    spec = tf.TensorSpec([None, *workload.input.shape], workload.input.dtype, name=workload.input.name)
+
+    def serve(inputs: Any) -> dict[str, Any]:
+        return {workload.output.name: module(inputs)}
+
+    module.serve = tf.function(serve, input_signature=[spec])  # kept by the module, or it is not saved
+    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve})
+    _write_warmup(workload, warmup, folder / "assets.extra" / "tf_serving_warmup_requests")
+
+
+def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -> None:
+    """Writes a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
+    tf = quiet_tensorflow()
+    from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+    path.parent.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(path)) as records:
+        for size in WARMUP_BATCHES:
+            batch = np.resize(inputs, (size, *workload.input.shape))
+            request = predict_pb2.PredictRequest(
+                model_spec=model_pb2.ModelSpec(name=workload.name, signature_name=SIGNATURE),
+                inputs={workload.input.name: tf.make_tensor_proto(batch)},
+            )
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            records.write(log.SerializeToString(deterministic=True))
+
+
+def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
+    """Loads the SavedModel back through its serving signature.
+
+    Raises:
+        ExportError: TensorFlow cannot load it, or the signature is missing or has other names.
+    """
+    tf = quiet_tensorflow()
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        signature = loaded.signatures[SIGNATURE]
+    except Exception as error:  # TensorFlow raises whatever its layers raise
+        reason = " ".join(str(error).split())
+        raise ExportError(f"the SavedModel cannot be loaded: {type(error).__name__}: {reason}") from error
+    names = list(signature.structured_input_signature[1]), list(signature.structured_outputs)
+    if names != ([input_.name], [output.name]):
+        raise ExportError(f"the SavedModel's signature is {names[0]} -> {names[1]}, not {input_.name} -> {output.name}")
+
+    def forward(inputs: NDArray[np.float32], _owner: Any = loaded) -> NDArray[np.float32]:
+        # _owner keeps the variables alive, the signature alone does not.
+        outputs: NDArray[np.float32] = signature(**{input_.name: tf.constant(inputs)})[output.name].numpy()
+        return outputs
+
+    return forward
+
+
+def quiet_tensorflow() -> Any:
+    """Imports TensorFlow for the CPU, and without a start-up log that would drown what matters."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    return tf

@@ -1,0 +1,92 @@
+"""The PyTorch form of an artifact: the network's source, its weights and a loader that needs torch alone.
+
+This is eager mode, chosen by the figures in benchmarks/torch_form.md.
+"""
+
+import ast
+import importlib.util
+import inspect
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ExportError, WorkloadError
+from models.workload import Forward, Workload
+
+NAME = "eager"
+FILES = ("load.py", "network.py", "weights.safetensors", "workload.json")
+LOADER = Path(__file__).parent / "shipped" / "load.py"
+
+
+def write(workload: Workload, weights_file: Path, folder: Path) -> None:
+    """Writes the four files of the form to `folder`, which is created.
+
+    Raises:
+        WorkloadError: the workload's `network` could not run where there is only torch.
+    """
+    source = inspect.getsource(workload.network)
+    if not source.startswith("def network("):
+        raise WorkloadError(f"workload {workload.name!r}: network must be a module-level def network()")
+    for package in sorted(imported(source) - {"torch", *sys.stdlib_module_names}):
+        raise WorkloadError(f"workload {workload.name!r}: network() imports {package}; a server has only torch")
+    folder.mkdir(parents=True)
+    shutil.copyfile(LOADER, folder / "load.py")
+    shutil.copyfile(weights_file, folder / "weights.safetensors")
+    title = f'"""The network of workload {workload.name}, version {workload.version}."""'
+    (folder / "network.py").write_text(f"{title}\n\n\n{source}")
+    (folder / "workload.json").write_text(json.dumps(interface(workload), indent=2) + "\n")
+
+
+def interface(workload: Workload) -> dict[str, object]:
+    """What a server has to know of the model: names, dtypes, shapes per instance, labels."""
+    return {
+        "workload": workload.name,
+        "version": workload.version,
+        "description": workload.description,
+        "input": asdict(workload.input),
+        "output": asdict(workload.output),
+        "labels": workload.labels,
+    }
+
+
+def load(folder: Path) -> Forward:
+    """Loads the form as a server does, through the loader that lies in `folder`.
+
+    Raises:
+        ExportError: it cannot be loaded; the message says why.
+    """
+    import torch
+
+    try:
+        spec = importlib.util.spec_from_file_location("artifact_load", folder / "load.py")
+        if spec is None or spec.loader is None:
+            raise FileNotFoundError(folder / "load.py")
+        loader = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loader)
+        model = loader.load(folder)
+    except Exception as error:  # the loader runs the workload's own code: anything can come out of it
+        reason = " ".join(str(error).split())
+        raise ExportError(f"the PyTorch form cannot be loaded: {type(error).__name__}: {reason}") from error
+
+    def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            outputs: NDArray[np.float32] = model(torch.from_numpy(inputs)).numpy()
+        return outputs
+
+    return forward
+
+
+def imported(source: str) -> set[str]:
+    """Returns the top-level packages that `source` imports."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or ".").split(".")[0])
+    return names

@@ -1,0 +1,62 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import models
+
+Completed = subprocess.CompletedProcess[str]
+REPO = Path(models.__file__).parent.parent
+
+
+def run(root: Path, *arguments: str) -> Completed:
+    """Runs `python -m models` over the artifacts in `root`."""
+    command = [sys.executable, "-m", "models", *arguments]
+    environment = {**os.environ, "BAKEOFF_ARTIFACTS": str(root)}
+    return subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifacts root in which the command line built digits, over the remains of a killed build."""
+    root = tmp_path_factory.mktemp("built") / "artifacts"
+    (root / ".building-killed" / "artifact").mkdir(parents=True)
+    done = run(root, "build", "digits")
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.fixture
+def root(built: Path, tmp_path: Path) -> Path:
+    """A copy of that root, free to be damaged."""
+    return shutil.copytree(built, tmp_path / "artifacts")
+
+
+@pytest.fixture
+def artifact(root: Path) -> Path:
+    """The digits artifact in the copy."""
+    return root / "digits" / "1"
+
+
+@pytest.fixture
+def cli(root: Path) -> Callable[..., Completed]:
+    """`python -m models` in a process of its own, over the copy."""
+    return lambda *arguments: run(root, *arguments)
+
+
+@pytest.fixture
+def workload_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that counts as part of the `models` package for the time of one test."""
+    folder = tmp_path / "more_models"
+    folder.mkdir()
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(folder)])
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if name.startswith("models.") and str(folder) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+            delattr(models, name.removeprefix("models."))

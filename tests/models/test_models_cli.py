@@ -1,0 +1,173 @@
+"""python -m models: what it prints, when it refuses, what it leaves behind."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import models
+from models.errors import ArtifactError
+from models.manifest import read, scan
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+REPO = Path(models.__file__).parent.parent
+
+
+def refused(done: "subprocess.CompletedProcess[str]") -> str:
+    """Checks that a command ended with one line of error and nothing else, and returns that line."""
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_build_says_accuracy_and_leaves_an_unchanged_artifact_alone(cli: Run, artifact: Path) -> None:
+    """The second build prints the stored accuracy and touches no file."""
+    before = {path: path.stat().st_mtime_ns for path in artifact.rglob("*")}
+    done = cli("build")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"digits v1 unchanged: {artifact} (accuracy {read(artifact).accuracy:.4f}" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in artifact.rglob("*")} == before
+
+
+def test_build_repairs_and_repeats_itself(cli: Run, root: Path, built: Path, artifact: Path) -> None:
+    """A damaged artifact is built again, byte for byte but for the two files that carry a time or a random id."""
+    (artifact / "weights.safetensors").write_bytes(b"")
+    done = cli("build", "digits")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "digits v1 built" in done.stdout
+    assert sorted(path.name for path in root.iterdir()) == [".lock", "digits"]
+    first, second = read(built / "digits" / "1"), read(artifact)
+    different = {name for name in first.files if first.files[name] != second.files[name]}
+    assert different <= {"model_store/digits.mar", "saved_model/1/fingerprint.pb"}
+    assert first.files.keys() == second.files.keys()
+
+
+def test_killed_build_is_cleared_away(built: Path) -> None:
+    """What a killed build left was removed by the next one."""
+    assert sorted(path.name for path in built.iterdir()) == [".lock", "digits"]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_build_leaves_nothing(tmp_path: Path, sent: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM in the middle of a build leave neither an artifact nor its beginnings."""
+    environment = {**os.environ, "BAKEOFF_ARTIFACTS": str(tmp_path)}
+    command = [sys.executable, "-m", "models", "build"]
+    with subprocess.Popen(command, cwd=REPO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as build:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".building-*/artifact")):
+            assert time.monotonic() < deadline
+            assert build.poll() is None
+            time.sleep(0.01)
+        build.send_signal(sent)
+        _, errors = build.communicate(timeout=60)
+    assert build.returncode != 0
+    assert b"Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_verify_accepts_what_was_built(cli: Run) -> None:
+    """An untouched artifact verifies, with the largest difference in the answer."""
+    done = cli("verify", "digits")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "digits v1 verified" in done.stdout
+
+
+def change(artifact: Path) -> None:
+    """Puts other bytes into a file."""
+    (artifact / "golden" / "outputs.npy").write_bytes(b"other")
+
+
+def remove(artifact: Path) -> None:
+    """Deletes a file."""
+    (artifact / "golden" / "outputs.npy").unlink()
+
+
+def add(artifact: Path) -> None:
+    """Puts a file where there was none."""
+    (artifact / "torch" / "more.py").touch()
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        (change, "golden/outputs.npy is changed"),
+        (remove, "golden/outputs.npy is missing"),
+        (add, "torch/more.py is extra"),
+    ],
+)
+def test_verify_names_the_damaged_file(cli: Run, artifact: Path, damage: Callable[[Path], None], fault: str) -> None:
+    """A changed, missing or extra file is named in one line, exit code 1."""
+    damage(artifact)
+    assert fault in refused(cli("verify"))
+
+
+def test_verify_repeats_the_parity_check(cli: Run, artifact: Path) -> None:
+    """With matching hashes but wrong golden answers the parity check still fails."""
+    outputs = np.load(artifact / "golden/outputs.npy", allow_pickle=False)
+    outputs[5, 2] += 0.5
+    np.save(artifact / "golden/outputs.npy", outputs, allow_pickle=False)
+    content = json.loads((artifact / "manifest.json").read_text())
+    entry = scan(artifact)["golden/outputs.npy"]
+    content["files"]["golden/outputs.npy"] = {"sha256": entry.sha256, "bytes": entry.bytes}
+    (artifact / "manifest.json").write_text(json.dumps(content))
+    assert "saved_model differs from the reference: instance 5, class 2" in refused(cli("verify"))
+
+
+@pytest.mark.parametrize("command", ["build", "verify"])
+def test_unknown_workload_lists_the_known(cli: Run, command: str) -> None:
+    """An unknown workload is one line with the names there are."""
+    assert "unknown workload 'cats'; known: digits" in refused(cli(command, "cats"))
+
+
+def test_verify_without_artifact_says_how_to_make_it(cli: Run, root: Path) -> None:
+    """Nothing built yet: one line with the command."""
+    shutil.rmtree(root / "digits")
+    assert "python -m models build" in refused(cli("verify"))
+
+
+def test_artifacts_root_that_is_a_file(cli: Run, root: Path) -> None:
+    """A root that cannot be a folder is one line."""
+    shutil.rmtree(root)
+    root.touch()
+    assert str(root) in refused(cli("build"))
+
+
+def test_list_tells_the_state(cli: Run, artifact: Path) -> None:
+    """Built, outdated and missing artifacts are told apart."""
+    assert "digits v1 (built, accuracy 0.9" in cli("list").stdout
+    manifest = artifact / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "source_sha256": "0" * 64}))
+    assert "digits v1 (outdated, accuracy 0.9" in cli("list").stdout
+    shutil.rmtree(artifact)
+    assert "digits v1 (not built): Which digit" in cli("list").stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("not json", "cannot be read"),
+        ("[]", "not a manifest"),
+        ('{"schema_version": 1}', "not a manifest"),
+        ({"schema_version": 2}, "schema_version 2"),
+        ({"accuracy": "high"}, "accuracy is no float"),
+        ({"files": {"a": 3}}, "not a manifest"),
+        ({"invented": 1}, "not a manifest"),
+    ],
+)
+def test_damaged_manifest_is_refused(artifact: Path, change: str | dict[str, object], message: str) -> None:
+    """A manifest of another schema or with other content is an ArtifactError, never a KeyError."""
+    path = artifact / "manifest.json"
+    content = change if isinstance(change, str) else json.dumps({**json.loads(path.read_text()), **change})
+    path.write_text(content)
+    with pytest.raises(ArtifactError, match=message):
+        read(artifact)

@@ -1,0 +1,113 @@
+"""Parity: a wrong export is caught and the fault is located."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from models import digits, parity, savedmodel
+from models.errors import ExportError, ParityError
+from models.manifest import read
+
+LABELS = ("a", "b", "c")
+EXPECTED = np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])
+
+
+def perturb(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    """Changes one weight of the file a little, and returns all of them."""
+    weights = load_file(path)
+    weights["dense2.bias"][3] += 1e-3
+    save_file(weights, path)
+    return weights
+
+
+def test_all_exports_agree_with_the_reference(artifact: Path) -> None:
+    """The untouched artifact is within its tolerance, in every export."""
+    worst = parity.check(artifact, read(artifact))
+    assert set(worst) == {"saved_model", "torch", "model_store"}
+    assert max(worst.values()) <= 1e-5
+
+
+def test_changed_torch_weight_is_caught(artifact: Path) -> None:
+    """A weight that is off by a thousandth fails the PyTorch form by name, with instance and class."""
+    perturb(artifact / "torch" / "weights.safetensors")
+    with pytest.raises(ParityError, match=r"^torch differs .*instance \d+, class \d: 0\.\d+ instead of 0\.\d+"):
+        parity.check(artifact, read(artifact))
+
+
+def test_changed_weight_in_the_mar_is_caught(artifact: Path, tmp_path: Path) -> None:
+    """The .mar is checked by its own content, not by the folder it was packed from."""
+    archive, unpacked = artifact / "model_store" / "digits.mar", tmp_path / "unpacked"
+    with zipfile.ZipFile(archive) as mar:
+        mar.extractall(unpacked)
+    perturb(unpacked / "weights.safetensors")
+    shutil.make_archive(str(archive), "zip", unpacked)
+    archive.with_suffix(".mar.zip").rename(archive)
+    with pytest.raises(ParityError, match=r"^model_store differs"):
+        parity.check(artifact, read(artifact))
+
+
+def test_changed_saved_model_is_caught(artifact: Path) -> None:
+    """A SavedModel with other weights fails by name."""
+    other = perturb(artifact / "weights.safetensors")
+    folder = artifact / "saved_model" / "1"
+    shutil.rmtree(folder)
+    savedmodel.write(digits.WORKLOAD, other, np.zeros((1, 8, 8), np.float32), folder)
+    with pytest.raises(ParityError, match=r"^saved_model differs"):
+        parity.check(artifact, read(artifact))
+
+
+def test_unloadable_saved_model_is_one_sentence(artifact: Path) -> None:
+    """A SavedModel that TensorFlow cannot read is an ExportError of one line."""
+    (artifact / "saved_model/1/saved_model.pb").write_bytes(b"not a graph")
+    with pytest.raises(ExportError, match="the SavedModel cannot be loaded") as caught:
+        parity.check(artifact, read(artifact))
+    assert "\n" not in str(caught.value)
+
+
+def test_all_forward_passes_agree_for_any_weights(artifact: Path) -> None:
+    """Module, twin and reference agree for random weights too, where every layout mistake is large."""
+    import torch
+
+    generator = np.random.default_rng(7)
+    stored = load_file(artifact / "weights.safetensors")
+    weights = {n: generator.normal(0, 0.3, v.shape).astype(np.float32) for n, v in stored.items()}
+    inputs = generator.random((5, 8, 8), np.float32)
+    expected = digits.reference(weights, inputs)
+    module = digits.network()
+    module.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    np.testing.assert_allclose(module(torch.from_numpy(inputs)).detach().numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(digits.twin(weights)(inputs).numpy(), expected, atol=1e-5)
+
+
+def test_compare_returns_the_largest_difference() -> None:
+    """Within the tolerance the largest difference is the result."""
+    actual = EXPECTED.astype(np.float32)
+    actual[1, 2] += np.float32(0.001)
+    assert parity.compare("x", actual, EXPECTED, LABELS, 0.01) == pytest.approx(0.001, rel=1e-3)
+
+
+def test_compare_names_the_worst_element() -> None:
+    """Of several differences the message names the worst: instance, class and both values."""
+    actual = EXPECTED.astype(np.float32)
+    actual[0, 0] += np.float32(0.01)
+    actual[1, 1] += np.float32(0.25)
+    with pytest.raises(ParityError, match=r"^x differs .*instance 1, class b: 0\.3[45]\d* instead of 0\.1 "):
+        parity.compare("x", actual, EXPECTED, LABELS, 1e-5)
+
+
+def test_compare_refuses_nan() -> None:
+    """An answer that is no number never counts as close."""
+    actual = EXPECTED.astype(np.float32)
+    actual[0, 1] = np.nan
+    with pytest.raises(ParityError, match="instance 0, class b: nan"):
+        parity.compare("x", actual, EXPECTED, LABELS, 1e-5)
+
+
+def test_compare_refuses_another_shape() -> None:
+    """A missing row is a difference, not something to broadcast."""
+    with pytest.raises(ParityError, match="shape"):
+        parity.compare("x", EXPECTED[:1].astype(np.float32), EXPECTED, LABELS, 1e-5)
