@@ -1,0 +1,171 @@
+"""What the REST API answers to requests that are wrong, too large, or no requests of this API."""
+
+import gzip
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.tf_serving.process import ServerProcess
+from tests.tf_serving.rest_client import SCALE, answer, error, http_request
+
+LARGE = 50 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message"),
+    [
+        (f"{SCALE}:predict", b"", 400, "JSON Parse error: The document is empty"),
+        (f"{SCALE}:predict", b"{bad", 400, "JSON Parse error: "),
+        (f"{SCALE}:predict", b'{"instances": [[1,2]', 400, "JSON Parse error: "),
+        (f"{SCALE}:predict", b"\xff", 400, "JSON Parse error: "),
+        (f"{SCALE}:predict", b"[" * 100_000, 400, "JSON Parse error: "),
+        (f"{SCALE}:predict", b"[1]", 400, "JSON Value: [1] Is not object"),
+        (f"{SCALE}:predict", b"{}", 400, "Missing 'inputs' or 'instances' key"),
+        (f"{SCALE}:predict", b'{"instances": []}', 400, "No values in 'instances' array"),
+        (f"{SCALE}:predict", b'{"instances": 3}', 400, "Expecting 'instances' to be an list/array"),
+        (f"{SCALE}:predict", b'{"instances": [[1,2]], "inputs": [[1,2]]}', 400, "only one of 'inputs' or 'instances'"),
+        (
+            f"{SCALE}:predict",
+            b'{"instances": [[1,2]], "signature_name": 3}',
+            400,
+            "'signature_name' key must be a string",
+        ),
+        (
+            f"{SCALE}:predict",
+            b'{"instances": [[1,2]], "signature_name": "no"}',
+            400,
+            'Serving signature name: "no" not found in signature def',
+        ),
+        (
+            f"{SCALE}:predict",
+            b'{"instances": [[1, "2"]]}',
+            400,
+            "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: "
+            'JSON Value: "2" Type: String is not of expected type: float',
+        ),
+        (f"{SCALE}:predict", b'{"instances": [["1", "2"]]}', 400, "Type: String is not of expected type: float"),
+        (f"{SCALE}:predict", b'{"instances": [[1, true]]}', 400, "Type: True is not of expected type: float"),
+        (f"{SCALE}:predict", b'{"instances": [[1, null]]}', 400, "Type: Null is not of expected type: float"),
+        (f"{SCALE}:predict", b'{"instances": [[1, 2], [1]]}', 400, "Expecting shape [2] but got: [1]"),
+        (f"{SCALE}:predict", b'{"instances": [[1, [2]]]}', 400, "Encountered list at unexpected level: 1 expected < 1"),
+        (f"{SCALE}:predict", b'{"instances": [[1, 2], 3]}', 400, "Failed to process element: 1 of 'instances' list."),
+        (f"{SCALE}:predict", b'{"inputs": [[1, 2], [3]]}', 400, "Encountered list at unexpected size: 1 at level: 1"),
+        (f"{SCALE}:predict", b'{"instances": [[1, 2, 3]]}', 400, "input x must have shape [-1,2], not [1,3]"),
+        (f"{SCALE}:predict", b'{"instances": [{"z": [1, 2]}]}', 400, "JSON object: does not have named input: z"),
+        (
+            f"{SCALE}:predict",
+            b'{"instances": [[1, 2], {"x": [1, 2]}]}',
+            400,
+            "Expecting value/list but got object at item 1",
+        ),
+        (
+            "/v1/models/named:predict",
+            b'{"instances": [1]}',
+            400,
+            "instances is a plain list, but expecting list of objects",
+        ),
+        ("/v1/models/named:predict", b'{"inputs": [1]}', 400, "inputs is a plain value/list, but expecting an object"),
+        ("/v1/models/named:predict", b'{"inputs": {"a": [1]}}', 400, "Missing named input: b in 'inputs' object."),
+        ("/v1/models/named:predict", b'{"instances": [{"a": 1}]}', 400, "keys must be equal to: a,b"),
+        (
+            "/v1/models/named:predict",
+            b'{"instances": [{"a": 1, "b": [1, 2.5]}]}',
+            400,
+            "Type: Number is not of expected type: int32",
+        ),
+        (
+            "/v1/models/named:predict",
+            b'{"instances": [{"a": 1, "b": [1, 2147483648]}]}',
+            400,
+            "is not of expected type: int32",
+        ),
+        (
+            "/v1/models/text:predict",
+            b'{"instances": [1]}',
+            400,
+            "JSON Value: 1 Type: Number is not of expected type: string",
+        ),
+        ("/v1/models/text:predict", b'{"instances": [{"b64": "!"}]}', 400, "Unable to base64 decode"),
+        ("/v1/models/numbers:predict", b'{"inputs": 1.5, "signature_name": "float16"}', 501, "to type: half"),
+        (
+            "/v1/models/numbers:predict",
+            b'{"instances": [1.5], "signature_name": "total"}',
+            400,
+            "Tensor name: y has no shape information ",
+        ),
+        ("/v1/models/batch:predict", b'{"instances": [[-1]]}', 400, "negative"),
+        ("/v1/models/foo:predict", b'{"instances": [1]}', 404, "Servable not found for request: Latest(foo)"),
+        (
+            f"{SCALE}/versions/2:predict",
+            b'{"instances": [1]}',
+            404,
+            "Servable not found for request: Specific(scale, 2)",
+        ),
+        (f"{SCALE}/labels/no:predict", b'{"instances": [1]}', 400, "Unrecognized servable version label: no"),
+        (f"{SCALE}:explain", b"{}", 400, f"Malformed request: POST {SCALE}:explain"),
+        (f"{SCALE}:predict?x=1", b"{}", 400, f"Malformed request: POST {SCALE}:predict?x=1"),
+        (f"{SCALE}/versions/99999999999999999999:predict", b"{}", 400, "Failed to convert version: "),
+        (f"{SCALE}:classify", b'{"examples": [{"x": 1}]}', 400, "No classification inputs found in SignatureDef"),
+        ("/v1/models/examples:regress", b'{"examples": [{"x": 1.0}]}', 400, "Expected regression signature outputs"),
+        ("/v1/models/examples:classify", b'{"examples": []}', 400, "'examples' value is an empty array"),
+        (
+            "/v1/models/examples:classify",
+            b'{"examples": [{"x": [1, "a"]}]}',
+            400,
+            "Unexpected element type in feature: x",
+        ),
+        ("/v1/models/examples:classify", b'{"examples": [{"x": "a"}]}', 400, "x"),
+        ("/elsewhere", b"{}", 404, "Not found: /elsewhere"),
+    ],
+)
+def test_bad_requests(server: ServerProcess, path: str, body: bytes, status: int, message: str) -> None:
+    """Every fault is told in JSON, with the real server's status and, where it has one, its text."""
+    found, text = error(server, path, body)
+    assert (found, message in text) == (status, True), (found, text)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("PUT", f"{SCALE}:predict", 400, f"Malformed request: PUT {SCALE}:predict"),
+        ("DELETE", SCALE, 400, f"Malformed request: DELETE {SCALE}"),
+        ("GET", f"{SCALE}:predict", 400, f"Malformed request: GET {SCALE}:predict"),
+        ("OPTIONS", SCALE, 400, "Origin header is missing in CORS preflight"),
+        ("GET", "/v1/models", 400, "Missing model name in request."),
+        ("GET", "/v1/models/foo", 404, "Could not find any versions of model foo"),
+        ("GET", f"{SCALE}/versions/2", 404, "Could not find version 2 of model scale"),
+        ("GET", "/v1/models/foo/metadata", 404, "Servable not found for request: Latest(foo)"),
+        ("GET", "/", 404, "Not found: /"),
+    ],
+)
+def test_methods_and_paths(server: ServerProcess, method: str, path: str, status: int, message: str) -> None:
+    """What is no request of this API is refused the way the real server refuses it."""
+    assert http_request(server, method, path) == (status, {"error": message})
+
+
+def test_a_body_of_50_mb_is_only_a_bad_request(server: ServerProcess) -> None:
+    """Numbers or text of that size are read and refused, and the server goes on."""
+    numbers = b'{"instances": [[' + b"1.5," * (LARGE // 4) + b"1.5]]}"
+    status, message = error(server, f"{SCALE}:predict", numbers)
+    assert status == 400
+    assert "must have shape" in message
+    status, message = error(server, f"{SCALE}:predict", b'{"instances": ["' + b"x" * LARGE + b'"]}')
+    assert status == 400
+    assert len(message) < 1000
+    assert answer(server, f"{SCALE}:predict", {"instances": [[1, 2]]}) == {"predictions": [[30.0, 60.0]]}
+
+
+def test_a_body_beyond_the_limit_is_413(server: ServerProcess) -> None:
+    """Whether it is sent whole or only inflates to that size; the connection hears it in full."""
+
+    def stream() -> Iterator[bytes]:
+        for _ in range(101):
+            yield b" " * 1024 * 1024
+
+    for response in (
+        server.post(f"{SCALE}:predict", gzip.compress(b" " * 101 * 1024 * 1024), headers={"Content-Encoding": "gzip"}),
+        requests.post(f"{server.url}{SCALE}:predict", data=stream(), timeout=60),
+    ):
+        assert response.status_code == 413
+        assert response.json() == {"error": f"the request body exceeds {100 * 1024 * 1024} bytes"}

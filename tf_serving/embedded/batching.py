@@ -1,0 +1,236 @@
+"""Dynamic batching: requests that wait at the same time share one forward pass.
+
+The scheduling is that of TensorFlow Serving's shared batch scheduler. A queue is a list of batches of which only
+the last is open; a batch runs once it is full or its first request has waited for the timeout; a request that
+would need one batch more than a queue may hold is turned away. Threads are shared by all queues.
+"""
+
+import collections
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Hashable
+from concurrent.futures import Future
+
+import numpy as np
+
+from tf_serving.embedded.config_files import Batching
+from tf_serving.embedded.errors import Code, ServingError, invalid_argument
+from tf_serving.embedded.metrics import Metrics, micros_since
+from tf_serving.embedded.servable import Servable, Signature, Tensors
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass
+class _Task:
+    inputs: Tensors
+    size: int
+    enqueued: float = dataclasses.field(default_factory=time.perf_counter)
+    answer: "Future[Tensors]" = dataclasses.field(default_factory=Future)
+
+
+@dataclasses.dataclass
+class _Batch:
+    tasks: list[_Task] = dataclasses.field(default_factory=list)
+    size: int = 0
+
+
+class _Queue:
+    """The waiting batches of one signature at one input shape."""
+
+    def __init__(self, servable: Servable, signature: Signature) -> None:
+        self.servable = servable
+        self.signature = signature
+        self.batches: collections.deque[_Batch] = collections.deque()
+
+
+class BatchScheduler:
+    """Runs requests in batches; `run` may be called from any number of threads."""
+
+    def __init__(self, parameters: Batching, metrics: Metrics) -> None:
+        self._parameters = parameters
+        self._limit = parameters.max_execution_size if parameters.split_large else parameters.max_batch_size
+        self._metrics = metrics
+        self._queues: dict[Hashable, _Queue] = {}  # in the order they are served; only those with work
+        self._ready = threading.Condition()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"batch-{number}", daemon=True)
+            for number in range(parameters.threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int = 0) -> Tensors:
+        """One request's outputs, computed together with others'.
+
+        Args:
+            servable: the loaded version; it must stay loaded until this returns.
+            signature: one of its signatures.
+            inputs: every input, as `Signature.complete` returns them; all with the same first dimension.
+            timeout_ms: give up after so long; 0 for no limit.
+
+        Raises:
+            ServingError: the request cannot be batched, the queue is full, time is up, or the model failed.
+        """
+        size = self._size(inputs)
+        step = self._limit
+        parts = [
+            _Task({alias: array[start : start + step] for alias, array in inputs.items()}, min(step, size - start))
+            for start in range(0, size, step)
+        ] or [_Task(inputs, 0)]
+        self._enqueue(servable, signature, parts)
+        deadline = time.perf_counter() + timeout_ms / 1000 if timeout_ms > 0 else None
+        answers = [self._wait(part, deadline) for part in parts]
+        if len(answers) == 1:
+            return answers[0]
+        return {alias: np.concatenate([answer[alias] for answer in answers]) for alias in answers[0]}
+
+    def close(self) -> None:
+        """Ends the threads once the queues are empty."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _size(self, inputs: Tensors) -> int:
+        if not inputs:
+            raise invalid_argument("Batching Run() must have at least one input tensor")
+        if any(array.ndim == 0 for array in inputs.values()):
+            raise invalid_argument("Batching Run() input tensors must have at least one dimension")
+        sizes = {len(array) for array in inputs.values()}
+        if len(sizes) > 1:
+            raise invalid_argument("Batching Run() input tensors must have equal 0th-dimension size")
+        (size,) = sizes
+        if size > self._parameters.max_batch_size and not self._parameters.split_large:
+            raise invalid_argument(
+                f"Task size {size} is larger than maximum input batch size {self._parameters.max_batch_size}"
+            )
+        return size
+
+    def _enqueue(self, servable: Servable, signature: Signature, parts: list[_Task]) -> None:
+        # Inputs of different shapes never meet: the real server fails the whole batch when they do.
+        shapes = tuple(array.shape[1:] for array in parts[0].inputs.values())
+        key = (id(servable), signature.name, shapes)
+        with self._ready:
+            if self._closed:
+                raise ServingError(Code.UNAVAILABLE, "the server is shutting down")
+            queue = self._queues.get(key) or _Queue(servable, signature)
+            room = self._limit - queue.batches[-1].size if queue.batches else -1
+            opens = []  # for each part, whether it needs a batch of its own to start in
+            for part in parts:
+                opens.append(part.size > room)
+                room = (self._limit if opens[-1] else room) - part.size
+            if len(queue.batches) + sum(opens) > self._parameters.max_enqueued_batches:
+                raise ServingError(
+                    Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
+                )
+            for part, new in zip(parts, opens, strict=True):
+                if new:
+                    queue.batches.append(_Batch())
+                queue.batches[-1].tasks.append(part)
+                queue.batches[-1].size += part.size
+            self._queues[key] = queue
+            if any(opens) or queue.batches[-1].size >= self._limit:
+                self._ready.notify()
+
+    def _wait(self, task: _Task, deadline: float | None) -> Tensors:
+        try:
+            return task.answer.result(None if deadline is None else max(0.0, deadline - time.perf_counter()))
+        except TimeoutError:
+            if task.answer.cancel():
+                message = "Run() timeout exceeded while waiting in batching queue"
+                raise ServingError(Code.RESOURCE_EXHAUSTED, message) from None
+            raise ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
+
+    def _work(self) -> None:
+        while True:
+            with self._ready:
+                found = self._next()
+                while found is None:
+                    if self._closed and not self._queues:
+                        return
+                    self._ready.wait(self._until_timeout())
+                    found = self._next()
+                if self._queues:
+                    self._ready.notify()  # this thread will be busy; another must watch what is left
+            queue, batch = found
+            try:
+                self._process(queue, batch)
+            except Exception as error:  # a batch thread must outlive any batch
+                log.exception("a batch of %s failed", queue.servable.name)
+                for task in batch.tasks:
+                    if not task.answer.done():
+                        task.answer.set_exception(ServingError(Code.INTERNAL, str(error)))
+
+    def _next(self) -> tuple[_Queue, _Batch] | None:
+        """The next batch that may run; its queue then goes to the back, so that queues take turns."""
+        now = time.perf_counter()
+        for key, queue in self._queues.items():
+            batch = queue.batches[0]
+            full = len(queue.batches) > 1 or batch.size >= self._limit
+            if full or self._closed or now >= self._due(batch):
+                queue.batches.popleft()
+                del self._queues[key]
+                if queue.batches:
+                    self._queues[key] = queue
+                return queue, batch
+        return None
+
+    def _due(self, batch: _Batch) -> float:
+        return batch.tasks[0].enqueued + self._parameters.timeout_micros / 1e6
+
+    def _until_timeout(self) -> float | None:
+        due = [self._due(queue.batches[0]) for queue in self._queues.values()]
+        return max(0.0, min(due) - time.perf_counter()) if due else None
+
+    def _process(self, queue: _Queue, batch: _Batch) -> None:
+        tasks = [task for task in batch.tasks if task.answer.set_running_or_notify_cancel()]
+        for task in tasks:
+            self._metrics.queuing_latency.observe(micros_since(task.enqueued), "model_server_batch_threads")
+        if not tasks:
+            return
+        try:
+            answers = self._forward(queue, tasks)
+        except ServingError as error:
+            if len(tasks) == 1:
+                tasks[0].answer.set_exception(error)
+                return
+            # One of them is at fault; alone, only that one fails.
+            for task in tasks:
+                try:
+                    task.answer.set_result(self._forward(queue, [task])[0])
+                except ServingError as own:
+                    task.answer.set_exception(own)
+            return
+        for task, answer in zip(tasks, answers, strict=True):
+            task.answer.set_result(answer)
+
+    def _forward(self, queue: _Queue, tasks: list[_Task]) -> list[Tensors]:
+        size = sum(task.size for task in tasks)
+        padded = next((allowed for allowed in self._parameters.allowed_sizes if allowed >= size), size)
+        inputs = {alias: [task.inputs[alias] for task in tasks] for alias in tasks[0].inputs}
+        if padded > size > 0:
+            for arrays in inputs.values():
+                arrays.append(np.repeat(arrays[-1][:1], padded - size, axis=0))
+        joined = {alias: arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for alias, arrays in inputs.items()}
+        outputs = queue.servable.run(queue.signature, joined)
+        self._metrics.batch_runs.increment()
+        for array in outputs.values():
+            if array.ndim == 0:
+                raise ServingError(Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions")
+            if len(array) != max(padded, size):
+                raise ServingError(
+                    Code.FAILED_PRECONDITION,
+                    "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of "
+                    "the input tensors",
+                )
+        answers = []
+        start = 0
+        for task in tasks:
+            answers.append({alias: array[start : start + task.size] for alias, array in outputs.items()})
+            start += task.size
+        return answers

@@ -1,0 +1,90 @@
+"""What both APIs serve from: the models, the way a forward pass is run, the metrics, and what is told of a model."""
+
+import dataclasses
+import time
+from typing import Any
+
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
+
+from tf_serving.embedded.batching import BatchScheduler
+from tf_serving.embedded.manager import Handle, Manager
+from tf_serving.embedded.metrics import Metrics, micros_since
+from tf_serving.embedded.servable import Servable, Signature, Tensors
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """The model a request is for: a version, a label, or neither for the latest."""
+
+    name: str
+    version: int | None = None
+    label: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Core:
+    """Shared by the REST and the gRPC API.
+
+    Attributes:
+        manager: the models.
+        scheduler: batches requests, unless it is None.
+        metrics: what is counted.
+        check_method_names: whether Classify and Regress insist on the signature's method name.
+    """
+
+    manager: Manager
+    scheduler: BatchScheduler | None
+    metrics: Metrics
+    check_method_names: bool = False
+
+    def acquire(self, spec: ModelSpec) -> Handle:
+        """The version a request is for; see `Manager.acquire`."""
+        return self.manager.acquire(spec.name, spec.version, spec.label)
+
+    def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int, api: str) -> Tensors:
+        """One request's forward pass, alone or in a batch.
+
+        Args:
+            servable: the loaded version.
+            signature: one of its signatures.
+            inputs: every input, as `Signature.complete` returns them.
+            timeout_ms: give up after so long; 0 for no limit.
+            api: Predict, Classify or Regress, for the metrics.
+
+        Raises:
+            ServingError: time is up, the queue is full, or the model failed.
+        """
+        start = time.perf_counter()
+        if self.scheduler is None:
+            outputs = servable.run(signature, inputs, timeout_ms)
+        else:
+            outputs = self.scheduler.run(servable, signature, inputs, timeout_ms)
+        self.metrics.runtime_latency.observe(micros_since(start), servable.name, api, "TF1")
+        return outputs
+
+    def status(self, spec: ModelSpec) -> Any:
+        """A GetModelStatusResponse; see `Manager.status`."""
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for status in self.manager.status(spec.name, spec.version, spec.label):
+            entry = response.model_version_status.add(version=status.version, state=int(status.state))
+            if status.error is not None:
+                entry.status.error_code = int(status.error.code)
+                entry.status.error_message = status.error.message
+            else:
+                entry.status.SetInParent()
+        return response
+
+    def metadata(self, spec: ModelSpec) -> tuple[Any, Any]:
+        """The ModelSpec message of the version that would answer, and its SignatureDefMap.
+
+        Raises:
+            ServingError: no such model, version or label.
+        """
+        with self.acquire(spec) as servable:
+            found = model_pb2.ModelSpec(name=servable.name)
+            found.version.value = servable.version
+            signatures = get_model_metadata_pb2.SignatureDefMap()
+            for name, definition in servable.definitions.items():
+                signatures.signature_def[name].CopyFrom(definition)
+                signatures.signature_def[name].ClearField("defaults")  # kept to itself by the real server too
+        return found, signatures

@@ -1,0 +1,162 @@
+"""JSON values -> one array of a tensor's type.
+
+NumPy converts well-formed values at once. It is more lenient than the API, though (it reads "1.5" and true as
+numbers), so whatever looks odd is gone through value by value, by the real server's rules and in its words.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tf_serving.embedded.errors import Code, ServingError, invalid_argument
+from tf_serving.embedded.json_body import decode_base64, excerpt, type_name
+from tf_serving.embedded.servable import TensorSpec
+
+# TensorFlow types that JSON numbers and booleans can stand for, and the kinds of NumPy array that convert to them.
+_KINDS = {
+    "float": "fiu",
+    "double": "fiu",
+    "int8": "iu",
+    "int16": "iu",
+    "int32": "iu",
+    "int64": "iu",
+    "uint8": "iu",
+    "uint32": "iu",
+    "uint64": "iu",
+    "bool": "b",
+}
+
+
+def tensor(value: Any, spec: TensorSpec, has_booleans: bool) -> npt.NDArray[Any]:
+    """A nested list, or a single value, as an array.
+
+    Args:
+        value: the JSON value.
+        spec: the tensor it is for.
+        has_booleans: whether the request has true or false anywhere, which NumPy would take for 1 and 0.
+
+    Raises:
+        ServingError: ragged, or not of the tensor's type.
+    """
+    array = _convert(value, spec, has_booleans)
+    if array is not None:
+        return array
+    shape = _shape(value)
+    return _array(list(_leaves(value, shape, spec)), shape, spec)
+
+
+def stack(values: list[Any], spec: TensorSpec, has_booleans: bool, keyed: bool) -> npt.NDArray[Any]:
+    """Instances along a new first dimension; each must have the shape of the first.
+
+    Args:
+        values: one JSON value per instance, at least one.
+        spec: the tensor they are for.
+        has_booleans: as for `tensor`.
+        keyed: whether the instances are objects, so that an error names the key.
+
+    Raises:
+        ServingError: names the first instance that is ragged, of another shape or not of the tensor's type.
+    """
+    array = _convert(values, spec, has_booleans)
+    if array is not None:
+        return array
+    flat: list[Any] = []
+    first = _shape(values[0])
+    for index, value in enumerate(values):
+        try:
+            shape = _shape(value)
+            flat.extend(_leaves(value, shape, spec))
+            if shape != first:
+                have, want = (str(sizes).replace(" ", "") for sizes in (shape, first))
+                raise invalid_argument(f"Expecting shape {want} but got: {have}")
+        except ServingError as error:
+            where = f"{index} key: {spec.alias}" if keyed else f"{index}"
+            message = f"Failed to process element: {where} of 'instances' list. Error: {error}"
+            raise invalid_argument(message) from error
+    return _array(flat, [len(values), *first], spec)
+
+
+def _convert(value: Any, spec: TensorSpec, has_booleans: bool) -> npt.NDArray[Any] | None:
+    kinds = _KINDS.get(spec.type_name)
+    if kinds is None or (has_booleans and kinds != "b"):
+        return None
+    try:
+        array = np.asarray(value)
+    except (ValueError, OverflowError):  # ragged
+        return None
+    if array.dtype.kind not in kinds and array.size:
+        return None
+    if kinds == "iu" and array.size:
+        limits = np.iinfo(spec.dtype)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            return None
+    with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
+        return array.astype(spec.dtype, copy=False)
+
+
+def _shape(value: Any) -> list[int]:
+    shape = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        if not value:
+            break
+        value = value[0]
+    return shape
+
+
+def _leaves(value: Any, shape: list[int], spec: TensorSpec, level: int = 0) -> Iterator[Any]:
+    rank = len(shape)
+    if not isinstance(value, list):
+        if level != rank:
+            raise invalid_argument(
+                f"JSON Value: {excerpt(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {rank}"
+            )
+        yield _leaf(value, spec)
+        return
+    if level >= rank:
+        raise invalid_argument(f"Encountered list at unexpected level: {level} expected < {rank}")
+    if len(value) != shape[level]:
+        raise invalid_argument(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
+        )
+    for item in value:
+        yield from _leaves(item, shape, spec, level + 1)
+
+
+def _leaf(value: Any, spec: TensorSpec) -> Any:
+    if spec.type_name == "string":
+        if isinstance(value, str):
+            return value.encode("utf-8", "surrogatepass")
+        if isinstance(value, dict):
+            return decode_base64(value)
+    elif spec.type_name not in _KINDS:
+        raise ServingError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {excerpt(value)} to type: {spec.type_name}")
+    elif isinstance(value, bool):
+        if spec.dtype.kind == "b":
+            return value
+    elif spec.dtype.kind == "f":
+        if isinstance(value, int | float):
+            try:
+                return float(value)
+            except OverflowError:
+                raise invalid_argument("JSON Parse error: Number too big to be stored in double.") from None
+    elif isinstance(value, int) and spec.dtype.kind in "iu":
+        limits = np.iinfo(spec.dtype)
+        if limits.min <= value <= limits.max:
+            return value
+    raise invalid_argument(
+        f"JSON Value: {excerpt(value)} Type: {type_name(value)} is not of expected type: {spec.type_name}"
+    )
+
+
+def _array(flat: list[Any], shape: list[int], spec: TensorSpec) -> npt.NDArray[Any]:
+    if spec.type_name == "string":
+        array = np.empty(len(flat), dtype=object)  # np.array would take bytes for fixed-width and strip zeros
+        array[:] = flat
+    else:
+        with np.errstate(over="ignore"):
+            array = np.array(flat, dtype=np.float64 if spec.dtype.kind == "f" else spec.dtype).astype(spec.dtype)
+    return array.reshape(shape)

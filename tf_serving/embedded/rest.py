@@ -1,0 +1,135 @@
+"""The REST API: one request in, one response out, in a worker thread. `http_app` carries it over HTTP."""
+
+import dataclasses
+import logging
+import re
+import time
+from typing import Any
+from urllib.parse import unquote
+
+from google.protobuf import json_format
+
+from tf_serving.embedded import examples, json_body, json_predict
+from tf_serving.embedded.core import Core, ModelSpec
+from tf_serving.embedded.errors import Code, ServingError, invalid_argument
+from tf_serving.embedded.json_predict import dump
+from tf_serving.embedded.metrics import micros_since
+from tf_serving.embedded.servable import DEFAULT_SIGNATURE
+
+log = logging.getLogger(__name__)
+
+_MODEL = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_CALL = re.compile(rf"/v1/models/(?P<name>[^/:]+){_MODEL}:(?P<method>classify|regress|predict)", re.IGNORECASE)
+_INFO = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_MODEL}(?:/(?P<what>metadata))?", re.IGNORECASE)
+_NONE = re.compile(r"(?!)")  # other methods reach nothing
+
+JSON = "application/json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Response:
+    """An HTTP response."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+
+
+def error_response(status: int, message: str) -> Response:
+    """The body every error has: {"error": message}."""
+    return Response(status, dump({"error": message}))
+
+
+class RestApi:
+    """TensorFlow Serving's REST API over a `Core`; `handle` may be called from any number of threads."""
+
+    def __init__(self, core: Core, timeout_ms: int, metrics_path: str | None) -> None:
+        self._core = core
+        self._timeout_ms = max(0, timeout_ms)
+        self._metrics_path = metrics_path
+
+    def handle(self, method: str, path: str, query: str, body: bytes) -> Response:
+        """Answers one request.
+
+        Args:
+            method: such as "POST".
+            path: as on the wire, still percent-encoded.
+            query: what stood after the question mark; the API has none, and refuses it.
+            body: the whole body, uncompressed.
+        """
+        start = time.perf_counter()
+        if path == self._metrics_path:
+            return Response(200, self._core.metrics.page().encode(), "text/plain")
+        if not path.lower().startswith("/v1/"):
+            return error_response(404, f"Not found: {path}")
+        name = call = ""
+        try:
+            target = f"{path}?{query}" if query else path
+            match = {"POST": _CALL, "GET": _INFO}.get(method, _NONE).fullmatch(target)
+            if match is None:
+                raise invalid_argument(f"Malformed request: {method} {target}")
+            spec = _model_spec(match)
+            name, call = spec.name, match["method"].lower() if method == "POST" else ""
+            response = Response(200, self._call(call, spec, body) if call else self._info(spec, match["what"]))
+        except ServingError as error:
+            self._core.metrics.requests.increment(name, error.code.name)
+            return error_response(error.http_status, error.message)
+        except Exception:  # a fault of this server's own: a 500 for the client, the trace for the log
+            log.exception("%s %s failed", method, path)
+            self._core.metrics.requests.increment(name, Code.INTERNAL.name)
+            return error_response(500, "internal error; the server's log has more")
+        self._core.metrics.requests.increment(name, Code.OK.name)
+        self._core.metrics.request_latency.observe(micros_since(start), name, call, "REST")
+        return response
+
+    def _call(self, method: str, spec: ModelSpec, body: bytes) -> bytes:
+        document = json_body.parse(body)
+        signature_name = json_body.signature_name(document)
+        if method == "predict":
+            return self._predict(spec, document, signature_name, body)
+        task = examples.CLASSIFY if method == "classify" else examples.REGRESS
+        batch = examples.from_json(document, method)
+        with self._core.acquire(spec) as servable:
+            signature = task.signature(servable, signature_name, self._core.check_method_names)
+            inputs = task.inputs(signature, batch)
+            outputs = self._core.run(servable, signature, inputs, self._timeout_ms, method.capitalize())
+        return examples.write(task, outputs, len(batch))
+
+    def _predict(self, spec: ModelSpec, document: dict[str, Any], signature_name: str, body: bytes) -> bytes:
+        with self._core.acquire(spec) as servable:
+            signature = servable.find_signature(signature_name)
+            if signature is None:
+                name = signature_name or DEFAULT_SIGNATURE
+                raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
+            if not signature.inputs:
+                raise invalid_argument(f"Failed to get input map for signature: {signature_name or 'DEFAULT'}")
+            inputs, by_row = json_predict.read(document, signature, body)
+            document.clear()  # of a large request these are gigabytes of objects; the model needs room too
+            inputs = signature.complete(inputs)
+            outputs = self._core.run(servable, signature, inputs, self._timeout_ms, "Predict")
+        return json_predict.write(outputs, by_row)
+
+    def _info(self, spec: ModelSpec, what: str | None) -> bytes:
+        if not spec.name:
+            raise invalid_argument("Missing model name in request.")
+        if what is None:
+            return dump(_as_json(self._core.status(spec)), indent=1)
+        found, signatures = self._core.metadata(spec)
+        return dump({"model_spec": _as_json(found), "metadata": {"signature_def": _as_json(signatures)}}, indent=1)
+
+
+def _model_spec(match: re.Match[str]) -> ModelSpec:
+    version = match["version"]
+    if version is not None and int(version) >= 2**63:
+        raise invalid_argument(f"Failed to convert version: {version} to numeric.")
+    return ModelSpec(
+        name=unquote(match["name"] or ""),
+        version=None if version is None else int(version),
+        label=unquote(match["label"] or ""),
+    )
+
+
+def _as_json(message: Any) -> Any:
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
