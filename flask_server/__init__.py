@@ -1,0 +1,1 @@
+"""A plain Flask service over one artifact, the third way to serve the same model."""

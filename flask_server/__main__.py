@@ -1,0 +1,99 @@
+"""`python -m flask_server --workers 2`: checks the settings, then becomes the WSGI server.
+
+A WSGI server meets a missing model or a taken port with a stack trace, or with workers that die in a loop; here it is
+one line. Everything else is the server's own command line, which `--dry-run` shows.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import socket
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
+
+from flask_server.app import read_settings
+from flask_server.predictor import ArtifactError
+
+
+class LaunchError(Exception):
+    """The server cannot be started; the message says what to do about it."""
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="flask_server", description="Serves one artifact with Flask.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on")
+    parser.add_argument("--workers", type=int, default=1, help="processes, each with a model of its own")
+    parser.add_argument("--threads", type=int, default=4, help="threads in each of them that answer requests")
+    parser.add_argument("--wsgi", choices=["granian", "gunicorn"], default="granian", help="the WSGI server")
+    parser.add_argument("--dry-run", action="store_true", help="print the WSGI server's command and end")
+    return parser.parse_args()
+
+
+def granian(arguments: argparse.Namespace) -> list[str]:
+    """Granian: HTTP in Rust, Python in `--blocking-threads`."""
+    command = ["granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--factory"]
+    command += ["--host", arguments.host, "--port", str(arguments.port)]
+    command += ["--workers", str(arguments.workers), "--blocking-threads", str(arguments.threads)]
+    # By default the whole server ends with its first worker that dies.
+    command += ["--respawn-failed-workers"]
+    # An idle connection holds up a stop for so long, and a request that takes longer is lost. Docker waits for 10 s.
+    command += ["--workers-kill-timeout", "8"]
+    return [*command, "flask_server.app:create_app"]
+
+
+def gunicorn(arguments: argparse.Namespace) -> list[str]:
+    """Gunicorn with its threaded workers: `sync`, its default, closes the connection after every answer."""
+    command = ["gunicorn", "--worker-class", "gthread", "--bind", f"{arguments.host}:{arguments.port}"]
+    command += ["--workers", str(arguments.workers), "--threads", str(arguments.threads)]
+    # Seconds that an idle connection stays open. The default of 2 closes it between two requests of a slow client.
+    command += ["--keep-alive", "75"]
+    # No socket for remote control in the home directory: two servers would share it.
+    return [*command, "--no-control-socket", "flask_server.app:create_app()"]
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Looks for what would keep the server from starting.
+
+    Raises:
+        LaunchError: The WSGI server is not installed, or the port is taken.
+        ArtifactError: The model or a setting is missing or wrong.
+    """
+    read_settings()
+    if arguments.workers < 1 or arguments.threads < 1:
+        raise LaunchError("--workers and --threads must be 1 or more")
+    with socket.socket(socket.AF_INET6 if ":" in arguments.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((arguments.host, arguments.port))
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+            raise LaunchError(f"cannot listen on {arguments.host}:{arguments.port}: {reason}") from None
+
+
+def launch(arguments: argparse.Namespace) -> NoReturn:
+    """Becomes the WSGI server.
+
+    Raises:
+        LaunchError, ArtifactError: See `check`.
+    """
+    check(arguments)
+    try:
+        server = f"{arguments.wsgi} {version(arguments.wsgi)}"
+    except PackageNotFoundError:
+        raise LaunchError(f"{arguments.wsgi} is not installed: pip install {arguments.wsgi}") from None
+    command = [sys.executable, "-m", *(granian if arguments.wsgi == "granian" else gunicorn)(arguments)]
+    if arguments.dry_run:
+        sys.exit(shlex.join(command))
+    told = {"server": server, "workers": arguments.workers, "threads": arguments.threads}
+    os.execve(sys.executable, command, os.environ | {"FLASK_SERVER_WSGI": json.dumps(told)})
+
+
+if __name__ == "__main__":
+    try:
+        launch(parse_arguments())
+    except (LaunchError, ArtifactError) as error:
+        sys.exit(f"flask_server: {error}")

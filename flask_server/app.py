@@ -1,0 +1,168 @@
+"""The Flask application: `create_app()` serves one artifact over HTTP.
+
+    POST /v1/models/<name>:predict    {"instances": [...]} -> {"predictions": [...]}
+    GET  /v1/models/<name>            which model this is, and the settings in effect
+    GET  /healthz                     200 once the model has answered, 503 before
+
+Settings come from the environment with the prefix FLASK_SERVER_ (see README.md) or from `create_app({...})`.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from flask import Flask, Response, json, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import (
+    HTTPException,
+    NotFound,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+)
+from werkzeug.routing import BaseConverter
+
+from flask_server.predictor import PREDICTORS, Artifact, ArtifactError, Predictor
+from flask_server.wire import InvalidRequest, encode_predictions, parse_instances
+
+LOADING_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class ModelName(BaseConverter):
+    """A name in a URL, up to the colon that starts a verb."""
+
+    regex = "[^/:]+"
+
+
+class Model:
+    """An artifact that is loaded in the background, so that the server can say 'not yet' meanwhile."""
+
+    def __init__(self, artifact: Artifact, runtime: str, threads: int) -> None:
+        self._predictor: Predictor | None = None
+        self._fault = "the model is still loading"
+        self._settled = threading.Event()
+        load = threading.Thread(target=self._load, args=(artifact, runtime, threads), name="load-model", daemon=True)
+        load.start()
+
+    def _load(self, artifact: Artifact, runtime: str, threads: int) -> None:
+        try:
+            predictor = PREDICTORS[runtime](artifact, threads)
+            predictor.predict(np.zeros((1, *artifact.input_shape), np.float32))  # the first call is the slow one
+            self._predictor = predictor
+        except Exception as error:  # whatever a framework raises, /healthz has to tell it
+            log.exception("the model cannot be loaded")
+            self._fault = f"the model cannot be loaded: {error}"
+        self._settled.set()
+
+    def predictor(self, patience: float = 0.0) -> Predictor:
+        """The loaded model.
+
+        Args:
+            patience: Seconds to wait for it. Each worker loads its own and one is first: a request that reaches
+                another one waits a little there, where an error would be a surprise after /healthz said ready.
+
+        Raises:
+            ServiceUnavailable: It has not answered yet, or never will.
+        """
+        self._settled.wait(patience)
+        if self._predictor is None:
+            raise ServiceUnavailable(self._fault)
+        return self._predictor
+
+
+def drain(body: IO[bytes], limit: int = 256 * 1024 * 1024) -> None:
+    """Reads off what is left of a refused request, up to `limit` bytes.
+
+    A server that answers and closes while the client still sends resets the connection, and the client never sees why.
+    """
+    while limit > 0 and (chunk := body.read(64 * 1024)):
+        limit -= len(chunk)
+
+
+def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Artifact]:
+    """Makes the bare application with its configuration and reads the manifest; nothing is loaded yet.
+
+    Raises:
+        ArtifactError: A setting names no artifact or no runtime.
+    """
+    app = Flask("flask_server")
+    app.config.from_mapping(
+        ARTIFACT="artifacts/digits/1",
+        RUNTIME="torch",
+        RUNTIME_THREADS=1,
+        MAX_CONTENT_LENGTH=32 * 1024 * 1024,  # bytes; a larger body is answered with 413
+        WSGI={},
+    )
+    app.config.from_prefixed_env("FLASK_SERVER")
+    app.config.from_mapping(config or {})
+    if app.config["RUNTIME"] not in PREDICTORS:
+        raise ArtifactError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(PREDICTORS)}")
+    if not isinstance(app.config["RUNTIME_THREADS"], int) or app.config["RUNTIME_THREADS"] < 1:
+        raise ArtifactError(f"RUNTIME_THREADS must be a whole number from 1, not {app.config['RUNTIME_THREADS']!r}")
+    return app, Artifact.read(Path(app.config["ARTIFACT"]))
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """Makes the application and starts to load its model.
+
+    Args:
+        config: Settings by their name without the prefix; they win over the environment.
+
+    Raises:
+        ArtifactError: A setting names no artifact or no runtime.
+    """
+    app, artifact = read_settings(config)
+    model = Model(artifact, app.config["RUNTIME"], app.config["RUNTIME_THREADS"])
+    app.url_map.converters["model"] = ModelName
+
+    def check(name: str) -> None:
+        if name != artifact.workload:
+            raise NotFound(f"no model {name!r} here, only {artifact.workload!r}")
+
+    @app.post("/v1/models/<model:name>:predict")
+    def predict(name: str) -> ResponseReturnValue:
+        check(name)
+        if not request.is_json:
+            raise UnsupportedMediaType("send JSON, with the header Content-Type: application/json")
+        body = request.get_data()
+        if len(body) >= app.config["MAX_CONTENT_LENGTH"]:  # Werkzeug cuts a body of unknown length without a word
+            raise RequestEntityTooLarge
+        instances = parse_instances(body, artifact.input_shape)
+        outputs = model.predictor(LOADING_S).predict(instances)
+        return Response(encode_predictions(outputs), mimetype="application/json")
+
+    @app.get("/v1/models/<model:name>")
+    def status(name: str) -> ResponseReturnValue:
+        check(name)
+        return {
+            "name": artifact.workload,
+            "version": artifact.version,
+            "runtime": model.predictor().describe(),
+            "flask": version("flask"),
+            "wsgi": app.config["WSGI"],
+        }
+
+    @app.get("/healthz")
+    def healthz() -> ResponseReturnValue:
+        model.predictor()
+        return {"status": "ready"}
+
+    @app.errorhandler(InvalidRequest)
+    def invalid(error: InvalidRequest) -> ResponseReturnValue:
+        return {"error": str(error)}, 400
+
+    @app.errorhandler(HTTPException)
+    def failed(error: HTTPException) -> Response:
+        drain(request.environ["wsgi.input"])
+        response: Response = app.make_response(error.get_response())  # keeps its headers, such as Allow
+        response.data = json.dumps({"error": error.description})
+        response.content_type = "application/json"
+        return response
+
+    return app

@@ -1,0 +1,130 @@
+"""Who runs the forward pass: the same artifact under PyTorch or under TensorFlow.
+
+Either framework is imported only when its predictor is made, so a deployment installs the one it uses.
+"""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Batch = npt.NDArray[np.float32]
+
+
+class ArtifactError(Exception):
+    """The artifact cannot be served; the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A built model on disk, as its manifest.json describes it.
+
+    Attributes:
+        folder: artifacts/<workload>/<version>.
+        workload: Name of the model.
+        version: Its version.
+        input_name: Input of the SavedModel's signature.
+        input_shape: Shape of one instance, without the batch dimension.
+        output_name: Output of the SavedModel's signature.
+    """
+
+    folder: Path
+    workload: str
+    version: int
+    input_name: str
+    input_shape: tuple[int, ...]
+    output_name: str
+
+    @classmethod
+    def read(cls, folder: Path) -> "Artifact":
+        """Reads the manifest in `folder`.
+
+        Raises:
+            ArtifactError: There is none, or it is not one.
+        """
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            return cls(
+                folder=folder,
+                workload=manifest["workload"],
+                version=manifest["version"],
+                input_name=manifest["input"]["name"],
+                input_shape=tuple(manifest["input"]["shape"]),
+                output_name=manifest["output"]["name"],
+            )
+        except FileNotFoundError:
+            raise ArtifactError(f"no model at {folder}: run `python -m models build` first") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{folder / 'manifest.json'} is not a manifest: {error!r}") from None
+
+
+class Predictor(Protocol):
+    """A loaded model. Safe to call from several threads at once."""
+
+    def predict(self, instances: Batch) -> Batch:
+        """One forward pass: (n, *input shape) -> (n, *output shape)."""
+
+    def describe(self) -> dict[str, Any]:
+        """Framework, version and the thread counts in effect, as the framework reports them."""
+
+
+class TorchPredictor:
+    """The artifact's torch/ folder, through the loader that it brings."""
+
+    def __init__(self, artifact: Artifact, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        folder = artifact.folder / "torch"
+        spec = importlib.util.spec_from_file_location("artifact_load", folder / "load.py")
+        assert spec is not None  # a path that ends in .py always has a loader
+        assert spec.loader is not None
+        loader = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loader)
+        self._torch = torch
+        self._model = loader.load(folder)
+
+    def predict(self, instances: Batch) -> Batch:
+        """See Predictor."""
+        with self._torch.inference_mode():
+            outputs: Batch = self._model(self._torch.from_numpy(instances)).numpy()
+        return outputs
+
+    def describe(self) -> dict[str, Any]:
+        """See Predictor."""
+        return {"name": "torch", "version": self._torch.__version__, "threads": self._torch.get_num_threads()}
+
+
+class TensorFlowPredictor:
+    """The artifact's SavedModel, through its signature `serving_default`: what TensorFlow Serving calls too."""
+
+    def __init__(self, artifact: Artifact, threads: int) -> None:
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        self._tf = tf
+        # Kept, because the signature alone does not keep its variables alive.
+        self._saved_model = tf.saved_model.load(str(artifact.folder / "saved_model" / str(artifact.version)))
+        self._signature = self._saved_model.signatures["serving_default"]
+        self._input, self._output = artifact.input_name, artifact.output_name
+
+    def predict(self, instances: Batch) -> Batch:
+        """See Predictor."""
+        outputs: Batch = self._signature(**{self._input: self._tf.constant(instances)})[self._output].numpy()
+        return outputs
+
+    def describe(self) -> dict[str, Any]:
+        """See Predictor."""
+        threads = self._tf.config.threading.get_intra_op_parallelism_threads()
+        return {"name": "tensorflow", "version": self._tf.__version__, "threads": threads}
+
+
+PREDICTORS: dict[str, type[TorchPredictor] | type[TensorFlowPredictor]] = {
+    "torch": TorchPredictor,
+    "tensorflow": TensorFlowPredictor,
+}

@@ -1,0 +1,95 @@
+"""The wire format of a predict call: JSON body to float32 array, and float32 array to JSON answer.
+
+Flask and TorchServe ask the same of a client, so this module serves both: Flask imports it, and `models/mar.py` puts
+it into the .mar beside TorchServe's handler. It therefore needs NumPy and nothing else.
+"""
+
+import json
+
+import numpy as np
+import numpy.typing as npt
+
+_KINDS = {"b": "booleans", "U": "text"}
+# NaN and Infinity are not JSON (RFC 8259, section 6), though the encoder would write them.
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
+
+class InvalidRequest(ValueError):  # noqa: N818 - it says what the client did, as BadRequest does in Werkzeug
+    """The client's body cannot be predicted from; the message says what to change."""
+
+
+def parse_instances(body: object, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Reads the instances of a predict request.
+
+    Args:
+        body: `{"instances": [...]}` as JSON text, or already decoded (TorchServe decodes before it calls a handler).
+        shape: The shape of one instance, without the batch dimension.
+
+    Returns:
+        The instances as one array of shape (n, *shape), n >= 1, all finite.
+
+    Raises:
+        InvalidRequest: The body is not JSON, or holds anything but n instances of finite numbers in that shape.
+    """
+    if isinstance(body, bytes | bytearray | str):
+        try:
+            body = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequest(f"the body is not valid JSON: {error}") from None
+    if not isinstance(body, dict) or "instances" not in body:
+        raise InvalidRequest('the body must be a JSON object with a list "instances"')
+    instances = body["instances"]
+    if not isinstance(instances, list) or not instances:
+        raise InvalidRequest('"instances" must be a list of at least one instance')
+    array = _as_numbers(instances)
+    if array is None or array.shape[1:] != shape:
+        raise InvalidRequest(_fault(instances, shape))
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which the next line reports
+        parsed: npt.NDArray[np.float32] = array.astype(np.float32)
+    if not np.isfinite(parsed).all():
+        raise InvalidRequest("the instances hold NaN, Infinity or a number too large for float32")
+    return parsed
+
+
+def encode_predictions(outputs: npt.NDArray[np.float32]) -> bytes:
+    """Writes the answer: `{"predictions": [...]}` with digits enough to read every float32 back unchanged.
+
+    Args:
+        outputs: Shape (n, *output shape).
+
+    Raises:
+        InvalidRequest: An output is NaN or infinite. Finite inputs far outside of what the model has seen do that.
+    """
+    try:
+        return _ENCODER.encode({"predictions": outputs.tolist()}).encode()
+    except ValueError:
+        raise InvalidRequest("the model has no finite answer to these instances: are they scaled right?") from None
+
+
+def _as_numbers(value: object) -> npt.NDArray[np.generic] | None:
+    """The array that nested lists of numbers spell, or None when they are ragged or hold anything else."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, RecursionError):
+        return None
+    return array if array.dtype.kind in "iuf" else None
+
+
+def _fault(instances: list[object], shape: tuple[int, ...]) -> str:
+    """Says which instance is wrong and how; looked for only once something is known to be wrong."""
+    expected = f"expected numbers of shape {list(shape)}"
+    for index, instance in enumerate(instances):
+        array = _as_numbers(instance)
+        if array is None:
+            return f"instances[{index}] {_complaint(instance)}, {expected}"
+        if array.shape != shape:
+            return f"instances[{index}] has shape {list(array.shape)}, {expected}"
+    return expected
+
+
+def _complaint(instance: object) -> str:
+    try:
+        kind = np.asarray(instance).dtype.kind
+    except (ValueError, RecursionError):
+        return "is ragged"
+    return f"holds {_KINDS.get(kind, 'something other than numbers')}"
