@@ -1,0 +1,130 @@
+"""Reads what `python -m models build` left in artifacts/, without any framework."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from loadtest.errors import ArtifactError
+from loadtest.expectation import Golden
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A built model.
+
+    Attributes:
+        folder: ``artifacts/<workload>/<version>``.
+        manifest: The parsed manifest.json.
+        inputs: Golden inputs, shape (n, *input shape).
+        outputs: Golden outputs in float64, shape (n, *output shape).
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    inputs: npt.NDArray[np.float32]
+    outputs: npt.NDArray[np.float64]
+
+    @property
+    def workload(self) -> str:
+        """Name of the workload."""
+        return str(self.manifest["workload"])
+
+    @property
+    def version(self) -> str:
+        """Version of the model."""
+        return str(self.manifest["version"])
+
+    @property
+    def tolerance(self) -> float:
+        """Largest absolute difference from the golden output that counts as the same answer."""
+        return float(self.manifest["tolerance"])
+
+    @property
+    def size(self) -> int:
+        """Number of golden examples."""
+        return len(self.inputs)
+
+    def bodies(self, batch: int = 1) -> list[bytes]:
+        """JSON request bodies that together hold every golden input once.
+
+        Args:
+            batch: Instances in one request.
+        """
+        return [
+            orjson.dumps({"instances": self.inputs[i : i + batch]}, option=orjson.OPT_SERIALIZE_NUMPY)
+            for i in range(0, self.size, batch)
+        ]
+
+    def expectation(self, batch: int = 1) -> Golden:
+        """The check of the answers to `bodies`."""
+        return Golden([self.outputs[i : i + batch] for i in range(0, self.size, batch)], self.tolerance)
+
+
+def artifacts_root() -> Path:
+    """The folder of all artifacts: $BAKEOFF_ARTIFACTS, or ``artifacts`` in the project."""
+    return Path(os.environ.get("BAKEOFF_ARTIFACTS") or ROOT / "artifacts")
+
+
+def load_artifact(workload: str, root: Path | None = None) -> Artifact:
+    """Read the newest version of a workload's artifact and check every file against its sha256.
+
+    Args:
+        workload: For example ``digits``.
+        root: The folder of all artifacts; default: `artifacts_root`.
+
+    Raises:
+        ArtifactError: If it was never built, or a file is missing, altered or of another schema.
+    """
+    root = root or artifacts_root()
+    built = sorted(
+        (path.parent for path in root.glob(f"{_plain(workload)}/*/manifest.json") if path.parent.name.isdigit()),
+        key=lambda folder: int(folder.name),
+    )
+    if not built:
+        known = sorted({path.parent.parent.name for path in root.glob("*/*/manifest.json")})
+        have = f"built so far: {', '.join(known)}" if known else "nothing is built yet"
+        raise ArtifactError(
+            f"no artifact of workload {workload!r} in {root} ({have}): python -m models build {workload}"
+        )
+    return _read(built[-1])
+
+
+def _plain(workload: str) -> str:
+    if not workload.replace("_", "").replace("-", "").isalnum():
+        raise ArtifactError(f"{workload!r} is not the name of a workload")
+    return workload
+
+
+def _read(folder: Path) -> Artifact:
+    rebuild = f"python -m models build {folder.parent.name} --force"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder}/manifest.json cannot be read ({error}): {rebuild}") from error
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise ArtifactError(f"{folder} has schema {manifest.get('schema_version')}, not {SCHEMA_VERSION}: {rebuild}")
+    for name, entry in manifest["files"].items():
+        try:
+            with (folder / name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ArtifactError(f"{folder / name} is missing or unreadable: {rebuild}") from error
+        if digest != entry["sha256"]:
+            raise ArtifactError(f"{folder / name} was altered since it was built (sha256 differs): {rebuild}")
+    golden = manifest["golden"]
+    try:
+        inputs = np.load(folder / golden["inputs"], allow_pickle=False)
+        outputs = np.load(folder / golden["outputs"], allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"the golden examples in {folder} cannot be read ({error}): {rebuild}") from error
+    return Artifact(folder, manifest, inputs, outputs)

@@ -1,0 +1,75 @@
+"""Addresses and requests that cannot be used are refused before a run, in one line."""
+
+import socket
+
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.expectation import Anything
+from loadtest.http1 import Target
+from loadtest.measure import resolve
+from tests.loadtest.http_load import BODY, target
+from tests.loadtest.programmable import Listening, Programmable
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://127.0.0.1/",
+        "http://",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:port/",
+        "http://[::1/",
+        "http://127.0.0.1/with a blank",
+        "http://127.0.0.1/\u2603",
+    ],
+)
+def test_unusable_addresses_are_refused(url: str) -> None:
+    """The error names the address or what is wrong with it."""
+    with pytest.raises(UsageError):
+        Target.build(url, [BODY], Anything())
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 70 + ".example"])
+def test_unresolvable_host_is_a_usage_error(host: str) -> None:
+    """It is found out before the run, and said in one line."""
+    with pytest.raises(UsageError, match="cannot resolve the host") as caught:
+        target(f"http://{host}/")
+    assert "\n" not in str(caught.value)
+
+
+def test_port_zero_is_not_the_default_port() -> None:
+    """Port 0 is taken as written."""
+    assert Target.build("http://127.0.0.1:0/", [BODY], Anything()).port == 0
+    assert Target.build("http://127.0.0.1/", [BODY], Anything()).port == 80
+    assert Target.build("https://127.0.0.1/", [BODY], Anything()).port == 443
+
+
+def test_name_with_several_addresses_leads_to_one_that_answers(
+    servers: Programmable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of ::1 and 127.0.0.1, where the server listens on the second alone, is reached."""
+    port: Listening = servers.listen("fixed")
+    real = socket.getaddrinfo
+
+    def both(host: str, number: int, *args: int, **kwargs: int) -> list[object]:
+        if host != "localhost":
+            return [*real(host, number, *args, **kwargs)]
+        kind = (socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [
+            (socket.AF_INET6, *kind, ("::1", number, 0, 0)),
+            (socket.AF_INET, *kind, ("127.0.0.1", number)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    assert resolve(Target.build(f"http://localhost:{port.port}/", [BODY], Anything())).address == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [("GET\r\nX: y", {}), ("two words", {}), ("HEAD", {}), ("POST", {"x": "a\r\nb: c"}), ("POST", {"x": "\u2603"})],
+)
+def test_requests_that_would_break_the_protocol_are_refused(method: str, headers: dict[str, str]) -> None:
+    """No line break gets into a head, and no HEAD, whose answers have no body to check."""
+    with pytest.raises(UsageError):
+        Target.build("http://127.0.0.1/", [BODY], Anything(), method=method, headers=headers)
