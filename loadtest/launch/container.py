@@ -1,0 +1,251 @@
+"""A server that runs in a container of the stack."""
+
+import http.client
+import io
+import json
+import socket
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from docker.models.containers import Container
+
+from loadtest.artifact import Artifact
+from loadtest.errors import LaunchError
+from loadtest.launch.cgroup import Cgroup, usage_of_stats
+from loadtest.launch.compose_project import translated
+from loadtest.launch.running import LOG_LINES, RunningServer
+from loadtest.servers import Probe, Server, fill
+from loadtest.usage import MIB, Usage
+from loadtest.wire import Answer
+
+LABEL = "serving-bakeoff.label"
+"""Label of an image that says what tables call the server in it; a stand-in has one."""
+
+EVENTS_S = 3_600
+"""How far back the Engine is asked for what happened to a container."""
+
+ASK = r"""
+exec 3<>"/dev/tcp/127.0.0.1/$1" || exit
+printf 'GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n' "$2" >&3
+while IFS= read -r line <&3; do
+  printf '%s\n' "$line"
+  [[ $line != $'\r' ]] || break
+  [[ ${line,,} != content-length:* ]] || length=${line//[^0-9]/}
+done
+if [[ $length ]]; then head -c "$length" <&3; else cat <&3; fi
+"""
+"""A GET from inside; every server image has bash and coreutils, and few have more."""
+PACKAGES = """
+import importlib.metadata, json
+print(json.dumps({one.name: one.version for one in importlib.metadata.distributions()}))
+"""
+
+
+class ContainerServer(RunningServer):
+    """A server in a running container.
+
+    Args:
+        server: Its contract.
+        artifact: The model it serves.
+        container: Where it runs.
+        published: Ask it at its published ports, as a user would, and not at the container's own address.
+        on_stop: What `stop` does with the container; nothing where it was running before.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        artifact: Artifact,
+        container: Container,
+        *,
+        published: bool,
+        on_stop: Callable[[Container], None] = lambda container: None,
+    ) -> None:
+        self._container = container
+        self._on_stop = on_stop
+        container.reload()
+        image = container.image
+        labels = (image.labels if image else None) or {}
+        host, ports = _address(server, container, published=published)
+        super().__init__(server, artifact, labels.get(LABEL, server.label), host, ports)
+        self._ready = False
+
+    @property
+    def container_id(self) -> str:
+        """Id of the container."""
+        return str(self._container.id)
+
+    def await_ready(self, started: float, timeout_s: float) -> None:
+        """Wait for the first correct prediction.
+
+        Args:
+            started: Reading of the monotonic clock at the start of the container; NaN where it ran before.
+            timeout_s: Patience, in seconds.
+        """
+        self.await_prediction(started, timeout_s)
+        self._ready = True
+
+    def probe(self, probe: Probe) -> Answer:
+        """Send one probe; from inside of the container where the port is not published."""
+        if f"{self.server.ports[probe.port]}/tcp" in _published(self._container):
+            return super().probe(probe)
+        path = fill(probe.path, self._context)
+        code, output = self._exec("timeout", "10", "bash", "-c", ASK, "ask", str(self.server.ports[probe.port]), path)
+        return _parse(output) if code == 0 else Answer(0, b"", output.decode(errors="replace").strip())
+
+    def raise_if_ended(self) -> None:
+        """Raise `LaunchError` where the container has ended, or ended and was restarted before it ever answered."""
+        with translated("docker inspect"):
+            self._container.reload()
+        attributes = self._container.attrs
+        state = attributes["State"]
+        restarted = not self._ready and attributes["RestartCount"] > 0
+        if state["Status"] in ("running", "created") and not restarted:
+            return
+        if state["OOMKilled"] or (state["ExitCode"] == 137 and restarted) or self._ran_out_of_memory():
+            limit = attributes["HostConfig"]["Memory"] / MIB
+            raise LaunchError(
+                f"{self.server.key} was killed, most likely for want of memory: its limit is {limit:,.0f} MiB; raise "
+                f"SERVER_MEMORY in .env. Its last lines:\n{self.log_tail()}"
+            )
+        raise LaunchError(
+            f"{self.server.key} ended with exit code {state['ExitCode']}; its last lines:\n{self.log_tail()}"
+        )
+
+    def _ran_out_of_memory(self) -> bool:
+        """Whether the kernel ended a process of it: the container's state forgets that with a restart."""
+        client, now = self._container.client, int(time.time())
+        if client is None:
+            return False
+        wanted = {"container": self.container_id, "event": "oom"}
+        with translated("docker events"):  # one second into the future: the event may come after the container's end
+            return any(client.events(since=now - EVENTS_S, until=now + 1, filters=wanted, decode=True))
+
+    def log_tail(self, lines: int = LOG_LINES) -> str:
+        """The last lines that the server printed, and what its health check said last."""
+        with translated("docker logs"):
+            text = self._container.logs(tail=lines).decode(errors="replace")
+        health = self._container.attrs["State"].get("Health", {})
+        said = [line.strip() for check in health.get("Log", [])[-1:] for line in check["Output"].splitlines()]
+        shown = [*text.splitlines(), *(f"(health check: {health['Status']}: {line})" for line in said[:2])]
+        return "\n".join(f"  | {line}" for line in shown) or "  (it printed nothing)"
+
+    def usage(self) -> Usage:
+        """CPU and memory of the container's cgroup."""
+        self._container.reload()
+        found = Cgroup.find(self._container.attrs["State"]["Pid"], self.container_id)
+        if found is not None:
+            return found.usage()
+        client = self._container.client
+        assert client is not None
+        with translated("docker stats"):
+            stats = client.api.stats(self.container_id, stream=False, one_shot=True)
+            if not self._container.attrs["State"]["Running"]:
+                return usage_of_stats({}, 0.0, 0)
+            processes = len(self._container.top()["Processes"])
+        # Read after the CPU time, so that reading it is not counted.
+        code, output = self._exec("cat", "/sys/fs/cgroup/memory.peak")
+        return usage_of_stats(stats, float(output) if code == 0 else 0.0, processes)
+
+    def describe(self) -> dict[str, Any]:
+        """Image with its digests, the limits and the fences in effect, and the versions of the Python packages."""
+        image, attributes = self._container.image, self._container.attrs
+        limits = attributes["HostConfig"]
+        return {
+            "container": {
+                "image": attributes["Config"]["Image"],
+                "image_id": image.id if image else None,
+                "digests": image.attrs.get("RepoDigests", []) if image else [],
+                "image_created": image.attrs.get("Created") if image else None,
+            },
+            "command": [*(attributes["Config"]["Entrypoint"] or []), *(attributes["Config"]["Cmd"] or [])],
+            "limits": {
+                "cpus": limits["NanoCpus"] / 1e9 or None,
+                "cpuset": limits["CpusetCpus"] or None,
+                "memory_mib": limits["Memory"] / MIB or None,
+                "pids": limits["PidsLimit"],
+            },
+            "user": attributes["Config"]["User"],
+            "read_only": limits["ReadonlyRootfs"],
+            "address": f"{self.host}:{self.ports['rest']}",
+            "packages": self._packages,
+        }
+
+    def stop(self) -> None:
+        """End the container where this program started it."""
+        self._on_stop(self._container)
+
+    @cached_property
+    def _packages(self) -> dict[str, str] | None:
+        code, output = self._exec("python", "-c", PACKAGES)
+        return dict(sorted(json.loads(output).items())) if code == 0 else None
+
+    def _exec(self, *command: str) -> tuple[int, bytes]:
+        with translated("docker exec"):
+            code, output = self._container.exec_run(list(command))
+        assert code is not None  # as it is without stream, socket and detach
+        assert isinstance(output, bytes)
+        return code, output
+
+
+def _published(container: Container) -> dict[str, list[dict[str, str]]]:
+    ports: dict[str, list[dict[str, str]] | None] = container.attrs["NetworkSettings"]["Ports"]
+    return {port: bindings for port, bindings in ports.items() if bindings}
+
+
+def _address(server: Server, container: Container, *, published: bool) -> tuple[str, dict[str, int]]:
+    """Where to ask a server: its container's own address, or the published ports.
+
+    Behind a port published on loopback there is docker-proxy, a process that copies every byte and that is no part of
+    the server. So the container's address is taken where it can be reached, which is on Linux.
+    """
+    networks = container.attrs["NetworkSettings"]["Networks"].values()
+    for address in () if published else (network["IPAddress"] for network in networks if network["IPAddress"]):
+        if _reachable(address, server.ports["rest"]):
+            return address, dict(server.ports)
+    bindings = _published(container)
+    ports = {role: bindings[f"{port}/tcp"] for role, port in server.ports.items() if f"{port}/tcp" in bindings}
+    if "rest" not in ports:
+        raise LaunchError(f"{server.key}: its container publishes no port {server.ports['rest']}")
+    host = ports["rest"][0]["HostIp"] or "127.0.0.1"
+    return host, {role: int(binding[0]["HostPort"]) for role, binding in ports.items()}
+
+
+def _reachable(address: str, port: int) -> bool:
+    """Whether packets come back, be it with a refusal because nothing listens yet."""
+    try:
+        with socket.create_connection((address, port), timeout=1.0):
+            return True
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+
+
+class _Received:
+    """What http.client reads an answer from."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._content)
+
+
+def _parse(content: bytes) -> Answer:
+    response = http.client.HTTPResponse(_Received(content))  # type: ignore[arg-type]  # it only calls makefile
+    try:
+        response.begin()
+        return Answer(response.status, response.read())
+    except http.client.HTTPException as error:
+        return Answer(0, b"", f"{type(error).__name__}: {error}")
+
+
+def start(container: Container) -> float:
+    """Start a created container; returns the monotonic clock's reading just before."""
+    before = time.monotonic()
+    with translated("docker start"):
+        container.start()
+    return before

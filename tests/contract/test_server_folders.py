@@ -1,0 +1,114 @@
+"""Every server folder keeps the contract, and a new folder is all that a new server takes."""
+
+import re
+import shutil
+import string
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.servers import Server, fill, load_servers, select_servers, server_folders
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = server_folders()
+NAMES = {"python", "here", "root", "artifact", "workload", "version", "host", "ports", "threads", "run_dir"}
+
+
+def test_the_three_servers_are_there() -> None:
+    """The comparison is of these three."""
+    assert {folder.name for folder in FOLDERS} >= {"tf_serving", "torchserve", "flask_server"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_folder_holds_the_contract_files(folder: Path) -> None:
+    """Each folder has the same few files, and its README shows the curl."""
+    for name in ("server.toml", "Dockerfile", "README.md"):
+        assert (folder / name).is_file(), f"{folder.name} lacks {name}"
+    assert "curl" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_server_toml_names_what_exists(folder: Path, servers: Mapping[str, Server]) -> None:
+    """The name is the folder's, the written files exist, and the probes use ports that are declared."""
+    server = servers[folder.name]
+    assert server.name == folder.name
+    assert server.runtime in ("torch", "tensorflow")
+    assert set(server.protocols) <= {"rest", "grpc"}
+    assert bool(server.grpc_method) == ("grpc" in server.protocols)
+    assert {"rest"} <= set(server.ports)
+    for name in server.written_files:
+        assert (folder / name).resolve().is_file(), name
+    for probe in (server.ready, *server.effective.values()):
+        assert probe.port in server.ports
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_templates_use_known_names_only(folder: Path, servers: Mapping[str, Server]) -> None:
+    """No template of a command or a path uses a name that the launcher does not fill in."""
+    for server in servers.values():
+        if server.name != folder.name:
+            continue
+        for launch in server.launches:
+            for template in (*launch.command, *launch.env.values(), server.predict, server.ready.path):
+                used = {re.split(r"[.\[]", field)[0] for _, field, _, _ in string.Formatter().parse(template) if field}
+                assert used <= NAMES, template
+
+
+def test_labels_and_default_ports_are_unique(servers: Mapping[str, Server]) -> None:
+    """Two servers can stand in one table and run side by side."""
+    labels = [server.label for server in servers.values()]
+    assert len(labels) == len(set(labels))
+    ports = [port for key, server in servers.items() if ":" not in key for port in server.ports.values()]
+    assert len(ports) == len(set(ports))
+
+
+def test_a_stand_in_never_bears_the_name_of_the_real_thing(servers: Mapping[str, Server]) -> None:
+    """The embedded server has a label of its own."""
+    real, embedded = servers["tf_serving"].launches
+    assert real.requires == "tensorflow_model_server"
+    assert embedded.label == "TF Serving API (embedded)"
+    assert servers["tf_serving"].label != embedded.label
+
+
+def test_a_fourth_folder_is_a_fourth_server(tmp_path: Path) -> None:
+    """Adding a server takes a folder and no line in loadtest."""
+    shutil.copytree(ROOT / "flask_server", tmp_path / "fourth")
+    path = tmp_path / "fourth" / "server.toml"
+    path.write_text(path.read_text().replace('name = "flask_server"', 'name = "fourth"'))
+    assert "fourth" in load_servers(tmp_path)
+
+
+def test_a_broken_server_toml_is_named(tmp_path: Path) -> None:
+    """A missing key is reported with the file and the key."""
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "server.toml").write_text('name = "odd"\n')
+    with pytest.raises(UsageError, match=r"odd/server\.toml lacks: label"):
+        load_servers(tmp_path)
+
+
+def test_an_unknown_server_is_refused_with_the_known_ones(servers: Mapping[str, Server]) -> None:
+    """A typing error costs one line and no search."""
+    with pytest.raises(UsageError, match="no server 'flsk'; there are: flask_server"):
+        select_servers("flsk", servers)
+
+
+def test_a_template_with_an_unknown_name_is_refused() -> None:
+    """The message says which names there are."""
+    with pytest.raises(UsageError, match="uses what does not exist"):
+        fill("{nothing}", {"host": "127.0.0.1"})
+
+
+def test_loadtest_imports_no_framework() -> None:
+    """The load tester installs in seconds and runs on a machine without TensorFlow and PyTorch."""
+    code = (
+        "import pkgutil, importlib, sys, loadtest\n"
+        "for m in pkgutil.walk_packages(loadtest.__path__, 'loadtest.'):\n"
+        "    if not m.name.endswith('__main__'): importlib.import_module(m.name)\n"
+        "print(sorted({'tensorflow', 'torch', 'keras', 'grpc'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,187 @@
+"""The local launcher with a real process: every way to start, fail and end."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from loadtest import compare as comparing
+from loadtest.artifact import Artifact
+from loadtest.errors import LaunchError, LoadtestError, ParityError
+from loadtest.launch import local
+from loadtest.launch.attached import find_running
+from loadtest.launch.launcher import LocalLauncher, running
+from loadtest.launch.running import RunningServer
+from loadtest.measure import Load
+from loadtest.parity import check_parity
+from loadtest.placement import UNPINNED, choose_placement
+from loadtest.report.document import to_json
+from loadtest.results import RunResult
+from loadtest.schedule import Poisson
+from loadtest.server_run import measure_server
+from loadtest.usage import Usage
+from loadtest.validity import Verdict
+from tests.launch.conftest import Obedient
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    # The fork server and resource tracker of multiprocessing serve the whole test run.
+    ours = [child.cmdline() for child in left if "multiprocessing" not in " ".join(child.cmdline())]
+    assert ours == []
+
+
+def _launcher(artifact: Artifact, **options: float) -> LocalLauncher:
+    return LocalLauncher(artifact, UNPINNED, any_port=True, timeout_s=options.get("timeout_s", 30.0))
+
+
+def test_a_good_server_is_started_checked_and_stopped(obedient: Obedient, artifact: Artifact) -> None:
+    """It answers, reports its effective configuration, has its usage read, and is gone afterwards."""
+    with running(_launcher(artifact), [obedient("good")]) as (one,):
+        assert one.first_prediction_s > 0
+        assert check_parity(one, artifact).agrees
+        assert int(one.effective()["config"]["threads"]) >= 1
+        usage = one.usage()
+        assert usage.cpu_s > 0
+        assert usage.peak_mib >= usage.resident_mib > 0
+        assert usage.processes == 1
+        port = one.ports["rest"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", port))
+
+
+def test_pinning_reaches_the_server(obedient: Obedient, artifact: Artifact) -> None:
+    """The server runs on its cores and on no other, and computes with as many threads."""
+    placement = choose_placement(pin=True)
+    if not placement.pinned:
+        pytest.skip("this machine has one core only")
+    launcher = LocalLauncher(artifact, placement, any_port=True)
+    with running(launcher, [obedient("good")]) as (one,):
+        assert isinstance(one, local.LocalServer)
+        assert psutil.Process(one.pid).cpu_affinity() == list(placement.server)
+        assert one.effective()["config"]["threads"] == str(len(placement.server))
+    assert set(placement.server) & set(placement.client) == set()
+
+
+def test_a_taken_port_is_named_with_its_owner(obedient: Obedient, artifact: Artifact) -> None:
+    """The message names the port, the program that has it, and the way out."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        launcher = LocalLauncher(artifact, UNPINNED)
+        with pytest.raises(LaunchError, match=rf"port {port} \(rest of obedient\) is in use by .*--any-port"):
+            launcher.start(obedient("good", port))
+
+
+def test_a_server_that_dies_shows_its_last_lines(obedient: Obedient, artifact: Artifact) -> None:
+    """The exit code and what it printed are in the message."""
+    with pytest.raises(LaunchError, match=r"exit code 1; its last lines:\n.*I was told to die"):
+        _launcher(artifact).start(obedient("dies"))
+
+
+def test_a_server_that_never_becomes_ready_is_given_up(obedient: Obedient, artifact: Artifact) -> None:
+    """The reason, the patience and its last lines are in the message, and the process is ended."""
+    with pytest.raises(LaunchError, match=r"did not answer a prediction within 1 s \(HTTP 503.*\n.*obedient server"):
+        _launcher(artifact, timeout_s=1.0).start(obedient("never-ready"))
+
+
+def test_a_server_with_wrong_answers_is_not_waited_for(obedient: Obedient, artifact: Artifact) -> None:
+    """Being ready and wrong is a parity error at once and not a time-out."""
+    with pytest.raises(ParityError, match=r"golden example 0 wrongly \(off by 0\.5"):
+        _launcher(artifact).start(obedient("wrong"))
+
+
+def test_a_stubborn_server_is_killed_with_its_children(
+    obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ignoring SIGTERM helps neither the server nor what it started."""
+    monkeypatch.setattr(local, "STOP_S", 0.5)
+    with running(_launcher(artifact), [obedient("stubborn")]) as (one,):
+        assert isinstance(one, local.LocalServer)
+        family = [psutil.Process(one.pid), *psutil.Process(one.pid).children(recursive=True)]
+        assert len(family) == 2
+    # A killed orphan stays in the process table until init reaps it.
+    assert all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in family)
+
+
+def test_a_missing_program_is_named(obedient: Obedient, artifact: Artifact) -> None:
+    """A command that does not exist is one line."""
+    server = obedient("good")
+    broken = replace(server, launches=(replace(server.launches[0], command=("/nowhere/at/all",)),))
+    with pytest.raises(LaunchError, match="obedient cannot be started"):
+        _launcher(artifact).start(broken)
+
+
+def test_a_running_server_is_found_and_left_running(obedient: Obedient, artifact: Artifact) -> None:
+    """A server that is up already is used, and its usage is not invented."""
+    server = obedient("good")
+    assert find_running(server, artifact) is None
+    with running(LocalLauncher(artifact, UNPINNED), [server]) as (one,):
+        attached = find_running(server, artifact)
+        assert attached is not None
+        assert attached.usage_if_known() is None
+        attached.stop()
+        assert one.is_ready()
+
+
+def test_a_comparison_goes_on_without_the_server_that_fails(
+    obedient: Obedient, artifact: Artifact, tmp_path: Path
+) -> None:
+    """A server that dies under load keeps its place with its errors; one that cannot start keeps it with the fault."""
+    mortal = obedient(f"mortal:{tmp_path / 'marker'}")
+    hopeless = replace(mortal, key="hopeless", launches=(replace(mortal.launches[0], command=("/nowhere",)),))
+    plan = comparing.Plan(rounds=1, duration_s=0.5, warmup_s=0.0, rate=50.0, connections=2)
+    seen: list[int] = []
+
+    class Watcher(comparing.Watcher):
+        def finished(self, comparison: comparing.Comparison) -> None:
+            seen.append(len(to_json(comparison)["servers"]))
+
+    comparison = comparing.compare([mortal, hopeless], artifact, _launcher(artifact), plan, Watcher())
+    first, second = comparison.records
+    assert "hopeless cannot be started" in second.faults[0]
+    tally = first.rounds[0].open_loop.tally
+    assert 0 < tally.ok < tally.scheduled
+    assert tally.errors["connection_refused"] > 0
+    assert tally.ok + tally.mismatched + tally.errors.total() == tally.scheduled
+    assert comparison.complete
+    assert all(count == 2 for count in seen)
+
+
+@pytest.mark.parametrize(("spoiled", "runs", "valid"), [(0, 2, True), (1, 3, True), (3, 4, False)])
+def test_a_spoiled_run_is_taken_again_and_said_to_be(
+    spoiled: int, runs: int, valid: bool, obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same schedule up to three times; every try that was thrown away is told, and the last one counts as it is."""
+    asked: list[Load] = []
+
+    def judged(running: RunningServer, load: Load, *args: Any, **options: Any) -> tuple[RunResult, Usage | None]:
+        result, usage = measure_server(running, load, *args, **options)
+        if load.seed != 1:  # that of the gate
+            asked.append(load)
+        late = isinstance(load.schedule, Poisson) and len(asked) <= spoiled
+        return replace(result, verdict=Verdict(not late, ["late"] if late else [])), usage
+
+    monkeypatch.setattr(comparing, "measure_server", judged)
+    plan = comparing.Plan(rounds=1, duration_s=0.3, warmup_s=0.0, rate=50.0, connections=2, tries=3)
+    (record,) = comparing.compare([obedient("good")], artifact, _launcher(artifact), plan).records
+    verdict = record.rounds[0].open_loop.verdict
+    assert len(asked) == runs
+    assert len({load for load in asked if isinstance(load.schedule, Poisson)}) == 1
+    assert verdict.valid is valid
+    assert verdict.findings == [f"{comparing.TAKEN_AGAIN}: late"] * min(spoiled, 2)
+
+
+def test_nothing_measurable_is_an_error(obedient: Obedient, artifact: Artifact) -> None:
+    """Where no server passes the gate, the comparison says why and does not print an empty table."""
+    plan = comparing.Plan(rounds=1, duration_s=0.5, rate=50.0)
+    with pytest.raises(LoadtestError, match="no server could be measured:\nobedient"):
+        comparing.compare([obedient("dies")], artifact, _launcher(artifact), plan)
