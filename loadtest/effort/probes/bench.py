@@ -1,0 +1,73 @@
+"""Where probes start servers of their own: other settings, other copies of the artifact, one at a time."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from loadtest.artifact import Artifact
+from loadtest.effort.declared import Declared, Request
+from loadtest.effort.probes.ask import Call, ask
+from loadtest.effort.probes.cell import Exchange
+from loadtest.effort.scratch import Scratch
+from loadtest.effort.timeline import stop_whole
+from loadtest.errors import UsageError
+from loadtest.launch.launcher import Launcher, LocalLauncher
+from loadtest.launch.running import RunningServer
+from loadtest.servers import Server, fill
+
+PROCEDURE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A server under examination.
+
+    Attributes:
+        server: The server.
+        declared: Its table ``[setup]``.
+        servers: Every server and variant by key.
+        artifact: The model.
+        launcher: How it is started. Only a `LocalLauncher` can start it with other settings.
+    """
+
+    server: Server
+    declared: Declared
+    servers: Mapping[str, Server]
+    artifact: Artifact
+    launcher: Launcher
+
+    @property
+    def local(self) -> LocalLauncher:
+        """The launcher, where it can start other variants and other copies of the artifact.
+
+        Raises:
+            UsageError: If it cannot.
+        """
+        if not isinstance(self.launcher, LocalLauncher):
+            raise UsageError(f"needs a start with other settings, which --launcher {self.launcher.name} does not offer")
+        return self.launcher
+
+    @contextlib.contextmanager
+    def start(self, server: Server, artifact: Artifact | None = None) -> Iterator[RunningServer]:
+        """Start a server on free ports for as long as the context lasts.
+
+        Raises:
+            UsageError: If the launcher starts no other variants.
+            LaunchError: If it does not start.
+            ParityError: If it answers wrongly.
+        """
+        running = replace(self.local, artifact=artifact or self.artifact, any_port=True).start(server)
+        try:
+            yield running
+        finally:
+            stop_whole(running)
+
+
+def carry_out(running: RunningServer, requests: tuple[Request, ...], scratch: Scratch) -> list[Exchange]:
+    """Send the requests of a procedure in their order; one that is refused is not the end of it."""
+    evidence = []
+    for request in requests:
+        path = fill(request.path, scratch.context())
+        call = Call(path, b"" if request.method != "GET" else None, {}, request.port, request.method)
+        evidence.append(Exchange(str(call), str(ask(running, call, PROCEDURE_S))))
+    return evidence

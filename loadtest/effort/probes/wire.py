@@ -1,0 +1,134 @@
+"""Ways to ask for a prediction: REST, gRPC, compressed, in binary, without credentials."""
+
+import base64
+import gzip
+import io
+import json
+
+import numpy as np
+
+from loadtest.effort.probes.ask import JSON, Call, ask, seen
+from loadtest.effort.probes.cell import Cell, Exchange, excerpt
+from loadtest.expectation import Anything
+from loadtest.grpc import GrpcTarget
+from loadtest.grpc_probe import call_each
+from loadtest.launch.running import RunningServer
+from loadtest.messages import GoldenMessages, golden_requests, message_format
+
+HEALTH_METHOD = "/grpc.health.v1.Health/Check"
+
+
+def probe_rest(running: RunningServer) -> list[Cell]:
+    """A golden example over REST; as it bears no credentials, it says too whether the server asks for any."""
+    artifact = running.artifact
+    call = Call(running.predict_path, artifact.bodies()[0], label="golden example 0, no credentials")
+    reply = ask(running, call)
+    right = reply.status == 200 and artifact.expectation().matches(0, reply.body)
+    refused = reply.status in (400, 401, 403)
+    return [
+        Cell("rest", right, (seen(call, reply),)),
+        Cell("auth", None if not right and not refused else refused, (seen(call, reply),)),
+    ]
+
+
+def probe_grpc(running: RunningServer) -> Cell:
+    """A golden example over gRPC; a server without it is asked for its health over gRPC on each of its ports."""
+    if "grpc" in running.server.protocols:
+        target = running.grpc_endpoint()
+        answer = call_each(target)[0]
+        right = answer.status == 200 and target.expectation.matches(0, answer.body)
+        said = answer.fault or f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
+        return Cell("grpc", right, (Exchange(f"gRPC grpc:{running.server.grpc_method} (golden example 0)", said),))
+    evidence, speaks = [], False
+    for role, port in running.ports.items():
+        target = GrpcTarget.build(f"grpc://{running.host}:{port}{HEALTH_METHOD}", [b""], Anything())
+        answer = call_each(target, timeout_s=3.0)[0]
+        speaks = speaks or answer.status == 200 or answer.fault.startswith("grpc_")
+        evidence.append(Exchange(f"gRPC {role}:{HEALTH_METHOD}", answer.fault or "answered"))
+    note = "it speaks gRPC, but offers no prediction that is known here" if speaks else ""
+    return Cell("grpc", False, tuple(evidence), note=note)
+
+
+def probe_gzip(running: RunningServer) -> list[Cell]:
+    """All golden examples in one request, once with the body packed and once with a packed answer asked for."""
+    artifact = running.artifact
+    body = artifact.bodies(artifact.size)[0]
+    golden = artifact.expectation(artifact.size)
+    packed = Call(running.predict_path, gzip.compress(body), {**JSON, "Content-Encoding": "gzip"}, label="body in gzip")
+    asked = Call(running.predict_path, body, {**JSON, "Accept-Encoding": "gzip"}, label="Accept-Encoding: gzip")
+    reply, answer = ask(running, packed), ask(running, asked)
+    return [
+        Cell("gzip_request", reply.status == 200 and golden.matches(0, reply.body), (seen(packed, reply),)),
+        Cell("gzip_response", answer.packed and golden.matches(0, answer.body), (seen(asked, answer),)),
+    ]
+
+
+def probe_binary(running: RunningServer) -> Cell:
+    """Golden example 0 as raw float32, as .npy, as base64 in JSON, and over gRPC: is any of them the golden answer?"""
+    artifact = running.artifact
+    instance = np.ascontiguousarray(artifact.inputs[:1], dtype="<f4")
+    file = io.BytesIO()
+    np.save(file, instance)
+    encoded = json.dumps({"instances": [{"b64": base64.b64encode(instance.tobytes()).decode()}]}).encode()
+    path = running.predict_path
+    calls = [
+        Call(path, instance.tobytes(), {"Content-Type": "application/octet-stream"}, label="raw float32"),
+        Call(path, file.getvalue(), {"Content-Type": "application/x-npy"}, label=".npy"),
+        Call(path, encoded, label='{"b64": …} for the tensor'),
+    ]
+    golden = artifact.expectation()
+    evidence, ways = [], []
+    for call in calls:
+        reply = ask(running, call)
+        evidence.append(seen(call, reply))
+        if reply.status == 200 and golden.matches(0, reply.body):
+            ways.append(f"REST, {call.label}")
+    if "grpc" in running.server.protocols:
+        exchange, right = _binary_over_grpc(running, instance.tobytes())
+        evidence.append(exchange)
+        ways += ["gRPC"] if right else []
+    return Cell("binary_tensors", bool(ways), tuple(evidence), note=" and ".join(ways) and f"over {' and '.join(ways)}")
+
+
+def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, bool]:
+    """Whether the gRPC request carries the tensor's own bytes, and the server answers it rightly."""
+    artifact = running.artifact
+    form = message_format(running.server.grpc_method, artifact)
+    message = golden_requests(form, artifact)[0]
+    if raw not in message:
+        return Exchange(running.server.grpc_method, f"its message carries text: {excerpt(message[-80:])}"), False
+    target = GrpcTarget.build(running.grpc_url, [message], Anything())
+    answer = call_each(target)[0]
+    right = answer.status == 200 and GoldenMessages(form, artifact.expectation()).matches(0, answer.body)
+    said = f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
+    what = f"{running.server.grpc_method} ({len(message)} bytes, {len(raw)} of them the tensor's own)"
+    return Exchange(what, answer.fault or said), right
+
+
+def probe_bad_input(running: RunningServer) -> Cell:
+    """Bodies and addresses that no prediction can come of: each must be a 4xx, and the server must live on."""
+    artifact = running.artifact
+    wrong_shape = artifact.inputs[0].ravel()[:3].tolist()
+    text = np.full(artifact.inputs[:1].shape, "x").tolist()
+    path = running.predict_path
+    calls = [
+        Call(path, b"", label="no body"),
+        Call(path, b'{"instances": [[', label="JSON cut short"),
+        Call(path, b"[1, 2]", label="JSON, but no object"),
+        Call(path, b'{"nothing": 1}', label="no instances"),
+        Call(path, b'{"instances": []}', label="no instance in the list"),
+        Call(path, json.dumps({"instances": [wrong_shape]}).encode(), label="wrong shape"),
+        Call(path, json.dumps({"instances": text}).encode(), label="text for numbers"),
+        Call(path.replace(artifact.workload, "nobody"), artifact.bodies()[0], label="unknown model"),
+        Call(path + "/nowhere", artifact.bodies()[0], label="unknown address"),
+    ]
+    evidence, faults = [], []
+    for call in calls:
+        reply = ask(running, call)
+        evidence.append(seen(call, reply))
+        if not 400 <= reply.status < 500:
+            faults.append(f"{call.label}: {reply.status or reply.fault}")
+    after = ask(running, Call(path, artifact.bodies()[0], label="golden example 0 afterwards"))
+    alive = after.status == 200 and artifact.expectation().matches(0, after.body)
+    faults += [] if alive else [f"it predicts no more: {after}"]
+    return Cell("bad_input", not faults, tuple(evidence), note="; ".join(faults))

@@ -1,0 +1,149 @@
+"""Capabilities, tried out on real servers: one that has next to none of them, and the three of the project."""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from loadtest.artifact import Artifact
+from loadtest.effort.declared import read_declared
+from loadtest.effort.facts import read_facts
+from loadtest.effort.probes.bench import Bench
+from loadtest.effort.probes.cell import CAPABILITIES, Cell, excerpt, in_order, unknown
+from loadtest.effort.probes.every import probe_capabilities
+from loadtest.effort.probes.load import outcome_of, put_load_until
+from loadtest.effort.probes.operations import read_samples
+from loadtest.launch.launcher import LocalLauncher, running
+from loadtest.placement import UNPINNED
+from loadtest.schedule import Constant
+from loadtest.servers import Server
+from tests.launch.conftest import Obedient
+
+EXPECTED = {
+    "flask_server": {"rest", "health", "readiness", "metadata", "bad_input", "graceful_shutdown", "arm64"},
+    "tf_serving": {
+        "rest",
+        "grpc",
+        "binary_tensors",
+        "gzip_request",
+        "batching",
+        "versions",
+        "hot_swap",
+        "health",
+        "readiness",
+        "metrics",
+        "metadata",
+        "signature",
+        "bad_input",
+        "graceful_shutdown",
+    },
+    "torchserve": {
+        "rest",
+        "grpc",
+        "batching",
+        "versions",
+        "hot_swap",
+        "health",
+        "readiness",
+        "metrics",
+        "metadata",
+        "bad_input",
+        "auth",
+        "arm64",
+    },
+}
+
+
+def _bench(server: Server, servers: Mapping[str, Server], artifact: Artifact) -> Bench:
+    launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
+    return Bench(server, read_declared(server), servers, artifact, launcher)
+
+
+def _probed(bench: Bench) -> dict[str, Cell]:
+    cells = probe_capabilities(bench, read_facts(bench.server), lambda line: None)
+    assert [cell.capability for cell in cells] == list(CAPABILITIES)
+    return {cell.capability: cell for cell in cells}
+
+
+@pytest.mark.parametrize(
+    "name", ["flask_server", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tf_serving", "torchserve"))]
+)
+def test_what_each_server_can_do(name: str, servers: Mapping[str, Server], artifact: Artifact) -> None:
+    """The table of each server is known, and every cell has its evidence."""
+    cells = _probed(_bench(servers[name], servers, artifact))
+    told = {key: cell for key, cell in cells.items() if key != "gzip_response"}  # differs with the server's binary
+    supported = {key for key, cell in told.items() if cell.supported}
+    assert {key: told[key] for key in supported ^ EXPECTED[name]} == {}
+    assert [cell for cell in told.values() if cell.supported is None] == []
+    assert [cell for cell in cells.values() if not cell.evidence] == []
+
+
+def test_a_server_that_can_do_nothing_is_not_said_to(
+    obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """The probes say no where the answer is no, and a probe that fails leaves its cell blank and the others alone.
+
+    The server predicts at any address, has no variant `gone`, and falls over whatever else is asked of it.
+    """
+    server = replace(obedient("good"), setup={"batching": {"variant": "gone"}})
+    cells = _probed(_bench(server, servers, artifact))
+    assert {key for key, cell in cells.items() if cell.supported} == {"rest", "health", "readiness"}
+    assert {key for key, cell in cells.items() if cell.supported is None} == {"batching", "arm64"}
+    assert "names no variant 'gone'" in cells["batching"].note
+    (lost,) = cells["graceful_shutdown"].evidence
+    assert "0 of 4 answered right" in lost.answer
+    assert "no body: RemoteDisconnected" in cells["bad_input"].note
+    assert cells["hot_swap"].note.startswith("it takes no notice")
+
+
+def test_a_load_goes_on_until_something_has_happened(obedient: Obedient, artifact: Artifact) -> None:
+    """It runs once where that is the case already, as often as allowed where it never is, and counts every request."""
+    schedule = Constant(20.0, 0.2)
+    never, already = threading.Event(), threading.Event()
+    already.set()
+    with running(LocalLauncher(artifact, UNPINNED, any_port=True), [obedient("good")]) as (one,):
+        once = put_load_until(already, one.endpoint(), schedule, 2, most=3)
+        thrice = put_load_until(never, one.endpoint(), schedule, 2, most=3)
+    assert (once.ok, once.scheduled) == (4, 4)
+    assert (thrice.ok, thrice.scheduled) == (12, 12)
+    assert outcome_of(once) == "4 of 4 answered right"
+    once.errors["timeout"] += 1
+    assert outcome_of(once) == "4 of 4 answered right, 1 timeout"
+
+
+@pytest.mark.parametrize(
+    ("page", "samples"),
+    [
+        ("# TYPE a counter\na 1\n", {"a": 1.0}),
+        ('a{x="1",y="{"} 2.5 1700000000\n', {'a{x="1",y="{"}': 2.5}),
+        ('a{x="} 3"} +Inf\n', {'a{x="} 3"}': float("inf")}),
+        ("", {}),
+        ("<html>no</html>", {}),
+        ('{"json": 1}', {}),
+        ("a 1\nnot a sample\n", {}),
+    ],
+)
+def test_metrics_pages_are_told_from_others(page: str, samples: dict[str, float]) -> None:
+    """A page counts as Prometheus' only if every line of it is a sample or a comment."""
+    assert read_samples(page) == samples
+
+
+def test_excerpts_are_short_and_printable() -> None:
+    """Evidence is for reading: one line, and bytes that are no text are counted."""
+    assert excerpt(b'{"a":\n  1}') == '{"a": 1}'
+    assert excerpt(b"\xff\x00\x01") == "<3 bytes>"
+    assert excerpt("a\x00b") == "<3 characters>"
+    assert len(excerpt("x" * 1000)) == 160
+
+
+def test_a_capability_that_was_not_probed_is_unknown() -> None:
+    """Every capability has a cell, and a later finding takes the place of an earlier one."""
+    cells = in_order([Cell("auth", False), unknown("grpc", "why\nmore"), Cell("auth", True)])
+    assert [cell.capability for cell in cells] == list(CAPABILITIES)
+    found = {cell.capability: cell for cell in cells}
+    assert found["auth"].supported
+    assert found["grpc"].note == "why"
+    assert found["rest"].note == "not probed"
+    assert json.dumps(found["rest"].supported) == "null"
