@@ -1,0 +1,28 @@
+"""What a comparison found, for people and for scripts; everything is made from result.json."""
+
+from pathlib import Path
+
+from loadtest.report.reading import Json
+
+
+def write_report(document: Json, folder: Path) -> list[Path]:
+    """Write report.html, and report.md with its pictures, beside result.json.
+
+    Args:
+        document: The comparison, as `loadtest.report.reading.read_comparison` gives it.
+        folder: Where to.
+
+    Returns:
+        Paths of the two.
+    """
+    # The charting library is only loaded where a report is written: the other commands start without it.
+    from loadtest.report.figures import all_figures
+    from loadtest.report.markdown import render
+    from loadtest.report.page import render_page
+    from loadtest.report.pictures import write_pictures
+
+    figures = all_figures(document)
+    page, text = folder / "report.html", folder / "report.md"
+    page.write_text(render_page(document, figures), encoding="utf-8")
+    text.write_text(render(document, figures, write_pictures(figures, folder)), encoding="utf-8")
+    return [page, text]

@@ -1,0 +1,201 @@
+"""The answer in two sentences, and how much of the comparison can be believed.
+
+A server is only called faster than another where the interval of their ratio does not span 1; everything else is a
+tie, and with fewer than three rounds nothing is established at all.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from loadtest.report.reading import Json, estimate, names, runs, span
+from loadtest.stats import Estimate
+
+ESTABLISHED = 3
+"""Rounds from which on there are intervals."""
+
+
+@dataclass(frozen=True)
+class Validity:
+    """How many runs of a server judged themselves valid.
+
+    Attributes:
+        key: Server key.
+        label: What tables call it.
+        valid: Valid runs.
+        total: All runs of its rounds.
+        reasons: Every invalid run with its reasons, one line each.
+        parity: What the parity gate found, in one line.
+        faults: Why it is not measured, or not completely.
+    """
+
+    key: str
+    label: str
+    valid: int
+    total: int
+    reasons: list[str]
+    parity: str
+    faults: list[str]
+
+
+def answer(document: Json) -> list[str]:
+    """Two sentences: who is fastest at the common rate, and who carries most."""
+    return [_latency(document), _throughput(document)]
+
+
+def conditions(document: Json) -> str:
+    """Under which conditions the answer holds, in one sentence."""
+    plan, workload, host = document["plan"], document["workload"], document["host"]
+    batch = "one instance" if plan["batch"] == 1 else f"{plan['batch']} instances"
+    rate = plan["common_rate_rps"]
+    arrivals = f"Poisson arrivals at {rate:,.0f} requests/s" if rate else "no common rate was found"
+    placement = document["placement"]
+    cores = (
+        f"{_cores(placement['server'])} for the server and {_cores(placement['client'])} for the client"
+        if placement["server"] and placement["client"]
+        else f"server and client sharing {host['cores']} cores"
+    )
+    return (
+        f"{workload['name']} v{workload['version']}, {batch} a request, {arrivals} over {plan['connections']} "
+        f"connections, {plan['rounds']} rounds of {plan['duration_s']:g} s, launcher "
+        f"{document['launcher'].get('launcher', 'unknown')}, {cores} of {host['cpu']}"
+    )
+
+
+def _cores(cores: Sequence[int]) -> str:
+    return "one core" if len(cores) == 1 else f"{len(cores)} cores"
+
+
+def validity(document: Json) -> list[Validity]:
+    """One per server."""
+    labels = names(document)
+    found = []
+    for server in document["servers"]:
+        verdicts = [(name, run["verdict"]) for name, run in runs(server)]
+        reasons = [f"{name}: {'; '.join(verdict['reasons'])}" for name, verdict in verdicts if not verdict["valid"]]
+        found.append(
+            Validity(
+                server["key"],
+                labels[server["key"]],
+                len(verdicts) - len(reasons),
+                len(verdicts),
+                reasons,
+                parity_line(server),
+                server["faults"],
+            )
+        )
+    return found
+
+
+def parity_line(server: Json) -> str:
+    """What the parity gate found."""
+    parity = server["parity"]
+    if parity is None:
+        return "answers not checked: it did not start"
+    worst = "no comparable answer" if parity["worst"] is None else f"largest difference {parity['worst']:.1e}"
+    counted = f"{parity['checked']} predictions, {worst}, allowed {parity['tolerance']:g}"
+    return f"answers DISAGREE: {parity['faults'][0]}; {counted}" if parity["faults"] else f"answers agree; {counted}"
+
+
+def _latency(document: Json) -> str:
+    rate = document["plan"]["common_rate_rps"]
+    values = {row["key"]: estimate(row["p99_ms"]) for row in document["summary"]}
+    text = _ranking(document, values, "p99", lambda value: span(value, 2, " ms"), smallest=True)
+    if text is None:
+        return "No server gave a p99 at the common rate that can be believed: every such run is invalid or too short."
+    at = f"At {rate:,.0f} requests/s" if rate else "At the common rate"
+    return f"{at}, {text}."
+
+
+def _throughput(document: Json) -> str:
+    found = {server["key"]: server["capacity"] for server in document["servers"] if server["capacity"]}
+    if found:
+        return _capacity(document, found)
+    values = {row["key"]: estimate(row["ceiling_rps"]) for row in document["summary"]}
+    text = _ranking(document, values, "ceiling", lambda value: span(value, 0, " requests/s"), smallest=False)
+    if text is None:
+        return "No server's ceiling is known: every closed-loop run is invalid."
+    return f"In a closed loop, {text}."
+
+
+def _capacity(document: Json, found: dict[str, Json]) -> str:
+    """Capacities are searched server by server, so overlapping intervals are a tie."""
+    labels = names(document)
+    values = {key: estimate(capacity["estimate_rps"]) for key, capacity in found.items()}
+    order = sorted((key for key, value in values.items() if value.known), key=lambda key: -values[key].value)
+    objective = next(iter(found.values()))["objective"]
+    if not order or not values[order[0]].value:
+        return f"No server met {objective} at any rate that was tried."
+    best_key = order[0]
+    ties = [key for key in order if not _apart(values[key], values[best_key])]
+    rest = [key for key in order if key not in ties]
+
+    def told(key: str) -> str:
+        at_least = "at least " if found[key]["bounded_by_client"] else ""
+        return f"{labels[key]} ({at_least}{span(values[key], 0, ' requests/s')})"
+
+    if len(order) == 1:
+        text = f"Under {objective}, a capacity is known of {told(best_key)} only"
+    elif len(ties) == 1:
+        text = f"Under {objective}, {told(best_key)} carries most"
+    else:
+        text = f"Under {objective}, {_listed([told(key) for key in ties])} are a tie for the highest capacity"
+    if rest:
+        text += f", before {_listed([told(key) for key in rest])}"
+    missing = [labels[server["key"]] for server in document["servers"] if server["key"] not in values]
+    return text + (f"; none is known of {_listed(missing)}." if missing else ".")
+
+
+def _apart(one: Estimate, two: Estimate) -> bool:
+    """Whether two intervals are known and do not overlap."""
+    return one.high < two.low or two.high < one.low
+
+
+def _ranking(
+    document: Json, values: dict[str, Estimate], measure: str, text: Callable[[Estimate], str], *, smallest: bool
+) -> str | None:
+    """The best server, those tied with it, and by how much the others are behind it."""
+    labels = names(document)
+    title = "highest ceiling" if measure == "ceiling" else f"lowest {measure}"
+    order = sorted((key for key in values if values[key].known), key=lambda key: values[key].value)
+    order = order if smallest else order[::-1]
+    if not order:
+        return None
+    first, others = order[0], order[1:]
+    if not others:
+        return f"{labels[first]} alone was measured: {measure} {text(values[first])}"
+    if document["plan"]["rounds"] < ESTABLISHED:
+        listed = _listed([f"{labels[key]} {text(values[key])}" for key in order])
+        return f"no difference is established by fewer than {ESTABLISHED} rounds; {measure}: {listed}"
+    ratios = {key: _ratio(document, key, first, measure) for key in others}
+    ties = [key for key in others if not _differs(ratios[key])]
+    behind = [key for key in others if key not in ties]
+    if ties:
+        sentence = _listed([f"{labels[key]} ({text(values[key])})" for key in [first, *ties]])
+        sentence += f" are a tie for the {title}"
+    else:
+        sentence = f"{labels[first]} has the {title}, {text(values[first])}"
+    if behind:
+        sentence += "; " + _listed([f"{labels[key]} has {span(ratios[key], 2, ' times that')}" for key in behind])
+    return sentence
+
+
+def _ratio(document: Json, key: str, first: str, measure: str) -> Estimate:
+    """A server's measure over that of the first one."""
+    for versus in document["ratios"]:
+        if versus["measure"] != measure:
+            continue
+        ratio = estimate(versus["ratio"])
+        if (versus["one"], versus["two"]) == (key, first):
+            return ratio
+        if (versus["one"], versus["two"]) == (first, key):
+            return Estimate(*(1 / end if end else math.inf for end in (ratio.value, ratio.high, ratio.low)))
+    return estimate(None)
+
+
+def _differs(ratio: Estimate) -> bool:
+    return ratio.low > 1 or ratio.high < 1
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -1,0 +1,19 @@
+"""The figures of the report, one module each: its numbers, then its charts."""
+
+import math
+
+from loadtest.report.figure import Figure
+from loadtest.report.figures import cost, load, percentiles, setup, tax, timeline
+from loadtest.report.reading import Json
+
+
+def all_figures(document: Json) -> list[Figure]:
+    """Every figure that the comparison has valid numbers for, in the order of the page."""
+    modules = [load, percentiles, timeline, tax, cost] + ([setup] if document.get("setup") else [])
+    figures = [module.figure(document) for module in modules]
+    return [figure for figure in figures if _holds_numbers(figure)]
+
+
+def _holds_numbers(figure: Figure) -> bool:
+    cells = [cell for table in figure.tables for row in table.rows for cell in row]
+    return any(isinstance(cell, int | float) and math.isfinite(cell) for cell in cells)

@@ -1,0 +1,157 @@
+"""What predictions cost: CPU seconds, memory, and money at a price that the reader sets."""
+
+import math
+from dataclasses import dataclass
+
+from loadtest.report.charting import bars
+from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
+from loadtest.report.reading import Json, estimate, names, number, span, valid_rounds
+from loadtest.stats import Estimate, mean_estimate
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a server takes.
+
+    Attributes:
+        key: Server key.
+        cpu_s_per_1000: CPU seconds of its process tree per 1,000 predictions, at the common rate.
+        peak_mib: Peak memory.
+        gib_s_per_1000: Memory held times the time that 1,000 predictions take at the ceiling, in GiB seconds.
+        used_core_s: Core-seconds per million predictions, as used at the common rate.
+        held_core_s: The same where all cores are paid for and the server runs at `full_rps`.
+        full_rps: The capacity found, or else the closed-loop ceiling: predictions per second.
+        full_is: Which of the two.
+    """
+
+    key: str
+    cpu_s_per_1000: Estimate
+    peak_mib: Estimate
+    gib_s_per_1000: Estimate
+    used_core_s: float
+    held_core_s: float
+    full_rps: float
+    full_is: str
+
+
+def costs(document: Json) -> list[Cost]:
+    """One per server."""
+    batch, cores = document["plan"]["batch"], server_cores(document)
+    rows = {row["key"]: row for row in document["summary"]}
+    found = []
+    for server in document["servers"]:
+        row = rows[server["key"]]
+        cpu = estimate(row["cpu_s_per_1000"])
+        held = [
+            number(one["closed_usage"]["peak_mib"]) / 1024 * 1000 / (one["closed_loop"]["throughput_rps"] * batch)
+            for one in valid_rounds(server, "closed_loop")
+            if one["closed_usage"] and one["closed_loop"]["throughput_rps"]
+        ]
+        capacity = server["capacity"]
+        full, full_is = (
+            (capacity["rate_rps"], "capacity")
+            if capacity and capacity["rate_rps"]
+            else (estimate(row["ceiling_rps"]).value, "ceiling")
+        )
+        found.append(
+            Cost(
+                server["key"],
+                cpu,
+                estimate(row["peak_mib"]),
+                mean_estimate(held),
+                cpu.value * MILLION / 1000,
+                cores * MILLION / (full * batch),
+                full * batch,
+                full_is,
+            )
+        )
+    return found
+
+
+def server_cores(document: Json) -> int:
+    """Cores that a server had for itself; all of the machine's where nothing was pinned."""
+    return len(document["placement"]["server"]) or int(document["host"]["cores"])
+
+
+def figure(document: Json) -> Figure:
+    """CPU and memory as bars; the money stands in the page's own table, see `money`."""
+    labels = names(document)
+    order = list(labels.values())
+    found = costs(document)
+    panels = []
+    for key, title, digits, values in (
+        ("cpu", "CPU seconds per 1,000 predictions", 2, [cost.cpu_s_per_1000 for cost in found]),
+        ("memory", "peak memory, MiB", 0, [cost.peak_mib for cost in found]),
+    ):
+        rows = [
+            {
+                "server": labels[cost.key],
+                "value": value.value,
+                "low": value.low,
+                "high": value.high,
+                "text": span(value, digits),
+                "caption": f"{labels[cost.key]}: {span(value, digits)}",
+            }
+            for cost, value in zip(found, values, strict=True)
+        ]
+        panels.append(Panel(f"cost-{key}", title, bars(rows, key, title, order)))
+    return Figure(
+        key="cost",
+        title="CPU and memory",
+        finding=_finding(found, labels),
+        panels=panels,
+        tables=[_table(found, labels)],
+        note="CPU seconds are those of all of a server's processes, read from the kernel at the common rate. Peak "
+        "memory is the sum of each process's own peak, under the closed loop. Lines are 95 % intervals.",
+    )
+
+
+def money(document: Json) -> Table:
+    """Core-seconds per million predictions, in columns that a page shows as money."""
+    labels = names(document)
+    columns = [
+        Column("server"),
+        Column("per million, CPU time used", 3, priced=True),
+        Column("per million, all cores paid for", 3, priced=True),
+        Column("at predictions/s", 0),
+        Column("which"),
+    ]
+    rows: list[list[Cell]] = [
+        [labels[cost.key], cost.used_core_s, cost.held_core_s, cost.full_rps, f"the {cost.full_is}"]
+        for cost in costs(document)
+    ]
+    return Table("Money per million predictions", columns, rows)
+
+
+def _table(found: list[Cost], labels: dict[str, str]) -> Table:
+    columns = [
+        Column("server"),
+        *interval_columns("CPU seconds per 1,000", 3),
+        *interval_columns("peak memory, MiB", 0),
+        *interval_columns("memory held for 1,000 at the ceiling, GiB s", 3),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            labels[cost.key],
+            *interval_cells(cost.cpu_s_per_1000),
+            *interval_cells(cost.peak_mib),
+            *interval_cells(cost.gib_s_per_1000),
+        ]
+        for cost in found
+    ]
+    return Table("CPU seconds and memory", columns, rows)
+
+
+def _finding(found: list[Cost], labels: dict[str, str]) -> str:
+    cpu = [cost for cost in found if cost.cpu_s_per_1000.known]
+    memory = [cost for cost in found if not math.isnan(cost.peak_mib.value)]
+    told = []
+    if cpu:
+        listed = "; ".join(f"{labels[cost.key]} {span(cost.cpu_s_per_1000, 2)}" for cost in cpu)
+        told.append(f"CPU seconds per 1,000 predictions: {listed}.")
+    if memory:
+        listed = "; ".join(f"{labels[cost.key]} {span(cost.peak_mib, 0)}" for cost in memory)
+        told.append(f"Peak memory in MiB: {listed}.")
+    return " ".join(told) or "No valid run."

@@ -1,0 +1,118 @@
+"""The whole distribution at the common rate, drawn as HdrHistogram's tools do."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from loadtest.histogram import Histogram
+from loadtest.report.charting import Canvas, LogAxis, colour
+from loadtest.report.figure import Cell, Column, Figure, Panel, Table, server_signs
+from loadtest.report.reading import Json, histogram, names, union, valid_rounds
+from loadtest.validity import SAMPLES_BEYOND, enough_samples
+
+STEPS_PER_DECADE = 24
+LISTED = (50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.99)
+
+
+def curve(whole: Histogram) -> list[tuple[float, float]]:
+    """Percent and milliseconds, evenly spaced on the scale of 1 / (1 - p), as far as the samples carry it."""
+    if whole.count < 2 * SAMPLES_BEYOND:
+        return []
+    decades = math.log10(whole.count / SAMPLES_BEYOND)
+    stretch = np.logspace(0, decades, max(2, round(decades * STEPS_PER_DECADE)))
+    percents = [float(100 * (1 - 1 / one)) for one in stretch]
+    return [(percent, ns / 1e6) for percent, ns in zip(percents, whole.percentiles(percents), strict=True)]
+
+
+def figure(document: Json) -> Figure:
+    """Response time over percentile; each round thin, all rounds of a server together thick."""
+    labels = names(document)
+    order = list(labels.values())
+    rounds = {
+        server["key"]: [(one["number"], histogram(one["open_loop"])) for one in valid_rounds(server)]
+        for server in document["servers"]
+    }
+    wholes = {key: union([one for _, one in found]) for key, found in rounds.items()}
+    thick = [row for key, whole in wholes.items() for row in _rows(labels[key], "all rounds", whole)]
+    thin = [
+        row
+        for key, found in rounds.items()
+        for number, one in found
+        for row in _rows(labels[key], f"round {number}", one)
+    ]
+    rate = document["plan"]["common_rate_rps"]
+    return Figure(
+        key="percentiles",
+        title="Percentiles of the response time",
+        finding=_finding(wholes, labels, rate),
+        panels=[Panel("percentiles-all", "response time, ms", _spec(thick, thin, order), wide=True)],
+        tables=[_table(wholes, labels)],
+        legend=server_signs(order),
+        note="The scale to the right is one of ever rarer requests: each step from 90 % to 99 % to 99.9 % is ten times "
+        f"rarer. A line ends where fewer than {SAMPLES_BEYOND} requests lie beyond it. Thin lines are single rounds.",
+    )
+
+
+def _rows(server: str, which: str, whole: Histogram) -> list[dict[str, Any]]:
+    return [
+        {"server": server, "round": which, "rarity": 1 / (1 - percent / 100), "percent": percent, "ms": ms}
+        for percent, ms in curve(whole)
+    ]
+
+
+def _spec(thick: Sequence[dict[str, Any]], thin: Sequence[dict[str, Any]], order: list[str]) -> Any:
+    y = LogAxis.around([row["ms"] for row in (*thick, *thin)], margin=1.2)
+    furthest = max([row["rarity"] for row in thick], default=100.0)
+    marks = [tick for tick in (2, 10, 100, 1_000, 10_000, 100_000) if tick <= furthest]
+    x = alt.X(
+        "rarity:Q",
+        scale=alt.Scale(type="log", domain=[1, furthest * 1.05], nice=False),
+        axis=alt.Axis(title="percentile", values=marks, labelExpr="format(100 * (1 - 1 / datum.value), '.6~r') + ' %'"),
+    )
+    ms = alt.Y("ms:Q", scale=y.scale(), axis=y.axis())
+    canvas = Canvas()
+    by_server = colour("server", order)
+    faint = canvas.chart(thin, "rounds").mark_line(strokeWidth=1, opacity=0.35)
+    bold = canvas.chart(thick, "percentiles").encode(x=x, y=ms, color=by_server)
+    tooltip = [
+        alt.Tooltip("server:N", title="server"),
+        alt.Tooltip("percent:Q", title="percentile", format=".3f"),
+        alt.Tooltip("ms:Q", title="response time, ms", format=",.3f"),
+    ]
+    layers = [
+        faint.encode(x=x, y=ms, color=by_server, detail="round:N"),
+        bold.mark_line(strokeWidth=2.5),
+        bold.mark_point(size=150, filled=True, opacity=0).encode(tooltip=tooltip),
+    ]
+    return canvas.spec(layers, 320)
+
+
+def _table(wholes: dict[str, Histogram], labels: dict[str, str]) -> Table:
+    columns = [Column("server"), Column("answers", 0)]
+    columns += [Column(f"p{percent:g}, ms", 3) for percent in LISTED] + [Column("slowest, ms", 3)]
+    rows: list[list[Cell]] = []
+    for key, whole in wholes.items():
+        if not whole.count:
+            continue
+        cells: list[Cell] = [labels[key], whole.count]
+        cells += [
+            ns / 1e6 if enough_samples(whole.count, percent) else math.nan
+            for percent, ns in zip(LISTED, whole.percentiles(LISTED), strict=True)
+        ]
+        rows.append([*cells, whole.max / 1e6])
+    return Table("Percentiles at the common rate, all valid rounds together", columns, rows)
+
+
+def _finding(wholes: dict[str, Histogram], labels: dict[str, str], rate: float | None) -> str:
+    told = []
+    for key, whole in wholes.items():
+        carried = [percent for percent in LISTED if enough_samples(whole.count, percent)]
+        if carried:
+            middle, far = (ns / 1e6 for ns in whole.percentiles([50, carried[-1]]))
+            told.append(f"{labels[key]} from {middle:,.2f} ms at p50 to {far:,.2f} ms at p{carried[-1]:g}")
+    if not told or rate is None:
+        return "No valid run at the common rate."
+    return f"At {rate:,.0f} requests/s the response time rises: {'; '.join(told)}."

@@ -1,0 +1,74 @@
+"""report.md: the comparison for a reader of the repository."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from loadtest.report.answer import Validity, answer, conditions, validity
+from loadtest.report.figure import Figure
+from loadtest.report.reading import Json
+from loadtest.report.table import markdown_table, remarks
+
+SHOWN = ("load", "percentiles", "tax", "cost")
+"""Figures of the page whose pictures report.md carries."""
+
+
+def render(document: Json, figures: Sequence[Figure] = (), pictures: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The text of report.md.
+
+    Args:
+        document: The comparison.
+        figures: Figures whose pictures are shown.
+        pictures: Paths of the pictures by figure, relative to report.md.
+    """
+    sections = [
+        f"# Serving comparison, {document['started_at']}",
+        " ".join(answer(document)),
+        f"Conditions: {conditions(document)}.",
+        markdown_table(document),
+        "Square brackets hold 95 % bootstrap intervals over the rounds. Response times run from the intended send of "
+        "each request; the ceiling is the throughput of a closed loop. Every answer was compared with the golden one. "
+        "Peak memory is the sum of each process's own peak.",
+        *(_figure(figure, (pictures or {}).get(figure.key, ())) for figure in figures if figure.key in SHOWN),
+        _bullets("What to know", remarks(document)),
+        _bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(document)]),
+        _bullets("Verdicts", [line for one in validity(document) for line in _verdict_lines(one)]),
+        _bullets("Machine and versions", [*environment(document), f"`loadtest {shlex.join(document['command'])}`"]),
+        "Everything else, each round's distributions and the configuration that each server reported included, stands "
+        "in result.json beside this file; report.html shows it.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _figure(figure: Figure, paths: Sequence[str]) -> str:
+    images = "\n".join(
+        f"![{panel.title}: {figure.finding}]({path})" for panel, path in zip(figure.panels, paths, strict=True)
+    )
+    return f"## {figure.title}\n\n{figure.finding}\n\n{images}\n\n{figure.note}".rstrip()
+
+
+def _bullets(title: str, lines: Sequence[str]) -> str:
+    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
+def _verdict_lines(found: Validity) -> list[str]:
+    if not found.total:
+        return []
+    lines = [f"{found.label}: {found.valid} of {found.total} runs valid"]
+    return lines + [f"{found.label}, INVALID: {reason}" for reason in found.reasons]
+
+
+def environment(document: Json) -> list[str]:
+    """What it was measured on, and with what, one line each."""
+    host, workload, placement = document["host"], document["workload"], document["placement"]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(workload["versions"].items()))
+    client = ", ".join(f"{name} {version}" for name, version in sorted(host["client_packages"].items()))
+    return [
+        f"{host['cores']} cores of {host['cpu']}, {host['memory_gib']} GiB, {host['system']}"
+        + (", virtual machine" if host["virtual"] else ""),
+        f"server cores {placement['server'] or 'not pinned'}, client cores {placement['client'] or 'not pinned'}",
+        f"model {workload['name']} v{workload['version']}, accuracy {workload['accuracy']:.4f}, "
+        f"weights sha256 {workload['weights_sha256'][:16]}…",
+        f"built with {versions}",
+        f"client: Python {host['python']}, {client}",
+        f"seed {document['plan']['seed']}",
+    ]

@@ -1,0 +1,168 @@
+"""report.html: one file with everything in it, that needs no network."""
+
+import functools
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+import vl_convert
+
+from loadtest.report.answer import answer, conditions, validity
+from loadtest.report.figure import Cell, Column, Figure, Table
+from loadtest.report.figures import setup
+from loadtest.report.figures.cost import money, server_cores
+from loadtest.report.look import DARK, FONT, LIGHT, on_page, page_config
+from loadtest.report.markdown import environment
+from loadtest.report.reading import Json, names
+from loadtest.report.table import cells, notes
+
+PRICE = 0.04
+"""Price of a core-hour that the field starts with: an example of the order of magnitude, in no currency."""
+
+SECTIONS = (
+    ("answer", "The answer"),
+    ("load-section", "Latency under load"),
+    ("tail-section", "The tail, and stalls"),
+    ("tax-section", "Where the time goes"),
+    ("cost-section", "Cost"),
+    ("setup-section", "Ease of setup"),
+    ("method-section", "Method and environment"),
+)
+ABSENT = {
+    "load": "No valid run at any rate, so there is nothing to draw.",
+    "percentiles": "No valid run at the common rate, so there are no percentiles.",
+    "timeline": "No valid run at the common rate, so there is no time line.",
+    "tax": "No valid run at the common rate, so the time cannot be split.",
+    "cost": "CPU and memory are not known: no run is valid, or they could not be read.",
+    "setup": "No server was started, so there is no time line.",
+}
+PATHS = {
+    "circle": "M7,0A7,7,0,1,1,-7,0A7,7,0,1,1,7,0",
+    "square": "M-6.5,-6.5H6.5V6.5H-6.5Z",
+    "triangle-up": "M0,-7L8,7H-8Z",
+    "triangle-down": "M0,7L8,-7H-8Z",
+    "diamond": "M0,-8.5L8.5,0L0,8.5L-8.5,0Z",
+    "cross": "M-8,-3H-3V-8H3V-3H8V3H3V8H-3V3H-8Z",
+}
+"""The symbols of `loadtest.report.look.SHAPES` for legends outside of charts."""
+
+
+def render_page(document: Json, drawn: Sequence[Figure]) -> str:
+    """The page of a comparison.
+
+    Args:
+        document: The comparison.
+        drawn: Its figures.
+    """
+    figures = {figure.key: figure for figure in drawn}
+    header, *lines = cells(document)
+    return render(
+        "comparison.html.j2",
+        drawn,
+        document=document,
+        labels=list(names(document).values()),
+        sections=SECTIONS,
+        figures=figures,
+        absent=ABSENT,
+        answer=answer(document),
+        conditions=conditions(document),
+        summary=Table("All measures", [Column(title) for title in header], lines),
+        validity=validity(document),
+        notes=notes(document),
+        price=PRICE,
+        money_table=money(document),
+        cores=server_cores(document),
+        setup=document.get("setup") and _setup(document),
+        environment=environment(document),
+        commands=_commands(document),
+        plan=_pretty({name: document[name] for name in ("plan", "launcher", "placement", "workload")}),
+        floor=_pretty(document["floor"]),
+        servers=[
+            {
+                "label": label,
+                "started": _pretty(server["started"]),
+                "effective": _pretty(server["effective"]),
+            }
+            for label, server in zip(names(document).values(), document["servers"], strict=True)
+        ],
+    )
+
+
+def _setup(document: Json) -> dict[str, Any]:
+    """What section 6 shows beside the time line."""
+    measured = document["setup"]
+    return {
+        "date": measured["date"],
+        "repeat": measured["plan"]["repeat"],
+        "launcher": measured["launcher"].get("launcher", "unknown"),
+        "labels": list(setup.labels_of(document).values()),
+        "counted": setup.counted(document),
+        "capabilities": setup.capabilities(document),
+        "facts": setup.facts(document),
+        "faults": setup.faults(document),
+    }
+
+
+def render(template: str, drawn: Sequence[Figure], **content: Any) -> str:
+    """Render a template with its charts, styles and scripts inside."""
+    charts = {panel.key: on_page(panel.spec) for figure in drawn for panel in figure.panels}
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            charts=_inside_script(json.dumps({"specs": charts, "config": page_config()}, allow_nan=False)),
+            bundle=_bundle(),
+            light=LIGHT,
+            dark=DARK,
+            font=FONT,
+            **content,
+        )
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("loadtest.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals.update(known=_known, money=_money, paths=PATHS, words=setup.WORDS)
+    return environment
+
+
+@functools.cache
+def _bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, from the wheel: nothing is fetched."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
+
+
+def _inside_script(text: str) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return text.replace("<", "\\u003c")
+
+
+def _known(cell: Cell) -> bool:
+    return isinstance(cell, (int, float)) and math.isfinite(cell)
+
+
+def _money(core_s: Cell) -> str:
+    """What the field's first price makes of core-seconds, to three significant digits."""
+    if not isinstance(core_s, (int, float)) or not math.isfinite(core_s):
+        return "—"
+    rounded = float(f"{core_s * PRICE / 3600:.3g}")
+    return f"{rounded:,.12f}".rstrip("0").rstrip(".")
+
+
+def _pretty(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _commands(document: Json) -> list[str]:
+    workload = document["workload"]["name"]
+    return [f"python -m models build {workload}", "loadtest " + shlex.join(document["command"])]

@@ -1,0 +1,130 @@
+"""The comparison as one table: for the terminal, for report.md and for the page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from loadtest.compare import TAKEN_AGAIN
+from loadtest.report.answer import ESTABLISHED, conditions
+from loadtest.report.reading import Json, estimate, names, runs, span
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A line of the table.
+
+    Attributes:
+        title: With its unit.
+        cell: The text for one server's row of the summary.
+    """
+
+    title: str
+    cell: Callable[[Json], str]
+
+
+def _spanned(title: str, name: str, digits: int) -> Measure:
+    return Measure(title, lambda row: span(estimate(row[name]), digits))
+
+
+MEASURES = (
+    _spanned("response time p50, ms", "p50_ms", 2),
+    _spanned("response time p95, ms", "p95_ms", 2),
+    _spanned("response time p99, ms", "p99_ms", 2),
+    _spanned("answered per second", "throughput_rps", 0),
+    _spanned("closed-loop ceiling per second", "ceiling_rps", 0),
+    _spanned("CPU seconds per 1,000", "cpu_s_per_1000", 2),
+    _spanned("peak memory, MiB", "peak_mib", 0),
+    _spanned("start to first answer, s", "first_prediction_s", 1),
+    Measure("failed requests", lambda row: f"{row['failed']:,} of {row['requests']:,}" if row["requests"] else "—"),
+)
+
+
+def cells(document: Json) -> list[list[str]]:
+    """The table: a header, then a line for each measure."""
+    rows = document["summary"]
+    labels = names(document)
+    return [
+        ["", *(labels[row["key"]] for row in rows)],
+        *([measure.title, *(measure.cell(row) for row in rows)] for measure in MEASURES),
+    ]
+
+
+def remarks(document: Json) -> list[str]:
+    """What a reader of the table must know: faults, findings, ties and facts."""
+    labels = names(document)
+    lines = [] if document["complete"] else ["INCOMPLETE: the comparison was ended before its last round"]
+    for server in document["servers"]:
+        verdicts = [run["verdict"] for _, run in runs(server)]
+        invalid = [verdict["reasons"][0] for verdict in verdicts if not verdict["valid"]]
+        label = labels[server["key"]]
+        lines += [f"{label}: {fault}" for fault in server["faults"]]
+        if invalid:
+            lines.append(f"{label}: {len(invalid)} of {len(verdicts)} runs INVALID and left out: {invalid[0]}")
+    return lines + notes(document)
+
+
+def notes(document: Json) -> list[str]:
+    """The remarks that are not about validity."""
+    labels = names(document)
+    lines = [f"{labels[server['key']]}: {server['facts']}" for server in document["servers"] if server["facts"]]
+    for server in document["servers"]:
+        tried = [run for one in server["rounds"] for run in (one["open_loop"], one["closed_loop"])]
+        told = [line for run in tried for line in _warnings(run)]
+        if told:
+            more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+            lines.append(f"{labels[server['key']]}: {told[0]}{more}")
+    again = sum(
+        TAKEN_AGAIN in line for s in document["servers"] for _, run in runs(s) for line in run["verdict"]["findings"]
+    )
+    if again:
+        lines.append(f"{again} tries were spoiled by the client or the machine, thrown away and taken again")
+    lines += _ties(document, labels)
+    placement = document["placement"]
+    if not (placement["server"] and placement["client"]):
+        lines.append("nothing was pinned: client and server shared the cores")
+    lines += document["launcher"].get("remarks", [])
+    if document["plan"]["rounds"] < ESTABLISHED:
+        lines.append("fewer than three rounds: no intervals, so no difference here is established")
+    return lines
+
+
+def _ties(document: Json, labels: dict[str, str]) -> list[str]:
+    """Established ties, a line for each measure."""
+    lines = []
+    for measure in dict.fromkeys(versus["measure"] for versus in document["ratios"]):
+        pairs = [versus for versus in document["ratios"] if versus["measure"] == measure]
+        ties = [versus for versus in pairs if versus["tie"] and versus["ratio"]["low"] is not None]
+        if len(ties) == len(pairs) > 1:
+            lines.append(f"ties in {measure}: every two servers")
+        elif ties:
+            both = "; ".join(f"{labels[versus['one']]} and {labels[versus['two']]}" for versus in ties)
+            lines.append(f"ties in {measure}: {both}")
+    return lines
+
+
+def _warnings(run: Json) -> list[str]:
+    return [line for line in run["verdict"]["findings"] if "overload" in line or "failed" in line]
+
+
+def rich_table(document: Json) -> Table:
+    """The table for a terminal: a line for each measure, a column for each server."""
+    header, *lines = cells(document)
+    table = Table(title=conditions(document), title_justify="left")
+    table.add_column(header[0])
+    for label in header[1:]:
+        table.add_column(label.replace("[", "\\["), justify="right", overflow="fold")
+    for line in lines:
+        table.add_row(*(cell.replace("[", "\\[") for cell in line))
+    return table
+
+
+def markdown_table(document: Json) -> str:
+    """The table for report.md."""
+    header, *lines = cells(document)
+    rule = ["| :--- |" + " ---: |" * (len(header) - 1)]
+    return "\n".join([_line(header), *rule, *map(_line, lines)])
+
+
+def _line(line: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"

@@ -1,0 +1,137 @@
+"""Thresholds pass where the number is known and on the right side, and in no other case."""
+
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.errors import UsageError
+from loadtest.report.reading import Document
+from loadtest.thresholds import Threshold, judge, junit, read_thresholds
+
+KEYS = ("flask_server", "flask_server:tensorflow")
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "name", "operator", "limit"),
+    [
+        ("flask_server.p99<20ms", "flask_server", "p99", "<", 20),
+        (" flask_server.p99.9 <= 1.5s ", "flask_server", "p99.9", "<=", 1500),
+        ("flask_server:tensorflow.p50<800us", "flask_server:tensorflow", "p50", "<", 0.8),
+        ("flask_server.throughput>=100/s", "flask_server", "throughput", ">=", 100),
+        ("flask_server.ceiling>1000", "flask_server", "ceiling", ">", 1000),
+        ("flask_server.errors<0.1%", "flask_server", "errors", "<", 0.1),
+        ("flask_server.cpu<2s", "flask_server", "cpu", "<", 2),
+        ("flask_server.memory<1GiB", "flask_server", "memory", "<", 1024),
+        ("flask_server.start<1500ms", "flask_server", "start", "<", 1.5),
+    ],
+)
+def test_thresholds_are_read_with_their_units(text: str, server: str, name: str, operator: str, limit: float) -> None:
+    """Each metric is read in the units that people write it in, and kept in its own."""
+    found = Threshold.parse(text)
+    assert (found.server, found.name, found.operator) == (server, name, operator)
+    assert found.limit == pytest.approx(limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("flask_server", "write one like"),
+        ("flask_server.p99=20ms", "write one like"),
+        ("flask_server.p99<", "write one like"),
+        ("flask_server.p99<-1ms", "write one like"),
+        ("flask_server.p99<20", "written in us or ms or s"),
+        ("flask_server.p99<20%", "written in us or ms or s"),
+        ("flask_server.errors<1", "written in %"),
+        ("flask_server.p0<20ms", "no metric 'p0'"),
+        ("flask_server.speed<20ms", "no metric 'speed'"),
+        ("nobody.p99<20ms", "nobody is not in this comparison"),
+        ("flask_server.capacity>10", "only searched with --slo"),
+    ],
+)
+def test_thresholds_that_cannot_be_kept_are_refused(text: str, told: str) -> None:
+    """What cannot be read, or will not be measured, is refused in one line that says what to write."""
+    with pytest.raises(UsageError) as caught:
+        read_thresholds([text], KEYS, searched=False)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_threshold_or_a_usage_error(text: str) -> None:
+    """No text makes the reader fail in another way."""
+    try:
+        found = read_thresholds([text], KEYS, searched=True)
+    except UsageError:
+        return
+    assert all(threshold.server in KEYS for threshold in found)
+
+
+def test_blank_lines_and_comments_are_left_out() -> None:
+    """A file of thresholds may have comments, at the end of a line too."""
+    found = read_thresholds(["", "  # limits", "flask_server.p99<20ms  # of the contract"], KEYS, searched=False)
+    assert [threshold.text for threshold in found] == ["flask_server.p99<20ms"]
+
+
+@pytest.mark.parametrize(("name", "column"), [("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms")])
+def test_percentiles_are_those_of_the_table(document: Document, name: str, column: str) -> None:
+    """A threshold on a percentile judges the number that the table shows."""
+    keys = [server["key"] for server in document["servers"]]
+    outcomes = judge(read_thresholds([f"{key}.{name}<1s" for key in keys], keys, searched=False), document)
+    shown = [row[column]["value"] for row in document["summary"]]
+    assert [outcome.value.value if outcome.value.known else None for outcome in outcomes] == [
+        None if value is None else pytest.approx(value, abs=1e-5) for value in shown
+    ]
+
+
+@pytest.mark.parametrize(
+    "metric", ["p50 {} {}ms", "throughput {} {}", "ceiling {} {}", "cpu {} {}s", "memory {} {}MiB", "start {} {}s"]
+)
+def test_a_threshold_splits_the_numbers_at_its_limit(document: Document, metric: str) -> None:
+    """The same number passes below a limit above it and fails above it, and the other way round."""
+    key = document["servers"][0]["key"]
+    outcomes = judge(
+        [Threshold.parse(f"{key}." + metric.format(sign, limit)) for sign in "<>" for limit in ("0.00001", "9999999")],
+        document,
+    )
+    assert [outcome.passed for outcome in outcomes] == [False, True, True, False]
+
+
+def test_a_number_that_is_not_known_fails(document: Document) -> None:
+    """Invalid runs, too few answers and a server that failed each fail every threshold, and say why."""
+    invalid, short, failed = document["servers"][:3]
+    for one in invalid["rounds"]:
+        one["open_loop"]["verdict"] = {"valid": False, "reasons": ["the client sent late"], "findings": []}
+    failed |= {"rounds": [], "faults": ["it did not start: exit code 3"]}
+    told = {}
+    for server, name in ((invalid, "p99"), (short, "p99.99"), (failed, "p50")):
+        for sign in "<>":
+            (outcome,) = judge([Threshold.parse(f"{server['key']}.{name}{sign}20ms")], document)
+            assert not outcome.passed
+            told[server["key"]] = str(outcome)
+    assert "the client sent late" in told[invalid["key"]]
+    assert "too few for p99.99" in told[short["key"]]
+    assert "exit code 3" in told[failed["key"]]
+
+
+def test_junit_has_a_case_for_each_threshold(document: Document) -> None:
+    """The XML counts and names every threshold, and tells of each failure what was measured; any text is escaped."""
+    key = document["servers"][0]["key"]
+    texts = [f"{key}.memory<1TB".replace("TB", "GB"), f"{key}.memory<1MiB", f"{key}.p99.99<1us"]
+    outcomes = judge([Threshold.parse(text) for text in texts], document)
+    root = ElementTree.fromstring(junit(outcomes))
+    (suite,) = root
+    assert {name: suite.attrib[name] for name in ("tests", "failures", "errors")} == {
+        "tests": "3",
+        "failures": str(sum(not outcome.passed for outcome in outcomes)),
+        "errors": "0",
+    }
+    assert [case.attrib["name"] for case in suite] == texts
+    assert {case.attrib["classname"] for case in suite} == {key}
+    for case, outcome in zip(suite, outcomes, strict=True):
+        failure = case.find("failure")
+        assert (failure is None) == outcome.passed
+        if failure is not None:
+            assert failure.attrib["message"] == str(outcome)
+    assert suite[2].find("failure[@type='unknown']") is not None
