@@ -1,0 +1,52 @@
+"""The command line: one module per verb. Only this package prints and exits."""
+
+import io
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from loadtest.cli.capacity import capacity
+from loadtest.cli.ceiling import ceiling
+from loadtest.cli.check import check
+from loadtest.cli.compare import compare
+from loadtest.cli.diff import diff
+from loadtest.cli.report import report
+from loadtest.cli.run import run
+from loadtest.cli.setup import setup
+from loadtest.cli.sweep import sweep
+from loadtest.cli.up import up
+from loadtest.errors import LoadtestError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="serving-bakeoff")
+def cli() -> None:
+    """Start, check and measure prediction servers."""
+
+
+for command in (capacity, ceiling, check, compare, diff, report, run, setup, sweep, up):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point: one-line errors, and servers that end on Ctrl-C as on a plain kill."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # who reads `up` through a pipe waits for its lines
+    try:
+        sys.exit(cli(standalone_mode=False))  # click returns the code of its Exit, and None where there was none
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except LoadtestError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; everything that was started has ended", err=True)
+        sys.exit(130)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

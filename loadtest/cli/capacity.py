@@ -1,0 +1,102 @@
+"""``loadtest capacity``: the highest rate that meets an objective."""
+
+import json
+
+import click
+
+from loadtest.capacity import Capacity, Probe, find_capacity
+from loadtest.cli.common import (
+    LaunchOptions,
+    check_writable,
+    following,
+    launch_options,
+    reachable,
+    status,
+    stdout,
+    workload_option,
+    write_text,
+)
+from loadtest.measure import Load
+from loadtest.results import RunResult
+from loadtest.schedule import Poisson
+from loadtest.server_run import measure_server
+from loadtest.servers import load_servers, select_servers
+from loadtest.slo import Objective
+
+
+@click.command()
+@click.argument("server")
+@click.option("--slo", default="p99<50ms", show_default=True, help="Objective on the response time.")
+@click.option("--errors", default="<0.1%", show_default=True, help="Share of requests that may fail.")
+@click.option("--start", default=50.0, show_default=True, help="First rate, requests per second.")
+@click.option("--precision", default=0.05, show_default=True, help="Relative width at which a search ends.")
+@click.option("--searches", default=3, show_default=True, help="Repetitions, for the interval.")
+@click.option("--min-duration", default=3.0, show_default=True, help="Shortest probe, seconds.")
+@click.option("--connections", default=16, show_default=True)
+@click.option("--batch", default=1, show_default=True, help="Instances in one request.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the result as JSON.")
+@workload_option
+@launch_options
+def capacity(
+    server: str,
+    slo: str,
+    errors: str,
+    start: float,
+    precision: float,
+    searches: int,
+    min_duration: float,
+    connections: int,
+    batch: int,
+    seed: int,
+    json_out: str | None,
+    workload: str,
+    launch: LaunchOptions,
+) -> None:
+    """Find the highest Poisson rate at which SERVER meets an objective."""
+    check_writable(json_out)
+    objective = Objective.parse(slo, errors)
+    Poisson(start, min_duration)
+    (wanted,) = select_servers(server, load_servers())
+    launcher = launch.launcher(workload)
+    with reachable(wanted, launcher) as running, status("searching") as update:
+
+        def run(rate: float, duration_s: float, probe_seed: int) -> RunResult:
+            live = following(update, f"{running.label}: {rate:,.0f} requests/s for {duration_s:.0f} s")
+            load = Load(Poisson(rate, duration_s), 0.5, connections, seed=probe_seed)
+            return measure_server(running, load, launcher.placement, batch=batch, on_progress=live)[0]
+
+        found = find_capacity(
+            run,
+            objective,
+            start=start,
+            precision=precision,
+            searches=searches,
+            min_duration_s=min_duration,
+            seed=seed,
+            on_probe=lambda probe: None if json_out == "-" else stdout.print(_line(probe, objective)),
+        )
+        _report(found, running.label, json_out)
+    if not found.rate:
+        raise click.exceptions.Exit(1)
+
+
+def _line(probe: Probe, objective: Objective) -> str:
+    mark = "[green]met[/green]   " if probe.met else "[red]missed[/red]"
+    failed = f", {probe.failed_share:.2%} failed" if probe.failed_share else ""
+    return f"{mark} {probe.rate:9,.1f}/s: p{objective.percent:g} {probe.observed_ms:8.2f} ms{failed}"
+
+
+def _report(found: Capacity, label: str, json_out: str | None) -> None:
+    document = {"schema_version": 1, "kind": "capacity", "server": label, **found.to_json()}
+    if json_out:
+        write_text(json_out, json.dumps(document, indent=1) + "\n")
+    if json_out == "-":
+        return
+    at_least = "at least " if found.bounded_by_client else ""
+    stdout.print(
+        f"[bold]{label}[/bold]: {at_least}{found.rate:,.0f} requests/s meet {found.objective} "
+        f"(searches: mean {found.estimate.value:,.0f}, 95 % {found.estimate.low:,.0f} to {found.estimate.high:,.0f})"
+    )
+    if found.bounded_by_client:
+        stdout.print("- the client, and not the server, was at its limit beyond this rate")

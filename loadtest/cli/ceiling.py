@@ -1,0 +1,31 @@
+"""``loadtest ceiling``: how fast this client can be on this machine."""
+
+import click
+
+from loadtest.cli.common import stdout
+from loadtest.expectation import Exactly
+from loadtest.http1 import Target
+from loadtest.measure import Load, measure
+from loadtest.null_server import BODY, null_server
+from loadtest.placement import choose_placement
+from loadtest.schedule import Closed
+
+
+@click.command()
+@click.option("--connections", default=16, show_default=True)
+@click.option("--processes", default=1, show_default=True, help="Client processes.")
+@click.option("--duration", default=3.0, show_default=True, help="Seconds.")
+@click.option("--pin/--no-pin", default=True, show_default=True, help="Client on one core, server on the others.")
+def ceiling(connections: int, processes: int, duration: float, pin: bool) -> None:
+    """Measure this client against a server that does nothing, checking every answer."""
+    placement = choose_placement(pin=pin, client_cores=processes)
+    with null_server(placement) as url:
+        endpoint = Target.build(url, [b""], Exactly(BODY), method="GET")
+        load = Load(Closed(duration), 0.5, connections, processes)
+        result, _ = measure(endpoint, load, target=url, expectation="file", placement=placement)
+    per_request = result.client_cpu_s / max(result.tally.ok, 1)
+    stdout.print(
+        f"{result.throughput_rps:,.0f} requests/s over {connections} connections, the client at "
+        f"{result.client_cpu_share:.0%} of a core: {per_request * 1e5:.2f} CPU seconds per 100,000 requests"
+    )
+    stdout.print(f"a whole core would carry {processes / per_request:,.0f} requests/s; measure servers well below that")

@@ -1,0 +1,46 @@
+"""``loadtest check``: do the servers give the golden answers?"""
+
+import click
+
+from loadtest.cli.common import (
+    LaunchOptions,
+    chosen,
+    launch_options,
+    reachable,
+    servers_option,
+    stdout,
+    workload_option,
+)
+from loadtest.errors import LaunchError, ParityError
+from loadtest.parity import check_parity
+
+
+@click.command()
+@servers_option
+@workload_option
+@launch_options
+def check(servers: str, workload: str, launch: LaunchOptions) -> None:
+    """Send every golden input through every real endpoint; exit 0 only if all answers agree."""
+    wanted = chosen(servers)
+    launcher = launch.launcher(workload, published=True)
+    agreed = True
+    for server in wanted:
+        try:
+            with reachable(server, launcher) as running:
+                parity = check_parity(running, launcher.artifact)
+        except (LaunchError, ParityError) as error:
+            agreed = False
+            stdout.print(f"[red]FAILED[/red]  {server.label}: {error}")
+            continue
+        agreed = agreed and parity.agrees
+        verdict = "[green]agrees[/green]" if parity.agrees else "[red]DIFFERS[/red]"
+        stdout.print(
+            f"{verdict}  {parity.label}: {parity.checked} predictions, "
+            f"largest difference {parity.worst:.1e} (allowed {parity.tolerance:g})"
+        )
+        for fault in parity.faults[:5]:
+            stdout.print(f"         {fault}")
+        if len(parity.faults) > 5:
+            stdout.print(f"         … and {len(parity.faults) - 5} more")
+    if not agreed:
+        raise click.exceptions.Exit(1)

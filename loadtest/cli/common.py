@@ -1,0 +1,179 @@
+"""Options and words that several commands share."""
+
+import contextlib
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from loadtest.artifact import load_artifact
+from loadtest.clients import Progress
+from loadtest.errors import UsageError
+from loadtest.launch.launcher import Launcher, LocalLauncher
+from loadtest.launch.network import NetworkLauncher
+from loadtest.launch.running import RunningServer
+from loadtest.placement import choose_placement
+from loadtest.servers import Server, load_servers, select_servers
+
+stdout = Console(soft_wrap=True, highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+servers_option = click.option(
+    "--servers", default="", metavar="A,B", help="Servers, comma-separated; NAME:VARIANT for a variant. Default: all."
+)
+workload_option = click.option("--workload", default="digits", show_default=True, help="Which model.")
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """How servers are started.
+
+    Attributes:
+        how: Name of the launcher.
+        pin: Whether client and servers get cores of their own.
+        any_port: Whether free ports are taken in place of the default ones.
+        start_timeout: Seconds until the first prediction.
+    """
+
+    how: str
+    pin: bool
+    any_port: bool
+    start_timeout: float
+
+    def launcher(self, workload: str, *, client_cores: int = 1, published: bool = False) -> Launcher:
+        """The launcher, which is closed when the command ends.
+
+        Args:
+            workload: Which model.
+            client_cores: Cores for the client.
+            published: Under compose, ask at the published ports and not at the containers' own addresses.
+        """
+        if self.any_port and self.how != "local":
+            raise UsageError("--any-port is for --launcher local; compose has its ports from .env (see .env.example)")
+        launcher: Launcher
+        if self.how == "compose":
+            # Imported here, since the Docker SDK takes time that the other launchers need not spend.
+            from loadtest.launch.compose import ComposeLauncher
+            from loadtest.launch.compose_project import ComposeProject
+
+            launcher = ComposeLauncher(
+                workload,
+                ComposeProject(environment={**os.environ, "WORKLOAD": workload}),
+                pin=self.pin,
+                client_cores=client_cores,
+                timeout_s=self.start_timeout,
+                published=published,
+                say=lambda line: stderr.print(f"[dim]{line}[/dim]"),
+            )
+        elif self.how == "network":
+            launcher = NetworkLauncher.from_environment(
+                workload, pin=self.pin, client_cores=client_cores, timeout_s=self.start_timeout
+            )
+        else:
+            placement = choose_placement(pin=self.pin, client_cores=client_cores)
+            launcher = LocalLauncher(load_artifact(workload), placement, self.any_port, self.start_timeout)
+        click.get_current_context().call_on_close(launcher.close)
+        return launcher
+
+
+def launch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what says how servers are started; the command gets it as `LaunchOptions` in its argument ``launch``."""
+
+    @functools.wraps(command)
+    def collected(*arguments: Any, **options: Any) -> Any:
+        names = [field.name for field in fields(LaunchOptions)]
+        launch = LaunchOptions(**{name: options.pop(name) for name in names})
+        return command(*arguments, launch=launch, **options)
+
+    for option in (
+        click.option(
+            "--launcher",
+            "how",
+            type=click.Choice(("local", "compose", "network")),
+            default="local",
+            show_default=True,
+            envvar="LOADTEST_LAUNCHER",
+            help="Processes of this machine, containers of compose.yaml, or (in a container) those that are up.",
+        ),
+        click.option("--start-timeout", default=120.0, show_default=True, help="Seconds until the first prediction."),
+        click.option("--any-port", is_flag=True, help="Take free ports in place of the default ones."),
+        click.option(
+            "--pin/--no-pin", default=True, show_default=True, help="Client on one core, servers on the others."
+        ),
+    ):
+        collected = option(collected)
+    return collected
+
+
+def chosen(servers: str) -> list[Server]:
+    """The servers that the option names."""
+    return select_servers(servers, load_servers())
+
+
+@contextlib.contextmanager
+def reachable(server: Server, launcher: Launcher) -> Iterator[RunningServer]:
+    """Use the server where it is up already; else start it for as long as the context lasts."""
+    found = launcher.find(server)
+    if found is not None:
+        yield found
+        return
+    with status(f"starting {server.label}"):
+        running = launcher.start(server)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def check_writable(target: str | None) -> None:
+    """Find out before a long run, and not after it, that its result cannot be written.
+
+    Raises:
+        UsageError: If the file cannot be written.
+    """
+    if target and target != "-":
+        try:
+            with Path(target).open("a", encoding="utf-8"):
+                pass
+        except OSError as error:
+            raise UsageError(f"cannot write {target}: {error.strerror}") from error
+
+
+def write_text(target: str, text: str) -> None:
+    """Write to a file, or to standard output where the target is ``-``.
+
+    Raises:
+        UsageError: If the file cannot be written.
+    """
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(target).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def status(text: str) -> Iterator[Callable[[str], None]]:
+    """Show what is running on a terminal's last line; nothing is printed where there is no terminal."""
+    if not stderr.is_terminal:
+        yield lambda text: None
+        return
+    started = time.monotonic()
+    # Two frames a second: drawing shares the core with the client.
+    with stderr.status(text, refresh_per_second=2) as line:
+        yield lambda text: line.update(f"{text} [dim]({time.monotonic() - started:.0f} s)[/dim]")
+
+
+def following(update: Callable[[str], None], what: str) -> Callable[[Progress], None]:
+    """Show what runs now, and return what shows its live numbers beside it."""
+    update(what)
+    return lambda progress: update(f"{what}: {progress}")

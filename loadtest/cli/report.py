@@ -1,0 +1,30 @@
+"""``loadtest report``: render a result again, and hold it against thresholds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from loadtest.cli.common import stdout
+from loadtest.cli.gate import Gate, gate_options, report_folder
+from loadtest.report import write_report
+from loadtest.report.reading import names, read_comparison
+
+
+@click.command()
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: that of the result.")
+@gate_options
+def report(
+    result: Path, out: Path | None, assertions: Sequence[str], assert_file: Path | None, junit_file: Path | None
+) -> None:
+    """Write report.html and report.md from RESULT, a result.json or its folder."""
+    document = read_comparison(result)
+    searched = bool(document["plan"]["slo"])
+    gate = Gate.read(assertions, assert_file, junit_file, names(document), searched=searched)
+    folder = out or (result if result.is_dir() else result.parent)
+    with report_folder(folder):
+        page, text = write_report(document, folder)
+    stdout.print(f"written: {page} and {text}", markup=False)
+    if not gate.passed(document):
+        raise click.exceptions.Exit(1)

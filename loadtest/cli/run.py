@@ -1,0 +1,238 @@
+"""``loadtest run``: put one endpoint under load."""
+
+import contextlib
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from rich.table import Table
+
+from loadtest.artifact import Artifact, load_artifact
+from loadtest.cli.common import (
+    LaunchOptions,
+    check_writable,
+    following,
+    launch_options,
+    reachable,
+    status,
+    stdout,
+    workload_option,
+    write_text,
+)
+from loadtest.errors import UsageError
+from loadtest.expectation import Anything, Exactly, Expectation
+from loadtest.grpc import GrpcTarget
+from loadtest.http1 import Target
+from loadtest.launch.launcher import Launcher
+from loadtest.measure import Load, measure, resolve
+from loadtest.messages import GoldenMessages, golden_requests, message_format
+from loadtest.placement import choose_placement
+from loadtest.results import RunResult
+from loadtest.schedule import Closed, Constant, Piecewise, Poisson, Replay, Schedule
+from loadtest.servers import load_servers, select_servers
+from loadtest.session import Endpoint
+
+SCENARIOS = {
+    "single-stream": "one request at a time: closed loop over one connection",
+    "server": "Poisson arrivals at --rate",
+    "offline": "all at once: closed loop with all golden instances in each request",
+}
+"""The scenarios of MLPerf LoadGen, by its names."""
+
+KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
+
+
+@click.command()
+@click.argument("target")
+@click.option("--wire", type=click.Choice(("rest", "grpc")), help="Default: grpc for a grpc:// address, else rest.")
+@click.option("--schedule", "kind", type=click.Choice(KINDS), default="poisson", show_default=True)
+@click.option("--rate", default="100", show_default=True, help="Requests per second; A:B:… for ramp and step.")
+@click.option("--replay", "recording", type=click.Path(path_type=Path), help="File of offsets in seconds.")
+@click.option("--scenario", type=click.Choice(list(SCENARIOS)), help="As in MLPerf LoadGen; sets schedule and batch.")
+@click.option("--min-requests", default=0, help="Go on beyond the duration until so many requests have ended.")
+@click.option("--connections", default=8, show_default=True)
+@click.option("--processes", default=1, show_default=True, help="Client processes.")
+@click.option("--duration", default=10.0, show_default=True, help="Seconds.")
+@click.option("--warmup", default=1.0, show_default=True, help="Seconds of load before it, not counted.")
+@click.option("--timeout", default=10.0, show_default=True, help="Seconds until a request counts as failed.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--batch", default=1, show_default=True, help="Golden instances in one request.")
+@click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: the golden inputs.")
+@click.option("--method", default=None, help="HTTP method; default: POST, or GET for an address without a body.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="May be repeated.")
+@click.option("--expect", default=None, help="golden, none, or a file with the right answer's bytes.")
+@click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the result as JSON.")
+@workload_option
+@launch_options
+def run(
+    target: str,
+    wire: str | None,
+    kind: str,
+    rate: str,
+    recording: Path | None,
+    scenario: str | None,
+    min_requests: int,
+    connections: int,
+    processes: int,
+    duration: float,
+    warmup: float,
+    timeout: float,
+    seed: int,
+    batch: int,
+    body: Path | None,
+    method: str | None,
+    headers: Sequence[str],
+    expect: str | None,
+    json_out: str | None,
+    workload: str,
+    launch: LaunchOptions,
+) -> None:
+    """Put TARGET, a server's name or an http:// or grpc:// address, under load.
+
+    A server that is not up is started for the run. The exit code is 0 where the run is valid, else 1.
+    """
+    check_writable(json_out)
+    is_url = "://" in target
+
+    @functools.cache
+    def launcher() -> Launcher:
+        return launch.launcher(workload, client_cores=processes)
+
+    def artifact() -> Artifact:
+        return load_artifact(workload) if is_url else launcher().artifact
+
+    if scenario is not None:
+        kind = "poisson" if scenario == "server" else "closed"
+        connections = 1 if scenario == "single-stream" else connections
+        batch = artifact().size if scenario == "offline" else batch
+    load = Load(_schedule(kind, rate, duration, recording, min_requests), warmup, connections, processes, seed, timeout)
+    grpc_method = _grpc_method(target, wire)
+    if grpc_method and method is not None:
+        raise UsageError("--method is for REST; a gRPC method is part of the address")
+    bodies, expectation = _messages(is_url, grpc_method, body, expect, artifact, batch)
+    fields = dict(_header(line) for line in headers)
+    with contextlib.ExitStack() as stack:
+        if is_url:
+            url, usage, placement = target, None, choose_placement(pin=launch.pin, client_cores=processes)
+        else:
+            (server,) = select_servers(target, load_servers())
+            running = stack.enter_context(reachable(server, launcher()))
+            url = running.grpc_url if grpc_method else running.url
+            usage, placement = running.usage_if_known(), launcher().placement
+        method = method or ("GET" if is_url and body is None else "POST")
+        endpoint: Endpoint
+        if grpc_method:
+            endpoint = resolve(GrpcTarget.build(url, bodies, expectation, headers=fields))
+        else:
+            endpoint = resolve(Target.build(url, bodies, expectation, method=method, headers=fields))
+        live = following(stack.enter_context(status("waiting")), f"{kind} load on {url}")
+        result, _ = measure(
+            endpoint,
+            load,
+            target=url,
+            wire="grpc" if grpc_method else "rest",
+            expectation=expectation.name,
+            placement=placement,
+            server_usage=usage,
+            on_progress=live,
+        )
+    _report(result, json_out)
+    if not result.verdict.valid:
+        raise click.exceptions.Exit(1)
+
+
+def _schedule(kind: str, rate: str, duration: float, recording: Path | None, min_requests: int) -> Schedule | Closed:
+    if kind == "closed":
+        return Closed(duration, min_requests)
+    if kind == "replay":
+        if recording is None:
+            raise UsageError("--schedule replay needs --replay FILE, a file with one offset in seconds per line")
+        return Replay.read(recording)
+    try:
+        rates = tuple(float(part) for part in rate.split(":"))
+    except ValueError:
+        raise UsageError(f"--rate {rate!r} is not a number of requests per second, such as 200") from None
+    if kind in ("ramp", "step"):
+        return Piecewise(rates, duration, kind)
+    if len(rates) != 1:
+        raise UsageError(f"--rate {rate!r}: several rates are for --schedule ramp or step")
+    duration = max(duration, min_requests / rates[0]) if rates[0] > 0 else duration
+    return Poisson(rates[0], duration) if kind == "poisson" else Constant(rates[0], duration)
+
+
+def _grpc_method(target: str, wire: str | None) -> str:
+    """The gRPC method to call, or nothing for REST."""
+    if "://" in target:
+        is_grpc = target.startswith(("grpc://", "grpcs://"))
+        if wire is not None and (wire == "grpc") != is_grpc:
+            raise UsageError(f"--wire {wire} does not go with the address {target}")
+        return urlsplit(target).path.strip("/") or "/" if is_grpc else ""
+    (server,) = select_servers(target, load_servers())
+    if wire == "grpc" and not server.grpc_method:
+        raise UsageError(f"{server.key} does not speak gRPC: leave --wire grpc out")
+    return server.grpc_method if wire == "grpc" else ""
+
+
+def _messages(
+    is_url: bool, grpc_method: str, body: Path | None, expect: str | None, artifact: Callable[[], Artifact], batch: int
+) -> tuple[list[bytes], Expectation]:
+    expect = expect or ("none" if is_url or body else "golden")
+    if expect == "golden":
+        if body is not None:
+            raise UsageError("--expect golden goes with the golden inputs: leave --body out")
+        return _golden(artifact(), grpc_method, batch)
+    bodies = [_read(body)] if body is not None else [b""]
+    if body is None and not is_url:
+        bodies, _ = _golden(artifact(), grpc_method, batch)
+    return bodies, Anything() if expect == "none" else Exactly(_read(Path(expect)))
+
+
+def _golden(artifact: Artifact, grpc_method: str, batch: int) -> tuple[list[bytes], Expectation]:
+    golden = artifact.expectation(batch)
+    if not grpc_method:
+        return artifact.bodies(batch), golden
+    form = message_format(grpc_method, artifact)
+    return golden_requests(form, artifact, batch), GoldenMessages(form, golden)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"--header {line!r} is not of the form 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _report(result: RunResult, json_out: str | None) -> None:
+    document = result.to_json()
+    if json_out:
+        write_text(json_out, json.dumps(document, indent=1) + "\n")
+    if json_out == "-":
+        return
+    table = Table(title=f"{result.run.schedule} load on {result.run.target}", title_justify="left")
+    names = list(document["response_time_ms"])
+    for name in ("ms", *names):
+        table.add_column(name.replace("_", "."), justify="right")
+    for key in ("response_time_ms", "service_time_ms", "send_lag_ms"):
+        values = [document[key].get(name) for name in names]
+        table.add_row(key.removesuffix("_ms").replace("_", " "), *("" if v is None else f"{v:,.3f}" for v in values))
+    stdout.print(table)
+    requests = document["requests"]
+    errors = "".join(f", {kind} {count:,}" for kind, count in requests["errors"].items())
+    stdout.print(
+        f"{requests['ok']:,} of {requests['scheduled']:,} answered correctly "
+        f"({requests['mismatched']:,} wrong{errors}), "
+        f"{document['throughput_rps']:,.0f} per second, client at {result.client_cpu_share:.0%} of its core"
+    )
+    stdout.print("[green]VALID[/green]" if result.verdict.valid else "[red]INVALID[/red]")
+    for line in (*result.verdict.reasons, *result.verdict.findings):
+        stdout.print(f"- {line}")

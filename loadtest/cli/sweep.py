@@ -1,0 +1,91 @@
+"""``loadtest sweep``: one server over a range of connections or rates."""
+
+import json
+
+import click
+from rich.table import Table
+
+from loadtest.cli.common import (
+    LaunchOptions,
+    check_writable,
+    following,
+    launch_options,
+    reachable,
+    status,
+    stdout,
+    workload_option,
+    write_text,
+)
+from loadtest.errors import UsageError
+from loadtest.measure import Load
+from loadtest.schedule import Closed, Poisson
+from loadtest.server_run import measure_server
+from loadtest.servers import load_servers, select_servers
+
+
+@click.command()
+@click.argument("server")
+@click.option("--connections", default="1,2,4,8,16", show_default=True, help="Closed loop at each of these.")
+@click.option("--rates", default="", metavar="A,B,…", help="Instead: Poisson arrivals at each of these rates.")
+@click.option("--duration", default=3.0, show_default=True, help="Seconds of each run.")
+@click.option("--warmup", default=0.5, show_default=True)
+@click.option("--batch", default=1, show_default=True, help="Instances in one request.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the runs as JSON.")
+@workload_option
+@launch_options
+def sweep(
+    server: str,
+    connections: str,
+    rates: str,
+    duration: float,
+    warmup: float,
+    batch: int,
+    seed: int,
+    json_out: str | None,
+    workload: str,
+    launch: LaunchOptions,
+) -> None:
+    """Run SERVER at several concurrencies (closed loop), or at several rates (open loop)."""
+    check_writable(json_out)
+    counts = [int(count) for count in _numbers(connections)]
+    if rates:
+        loads = [Load(Poisson(rate, duration), warmup, max(counts), seed=seed) for rate in _numbers(rates)]
+    else:
+        loads = [Load(Closed(duration), warmup, count, seed=seed) for count in counts]
+    (wanted,) = select_servers(server, load_servers())
+    launcher = launch.launcher(workload)
+    results = []
+    with reachable(wanted, launcher) as running, status("sweeping") as update:
+        for number, load in enumerate(loads, 1):
+            offered = f"{load.schedule.rate:,.0f} requests/s" if load.schedule.rate else "closed loop"
+            step = f"{running.label}, {number} of {len(loads)}: {load.connections} connections, {offered}"
+            live = following(update, step)
+            result, _ = measure_server(running, load, launcher.placement, batch=batch, on_progress=live)
+            results.append(result)
+    if json_out:
+        write_text(json_out, json.dumps([result.to_json() for result in results], indent=1) + "\n")
+    if json_out == "-":
+        return
+    table = Table(title=f"{running.label}, {batch} a request", title_justify="left")
+    for title in ("connections", "offered /s", "answered /s", "p50 ms", "p99 ms", "failed", "verdict"):
+        table.add_column(title, justify="right")
+    for result in results:
+        tally = result.tally
+        table.add_row(
+            f"{result.run.connections}",
+            f"{result.run.rate:,.0f}" if result.run.rate else "closed",
+            f"{result.throughput_rps:,.0f}",
+            f"{result.response_ms(50):.2f}",
+            f"{result.response_ms(99):.2f}",
+            f"{tally.scheduled - tally.ok:,}",
+            "valid" if result.verdict.valid else "INVALID: " + "; ".join(result.verdict.reasons),
+        )
+    stdout.print(table)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{text!r} is not a list of numbers such as 1,2,4") from None
