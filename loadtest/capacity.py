@@ -48,11 +48,12 @@ class Capacity:
 
     Attributes:
         objective: What was to be met.
-        rate: Highest rate confirmed by a run of its own; 0 where even the lowest rate failed.
+        rate: Highest rate confirmed by a run of its own, 0 where even the lowest rate failed. Where the search ended
+            at a limit of the client or the host: the highest rate that was met, below every rate that was missed.
         estimate: Mean of the searches, with its interval.
         searches: Result of each search.
         probes: Every run, in order.
-        bounded_by_client: Whether the search ended since the client, and not the server, was at its limit.
+        limit: What kept the client or the host from offering a rate; empty where only the server set the limits.
     """
 
     objective: Objective
@@ -60,7 +61,12 @@ class Capacity:
     estimate: Estimate = field(default_factory=lambda: mean_estimate([]))
     searches: list[float] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
-    bounded_by_client: bool = False
+    limit: str = ""
+
+    @property
+    def bounded_by_client(self) -> bool:
+        """Whether the client or the host, and not the server, ended the search: the rate is a lower bound."""
+        return bool(self.limit)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -72,6 +78,7 @@ class Capacity:
             "estimate_rps": self.estimate.to_json(),
             "searches": self.searches,
             "bounded_by_client": self.bounded_by_client,
+            "limit": self.limit,
             "probes": [
                 {**vars(probe), "observed_ms": probe.observed_ms if math.isfinite(probe.observed_ms) else None}
                 for probe in self.probes
@@ -117,14 +124,15 @@ def find_capacity(
             if number:
                 low, high = search.bracket(0.7 * low if low else start)
             capacity.searches.append(search.bisect(low, high, precision))
+        capacity.rate = search.confirm(min(capacity.searches), precision)
     except _ClientLimitError as limit:
-        capacity.bounded_by_client = True
-        passed = [probe.rate for probe in capacity.probes if probe.met]
-        if not passed:
+        if not capacity.probes:
             raise MeasurementError(f"no probe was valid: {limit}") from None
-        capacity.searches.append(max(passed))
+        capacity.limit = str(limit)
+        capacity.rate = search.lower_bound()
+        if len(capacity.searches) < searches:
+            capacity.searches.append(capacity.rate)
     capacity.estimate = mean_estimate(capacity.searches)
-    capacity.rate = search.confirm(min(capacity.searches), precision)
     return capacity
 
 
@@ -182,10 +190,12 @@ class _Search:
         """The highest rate not above this one that meets the objective once more."""
         lowest = rate / 2
         while rate > lowest:
-            try:
-                if self.meets(rate):
-                    return rate
-            except _ClientLimitError:
-                return 0.0
+            if self.meets(rate):
+                return rate
             rate *= 1 - precision
         return 0.0
+
+    def lower_bound(self) -> float:
+        """The highest rate that a probe met, below every rate that one missed; 0 where there is none."""
+        missed = min((probe.rate for probe in self.capacity.probes if not probe.met), default=math.inf)
+        return max((probe.rate for probe in self.capacity.probes if probe.met and probe.rate < missed), default=0.0)

@@ -1,6 +1,7 @@
 """``loadtest capacity``: the highest rate that meets an objective."""
 
 import json
+import math
 
 import click
 
@@ -93,10 +94,25 @@ def _report(found: Capacity, label: str, json_out: str | None) -> None:
         write_text(json_out, json.dumps(document, indent=1) + "\n")
     if json_out == "-":
         return
-    at_least = "at least " if found.bounded_by_client else ""
-    stdout.print(
-        f"[bold]{label}[/bold]: {at_least}{found.rate:,.0f} requests/s meet {found.objective} "
-        f"(searches: mean {found.estimate.value:,.0f}, 95 % {found.estimate.low:,.0f} to {found.estimate.high:,.0f})"
-    )
+    for line in outcome(found, label):
+        stdout.print(line)
+
+
+def outcome(found: Capacity, label: str) -> list[str]:
+    """What the search says of the server, in lines of console markup."""
+    if found.rate:
+        bound = "at least " if found.bounded_by_client else ""
+        lines = [f"[bold]{label}[/bold]: {bound}{found.rate:,.0f} requests/s meet {found.objective}{_spread(found)}"]
+    else:
+        lines = [f"[bold]{label}[/bold]: no rate was found that meets {found.objective}"]
     if found.bounded_by_client:
-        stdout.print("- the client, and not the server, was at its limit beyond this rate")
+        lines.append(f"- the client or the host, and not the server, was at its limit: {found.limit}")
+    return lines
+
+
+def _spread(found: Capacity) -> str:
+    """The searches' mean and interval; a single search has none."""
+    estimate = found.estimate
+    if not math.isfinite(estimate.low):
+        return ""
+    return f" (searches: mean {estimate.value:,.0f}, 95 % {estimate.low:,.0f} to {estimate.high:,.0f})"

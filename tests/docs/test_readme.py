@@ -83,7 +83,8 @@ def test_every_loadtest_command_works(command: str, servers_up: list[str]) -> No
     done = subprocess.run(_words(command), cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
     told = done.stdout + done.stderr
     assert "Traceback" not in told
-    assert done.returncode == 0 or "INVALID" in told or '"valid": false' in told or "no probe was valid" in told, told
+    honest = ("INVALID", '"valid": false', "no probe was valid", "was at its limit")
+    assert done.returncode == 0 or any(words in told for words in honest), told
 
 
 @pytest.mark.slow

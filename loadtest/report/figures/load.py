@@ -203,7 +203,7 @@ def _capacity_tables(document: Json, labels: dict[str, str]) -> list[Table]:
                 found["objective"],
                 *interval_cells(estimate(found["estimate_rps"])),
                 found["rate_rps"] or math.nan,
-                "the client: at least this much" if found["bounded_by_client"] else "the server",
+                "the client or the host: at least this much" if found["bounded_by_client"] else "the server",
             ]
         )
     return [Table("Capacity", columns, rows)]
