@@ -2,13 +2,15 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from loadtest.report.answer import Validity, answer, conditions, validity
 from loadtest.report.figure import Figure
+from loadtest.report.figures import setup
 from loadtest.report.reading import Json
-from loadtest.report.table import markdown_table, remarks
+from loadtest.report.table import markdown_rows, markdown_table, remarks
 
-SHOWN = ("load", "percentiles", "tax", "cost")
+SHOWN = ("load", "percentiles", "tax", "cost", "setup")
 """Figures of the page whose pictures report.md carries."""
 
 
@@ -29,6 +31,7 @@ def render(document: Json, figures: Sequence[Figure] = (), pictures: Mapping[str
         "each request; the ceiling is the throughput of a closed loop. Every answer was compared with the golden one. "
         "Peak memory is the sum of each process's own peak.",
         *(_figure(figure, (pictures or {}).get(figure.key, ())) for figure in figures if figure.key in SHOWN),
+        *(_ease_of_setup(document) if "setup" in document else ()),
         _bullets("What to know", remarks(document)),
         _bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(document)]),
         _bullets("Verdicts", [line for one in validity(document) for line in _verdict_lines(one)]),
@@ -44,6 +47,35 @@ def _figure(figure: Figure, paths: Sequence[str]) -> str:
         f"![{panel.title}: {figure.finding}]({path})" for panel, path in zip(figure.panels, paths, strict=True)
     )
     return f"## {figure.title}\n\n{figure.finding}\n\n{images}\n\n{figure.note}".rstrip()
+
+
+def _ease_of_setup(document: Json) -> list[str]:
+    """What was counted and tried out, as tables, and what was looked up."""
+    sections = []
+    for table in setup.counted(document):
+        rows = [[str(cell) for cell in row] for row in table.rows]
+        sections.append(f"### {table.title}\n\n" + markdown_rows([column.title for column in table.columns], rows))
+    tried = [
+        [one.title, *(_tried(cell) if cell else "—" for _, cell in one.cells)] for one in setup.capabilities(document)
+    ]
+    if tried:
+        header = ["", *setup.labels_of(document).values()]
+        sections.append("### Capabilities, tried out\n\n" + markdown_rows(header, tried))
+    looked_up = [
+        f"{label}, {fact['name']}: {fact['text']} ({fact['date']}: {fact['source']})"
+        for label, fact in setup.facts(document)
+    ]
+    return [
+        *sections,
+        _bullets("Looked up, since it cannot be measured", looked_up),
+        _bullets("Faults", setup.faults(document)),
+    ]
+
+
+def _tried(cell: Mapping[str, Any]) -> str:
+    """The answer, and what it was tried with."""
+    qualified = "; ".join(filter(None, (cell["setting"], cell["note"])))
+    return setup.WORDS[cell["supported"]] + (f" ({qualified})" if qualified else "")
 
 
 def _bullets(title: str, lines: Sequence[str]) -> str:

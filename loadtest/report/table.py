@@ -1,6 +1,6 @@
 """The comparison as one table: for the terminal, for report.md and for the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -122,9 +122,14 @@ def rich_table(document: Json) -> Table:
 def markdown_table(document: Json) -> str:
     """The table for report.md."""
     header, *lines = cells(document)
-    rule = ["| :--- |" + " ---: |" * (len(header) - 1)]
-    return "\n".join([_line(header), *rule, *map(_line, lines)])
+    return markdown_rows(header, lines)
 
 
-def _line(line: list[str]) -> str:
+def markdown_rows(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown whose first column names the rows."""
+    rule = "| :--- |" + " ---: |" * (len(header) - 1)
+    return "\n".join([_line(header), rule, *map(_line, lines)])
+
+
+def _line(line: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"

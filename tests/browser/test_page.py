@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from loadtest.diff import diff
+from loadtest.effort.table import STAGES
 from loadtest.report import write_report
 from loadtest.report.changes import write_changes
 from loadtest.report.figures import load, percentiles
@@ -65,6 +66,25 @@ def test_load_chart_holds_the_numbers_of_the_result(open_page: Open, report: Pat
                 if whole.count * (100 - percent) >= 1000:
                     expected[names(document)[server["key"]], rate] = pytest.approx(whole.percentile(percent) / 1e6)
         assert drawn == expected
+
+
+def test_setup_section_holds_the_numbers_of_the_measurement(open_page: Open, report: Path, document: Document) -> None:
+    """The marks of the warm starts are the medians; every capability has its row, with each server's answer."""
+    page = open_page(report)
+    servers = list(document["setup"]["servers"].values())
+    drawn = {(row["server"], row["stage"]): row["seconds"] for row in data(page, "setup-warm", "stages")}
+    assert drawn == {
+        (server["label"], title): server["timeline"]["warm"]["stages"][stage]["median"]
+        for server in servers
+        for stage, title in STAGES.items()
+    }
+    rows = page.locator("table.capabilities tbody tr").evaluate_all(
+        "all => all.map(row => [...row.children].map(cell => cell.innerText.split(/\\s/)[0]))"
+    )
+    columns = page.locator("table.capabilities thead th").all_inner_texts()[1:]
+    for server in servers:
+        answers = [row[1 + columns.index(server["label"])] for row in rows]
+        assert answers == ["yes" if cell["supported"] else "no" for cell in server["capabilities"]]
 
 
 def test_other_charts_hold_the_numbers_of_the_result(open_page: Open, report: Path, document: Document) -> None:

@@ -14,7 +14,7 @@ from loadtest.cli import cli
 from loadtest.report.document import dumps
 from loadtest.report.reading import Document, schema_fault
 from loadtest.thresholds import read_thresholds
-from tests.report.samples import SAMPLE
+from tests.report.samples import SAMPLE, SETUP
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,8 +36,9 @@ def refusal(*arguments: object) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the sample's result.json."""
+    """A folder with the sample's result.json and setup.json."""
     (tmp_path / "result.json").write_bytes(SAMPLE.read_bytes())
+    (tmp_path / "setup.json").write_bytes(SETUP.read_bytes())
     return tmp_path
 
 
@@ -55,6 +56,25 @@ def test_report_renders_a_result_again(folder: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert loadtest("report", folder / "result.json").returncode == 0
     assert {path: path.read_bytes() for path in before} == before, "the same result gives the same report"
+
+
+def test_the_text_holds_the_ease_of_setup(folder: Path) -> None:
+    """report.md has a row for each count and capability, with each server's cell; without setup.json it has none."""
+    assert loadtest("report", folder).returncode == 0
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    cells = {row[0]: row[1:] for row in rows}
+    servers = json.loads(SETUP.read_text(encoding="utf-8"))["servers"].values()
+    assert sorted(cells["packages"]) == sorted(str(server["size"]["packages"]["count"]) for server in servers)
+    for index, first in enumerate(next(iter(servers))["capabilities"]):
+        answers = [cell.split()[0] for cell in cells[first["title"]]]
+        expected = ["yes" if server["capabilities"][index]["supported"] else "no" for server in servers]
+        assert sorted(answers) == sorted(expected), first["title"]
+    assert "archived" in text.lower()
+    assert "(figures/setup-warm.svg)" in text
+    (folder / "setup.json").unlink()
+    assert loadtest("report", folder).returncode == 0
+    assert "| packages |" not in (folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_thresholds_decide_the_exit_code(folder: Path) -> None:

@@ -38,7 +38,8 @@ def test_schema_is_a_schema() -> None:
 
 
 def test_sample_keeps_the_schema(document: Document) -> None:
-    """A whole result keeps it, with no name that it does not know."""
+    """A whole result keeps it, with no name that it does not know; setup.json lies beside it and has its own."""
+    del document["setup"]
     assert schema_fault(document, strict=True) == ""
 
 
