@@ -21,7 +21,7 @@ from loadtest.report.reading import read_comparison
 from loadtest.report.table import remarks, rich_table
 
 QUICK = Plan(rounds=1, duration_s=4.0, warmup_s=0.5)
-THOROUGH = Plan(rounds=5, duration_s=6.0, curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9), slo="p99<50ms", tries=3)
+THOROUGH = Plan(rounds=5, duration_s=6.0, warmup_s=5.0, curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9), slo="p99<50ms", tries=3)
 
 
 @click.command()
@@ -29,7 +29,11 @@ THOROUGH = Plan(rounds=5, duration_s=6.0, curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9), 
 @workload_option
 @click.option("--rounds", type=int, help=f"Rounds per server; default: {Plan.rounds}.")
 @click.option("--duration", type=float, help=f"Seconds of a round's open-loop run; default: {Plan.duration_s:g}.")
-@click.option("--warmup", type=float, help=f"Seconds of load before each run, not counted; default: {Plan.warmup_s:g}.")
+@click.option(
+    "--warmup",
+    type=float,
+    help=f"Seconds of load before each run, not counted; default: {Plan.warmup_s:g}, thorough {THOROUGH.warmup_s:g}.",
+)
 @click.option("--rate", default=0.0, help="Common offered rate; default: half of the slowest server's ceiling.")
 @click.option("--connections", default=8, show_default=True)
 @click.option("--batch", default=1, show_default=True, help="Instances in one request.")

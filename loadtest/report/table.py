@@ -7,7 +7,7 @@ from rich.table import Table
 
 from loadtest.compare import TAKEN_AGAIN
 from loadtest.report.answer import ESTABLISHED, conditions
-from loadtest.report.reading import Json, estimate, names, runs, span
+from loadtest.report.reading import Json, estimate, names, runs, span, valid_rounds
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,9 @@ def notes(document: Json) -> list[str]:
         if told:
             more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
             lines.append(f"{labels[server['key']]}: {told[0]}{more}")
+        unsteady = _unsteady(server)
+        if unsteady:
+            lines.append(f"{labels[server['key']]}: {unsteady}")
     again = sum(
         TAKEN_AGAIN in line for s in document["servers"] for _, run in runs(s) for line in run["verdict"]["findings"]
     )
@@ -105,6 +108,21 @@ def _ties(document: Json, labels: dict[str, str]) -> list[str]:
 
 def _warnings(run: Json) -> list[str]:
     return [line for line in run["verdict"]["findings"] if "overload" in line or "failed" in line]
+
+
+def _unsteady(server: Json) -> str:
+    """What a reader must know of a server that was still warming up, or went on changing, while it was timed."""
+    starts = [one["open_loop"]["steady_from_s"] for one in valid_rounds(server)]
+    late = [start for start in starts if start]
+    never = starts.count(None)
+    if not (late or never):
+        return ""
+    since = [f"from {max(late):.1f} s on at the latest"] if late else []
+    since += [f"{never} never"] if never else []
+    return (
+        f"{len(late) + never} of {len(starts)} runs at the common rate were not steady from the start "
+        f"({', '.join(since)}): a longer --warmup leaves out how a server warms up"
+    )
 
 
 def rich_table(document: Json) -> Table:

@@ -3,7 +3,8 @@
 import pytest
 
 from loadtest.report.answer import answer, conditions, validity
-from loadtest.report.reading import Document
+from loadtest.report.reading import Document, names, valid_rounds
+from loadtest.report.table import remarks
 
 Interval = tuple[float, float, float]
 
@@ -137,3 +138,19 @@ def test_every_invalid_run_is_counted_and_explained(document: Document) -> None:
     assert found.total == sum(2 + len(one["curve"]) for one in server["rounds"])
     assert found.valid + len(found.reasons) == found.total
     assert sum("the client sent late" in reason for reason in found.reasons) >= 2
+
+
+def test_a_server_that_was_still_warming_up_is_told(document: Document) -> None:
+    """Runs that became steady late, or never, stand below the table with what to do; steady ones do not."""
+    for server in document["servers"]:
+        for one in server["rounds"]:
+            one["open_loop"]["steady_from_s"] = 0.0
+    assert "steady" not in " ".join(remarks(document))
+    server = document["servers"][0]
+    valid = valid_rounds(server)
+    valid[0]["open_loop"]["steady_from_s"] = 1.5
+    valid[1]["open_loop"]["steady_from_s"] = None
+    (line,) = [line for line in remarks(document) if "steady" in line]
+    label = names(document)[server["key"]]
+    assert line.startswith(f"{label}: 2 of {len(valid)} runs at the common rate were not steady from the start")
+    assert "(from 1.5 s on at the latest, 1 never): a longer --warmup" in line
