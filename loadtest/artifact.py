@@ -15,7 +15,7 @@ from loadtest.errors import ArtifactError
 from loadtest.expectation import Golden
 
 ROOT = Path(__file__).resolve().parent.parent
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)

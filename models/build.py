@@ -169,6 +169,7 @@ def _fill(
         input=workload.input,
         output=workload.output,
         labels=workload.labels,
+        max_instances=workload.max_instances,
         seed=workload.seed,
         accuracy=accuracy,
         held_out=len(held_out.labels),

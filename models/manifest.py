@@ -10,7 +10,7 @@ from typing import Any, get_origin, get_type_hints
 from models.errors import ArtifactError
 from models.workload import TensorSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "manifest.json"
 
 
@@ -34,6 +34,7 @@ class Manifest:
         input: input tensor, shape per instance.
         output: output tensor, shape per instance.
         labels: class names in the order of the output.
+        max_instances: how many instances a server accepts in one request.
         seed: seed of the training.
         accuracy: share of the held-out examples classified correctly, 0 to 1.
         held_out: number of held-out examples.
@@ -52,6 +53,7 @@ class Manifest:
     input: TensorSpec
     output: TensorSpec
     labels: tuple[str, ...]
+    max_instances: int
     seed: int
     accuracy: float
     held_out: int

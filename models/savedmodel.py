@@ -25,10 +25,13 @@ def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], fol
     """
     tf = quiet_tensorflow()
     module = workload.twin(weights)
-    spec = tf.TensorSpec([None, *workload.input.shape], workload.input.dtype, name=workload.input.name)
+    shape = [None, *workload.input.shape]
+    spec = tf.TensorSpec(shape, workload.input.dtype, name=workload.input.name)
 
     def serve(inputs: Any) -> dict[str, Any]:
-        return {workload.output.name: module(inputs)}
+        # The signature's shape binds Python callers only. TensorFlow Serving feeds what a client sent, and a
+        # convolution of oneDNN ends the whole process (SIGABRT) when its input has the wrong rank.
+        return {workload.output.name: module(tf.ensure_shape(inputs, shape))}
 
     module.serve = tf.function(serve, input_signature=[spec])  # kept by the module, or it is not saved
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve})

@@ -43,7 +43,7 @@ def write(workload: Workload, weights_file: Path, folder: Path) -> None:
 
 
 def interface(workload: Workload) -> dict[str, object]:
-    """What a server has to know of the model: names, dtypes, shapes per instance, labels."""
+    """What a server has to know of the model: names, dtypes, shapes per instance, labels, the most instances."""
     return {
         "workload": workload.name,
         "version": workload.version,
@@ -51,6 +51,7 @@ def interface(workload: Workload) -> dict[str, object]:
         "input": asdict(workload.input),
         "output": asdict(workload.output),
         "labels": workload.labels,
+        "max_instances": workload.max_instances,
     }
 
 

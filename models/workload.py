@@ -7,6 +7,7 @@ refusing stay quick.
 """
 
 import importlib
+import math
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 
 Weights = Mapping[str, NDArray[np.float32]]
 """Parameters by name, in PyTorch's names and layouts (convolution: out, in, height, width)."""
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+"""What the largest answer may weigh as JSON: what a gRPC client accepts unless it asks for more."""
+
+NUMBER_BYTES = 25
+"""A float32 of an answer at its longest, with what parts it from the next: `-1.1754943508222875e-38, `."""
+
+BRACKET_BYTES = 4
+"""What the answer to one instance adds to its numbers: `[` and `], `."""
+
+ENVELOPE_BYTES = 19
+"""What stands around all of them: `{"predictions": []}`."""
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A forward pass: (batch, *input.shape) -> (batch, *output.shape)."""
@@ -122,6 +135,12 @@ class Workload:
                 raise self._fault(f"tensor {spec.name} is {spec.dtype}, only float32 is exported")
         if self.output.shape != (len(self.labels),):
             raise self._fault(f"{len(self.labels)} labels for an output of shape {self.output.shape}")
+
+    @property
+    def max_instances(self) -> int:
+        """How many instances one request may hold, by what their answers may weigh: the same at every server."""
+        numbers = math.prod(self.output.shape)
+        return max(1, (MAX_ANSWER_BYTES - ENVELOPE_BYTES) // (numbers * NUMBER_BYTES + BRACKET_BYTES))
 
     def check(self, examples: Examples) -> None:
         """Checks that examples of `train` are what the contract says.

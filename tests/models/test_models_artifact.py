@@ -2,6 +2,8 @@
 
 import importlib.util
 import io
+import json
+import os
 import re
 import subprocess
 import sys
@@ -46,6 +48,47 @@ def test_manifest_lists_every_file_with_its_hash(artifact: Path) -> None:
         *(f"torch/{name}" for name in FORM),
         *manifest.golden.values(),
     } <= set(manifest.files)
+
+
+WRONG_SHAPES = [(), (1,), (0,), (1, 3), (1, 8), (1, 0), (1, 2, 2), (2, 8, 9), (1, 8, 8, 1)]
+
+
+@pytest.mark.parametrize("onednn", ["0", "1"])
+def test_saved_model_refuses_wrong_shapes_itself(artifact: Path, onednn: str) -> None:
+    """Fed as a server feeds it, past the signature, a wrong shape is an error; in a convolution it ends the process."""
+    script = f"""if True:
+        import sys
+        import numpy as np
+        import tensorflow as tf
+
+        for shape in {WRONG_SHAPES}:
+            with tf.compat.v1.Session(graph=tf.Graph()) as session:
+                loaded = tf.compat.v1.saved_model.load(session, ["serve"], {str(artifact / "saved_model/1")!r})
+                signature = loaded.signature_def["serving_default"]
+                image, answer = signature.inputs["image"].name, signature.outputs["probabilities"].name
+                tensor = session.graph.get_tensor_by_name(image)
+                call = session._call_tf_sessionrun  # beneath Python's own check of what is fed
+                feed = {{tensor._as_tf_output(): np.zeros(shape, np.float32)}}
+                try:
+                    call(None, feed, [session.graph.get_tensor_by_name(answer)._as_tf_output()], [], None)
+                except tf.errors.InvalidArgumentError as error:
+                    print(shape, "is not compatible" in str(error))
+    """
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{shape} True" for shape in WRONG_SHAPES]
+
+
+def test_most_instances_follow_from_the_weight_of_an_answer(artifact: Path) -> None:
+    """As many instances as are allowed fit into 4 MiB of JSON, whatever their numbers; the servers' files agree."""
+    manifest = read(artifact)
+    widest = float(np.float32(-1.1754943508222875e-38))
+    answer = json.dumps({"predictions": [[widest] * 10] * manifest.max_instances})
+    assert 0.99 * 4 * 2**20 < len(answer) <= 4 * 2**20
+    assert json.loads((artifact / "torch/workload.json").read_text())["max_instances"] == manifest.max_instances
+    with zipfile.ZipFile(artifact / "model_store/digits.mar") as mar:
+        assert json.loads(mar.read("workload.json"))["max_instances"] == manifest.max_instances
 
 
 def test_accuracy_is_stored_and_kept_its_promise(artifact: Path) -> None:
