@@ -5,6 +5,8 @@ it into the .mar beside TorchServe's handler. It therefore needs NumPy and nothi
 """
 
 import json
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +20,16 @@ class InvalidRequest(ValueError):  # noqa: N818 - it says what the client did, a
     """The client's body cannot be predicted from; the message says what to change."""
 
 
-def parse_instances(body: object, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def parse_instances(body: object, shape: tuple[int, ...], most: int) -> npt.NDArray[np.float32]:
     """Reads the instances of a predict request.
 
     Args:
         body: `{"instances": [...]}` as JSON text, or already decoded (TorchServe decodes before it calls a handler).
         shape: The shape of one instance, without the batch dimension.
+        most: How many instances one request may hold.
 
     Returns:
-        The instances as one array of shape (n, *shape), n >= 1, all finite.
+        The instances as one array of shape (n, *shape), 1 <= n <= most, all finite.
 
     Raises:
         InvalidRequest: The body is not JSON, or holds anything but n instances of finite numbers in that shape.
@@ -41,6 +44,8 @@ def parse_instances(body: object, shape: tuple[int, ...]) -> npt.NDArray[np.floa
     instances = body["instances"]
     if not isinstance(instances, list) or not instances:
         raise InvalidRequest('"instances" must be a list of at least one instance')
+    if len(instances) > most:
+        raise InvalidRequest(f"{len(instances)} instances in one request, at most {most} are served")
     array = _as_numbers(instances)
     if array is None or array.shape[1:] != shape:
         raise InvalidRequest(_fault(instances, shape))
@@ -72,7 +77,14 @@ def _as_numbers(value: object) -> npt.NDArray[np.generic] | None:
         array = np.asarray(value)
     except (ValueError, RecursionError):
         return None
-    return array if array.dtype.kind in "iuf" else None
+    return array if array.dtype.kind in "iuf" and not _holds_booleans(value, array.ndim) else None
+
+
+def _holds_booleans(value: Any, depth: int) -> bool:
+    """Whether there is a boolean in lists nested `depth` deep: beside numbers, NumPy takes it for a 0 or a 1."""
+    for _ in range(depth - 1):
+        value = chain.from_iterable(value)
+    return bool in map(type, value if depth else [value])
 
 
 def _fault(instances: list[object], shape: tuple[int, ...]) -> str:
@@ -89,7 +101,8 @@ def _fault(instances: list[object], shape: tuple[int, ...]) -> str:
 
 def _complaint(instance: object) -> str:
     try:
-        kind = np.asarray(instance).dtype.kind
+        array = np.asarray(instance)
     except (ValueError, RecursionError):
         return "is ragged"
+    kind = "b" if array.dtype.kind in "iuf" else array.dtype.kind  # numbers, and yet refused
     return f"holds {_KINDS.get(kind, 'something other than numbers')}"

@@ -36,6 +36,7 @@ class Handler:
         folder = Path(context.system_properties["model_dir"])
         self.workload = json.loads((folder / "workload.json").read_text())
         self.shape = tuple(self.workload["input"]["shape"])
+        self.most = int(self.workload["max_instances"])
         # TorchServe leaves torch's threads alone, and each worker's torch would take every core.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         torch.set_num_interop_threads(1)
@@ -50,19 +51,25 @@ class Handler:
         Raises:
             PredictionException: A bad gRPC request that is alone in its batch (see `refuse`).
         """
-        if context.get_request_header(0, "describe") == "True":
-            return [json.dumps(self.describe()).encode()]
         answers = [b""] * len(data)
         accepted: dict[int, Batch] = {}
         for index, request in enumerate(data):
             context.set_response_content_type(index, "application/json")
+            if not over_rest(context, index):
+                # The one answer of StreamPredictions is its last: without this header TorchServe loses the worker.
+                context.set_response_header(index, "ts_stream_next", "false")
+            if asks_to_describe(context, index, request):
+                answers[index] = json.dumps(self.describe()).encode()
+                continue
             try:
-                accepted[index] = parse_instances(body_of(request), self.shape)
+                accepted[index] = parse_instances(body_of(request), self.shape, self.most)
             except InvalidRequest as error:
                 answers[index] = refuse(context, index, str(error))
         if not accepted:
             return answers
-        outputs = self.forward(np.concatenate(list(accepted.values())))
+        batch = np.concatenate(list(accepted.values()))
+        # No more at once than one request may hold: what a forward pass needs grows with it.
+        outputs = np.concatenate([self.forward(batch[i : i + self.most]) for i in range(0, len(batch), self.most)])
         start = 0
         for index, instances in accepted.items():
             stop = start + len(instances)
@@ -102,6 +109,21 @@ def body_of(request: dict[str, Any]) -> object:
     raise InvalidRequest("no JSON body: send one, with the header Content-Type: application/json")
 
 
+def over_rest(context: Context, index: int) -> bool:
+    """Whether a request came over HTTP. It has headers then; over gRPC there is a type for each input and no more."""
+    return any(isinstance(value, str) for value in context.get_all_request_header(index).values())
+
+
+def asks_to_describe(context: Context, index: int, request: dict[str, Any]) -> bool:
+    """Whether this is TorchServe's own request to describe the model, which its management API makes.
+
+    It is told by a header that any client can send. But it has no payload, and it lacks the header `explain`, which
+    TorchServe adds to what comes in at /predictions and /v1/models.
+    """
+    headers = context.get_all_request_header(index)
+    return headers.get("describe") == "True" and "explain" not in headers and not request
+
+
 def refuse(context: Context, index: int, message: str) -> bytes:
     """Marks one request of the batch as bad and returns its answer, in the form of TorchServe's own error bodies.
 
@@ -110,8 +132,7 @@ def refuse(context: Context, index: int, message: str) -> bytes:
             request over REST only; a gRPC client learns of an error when the whole batch fails, so where the request
             is the whole batch, that is what happens. In a larger batch it gets this body with the status OK.
     """
-    over_rest = "explain" in context.get_all_request_header(index)  # TorchServe adds it to every REST prediction
-    if not over_rest and len(context.request_ids) == 1:
+    if not over_rest(context, index) and len(context.request_ids) == 1:
         raise PredictionException(message, 400)
     context.set_response_status(400, "Bad Request", index)
     return json.dumps({"code": 400, "type": "BadRequestException", "message": message}).encode()

@@ -7,6 +7,7 @@ TorchServe's Java process: no launcher stays behind, and a signal to this proces
 """
 
 import argparse
+import hashlib
 import importlib.util
 import json
 import os
@@ -86,6 +87,22 @@ def read_model_version(archive: Path) -> str:
         raise LaunchError(f"{archive} is not a readable model archive: {error}") from None
 
 
+def check_archive(artifact: Path, archive: Path) -> None:
+    """Compares the .mar with the artifact's manifest.
+
+    Raises:
+        LaunchError: It was altered, or the manifest does not know it.
+    """
+    manifest, rebuild = artifact / "manifest.json", "run `python -m models build --force`"
+    try:
+        expected = json.loads(manifest.read_text())["files"][archive.relative_to(artifact).as_posix()]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LaunchError(f"{manifest} does not tell the sha256 of {archive.name} ({error!r}): {rebuild}") from None
+    with archive.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            raise LaunchError(f"{archive} was altered since it was built: {rebuild}")
+
+
 def check_ports(addresses: list[tuple[str, int]]) -> None:
     """Tries every address that TorchServe is about to listen on.
 
@@ -148,6 +165,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     """
     archive = arguments.artifact / "model_store" / f"{arguments.workload}.mar"
     version = read_model_version(archive)
+    check_archive(arguments.artifact, archive)
     java, home = find_java(), find_torchserve()
     check_ports(
         [

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 from flask_server.wire import InvalidRequest, encode_predictions, parse_instances
 
 SHAPE = (2, 3)
+MOST = 4
 IMAGE = [[0, 0.5, 1], [1, 0, 0]]
 
 FAULTS = [
@@ -27,6 +28,11 @@ FAULTS = [
     (json.dumps({"instances": [IMAGE, [[1, 2, 3], [1, 2]]]}).encode(), "instances[1] is ragged"),
     (json.dumps({"instances": [[["0", 0, 0], [0, 0, 0]]]}).encode(), "instances[0] holds text"),
     (json.dumps({"instances": [[[True] * 3] * 2]}).encode(), "instances[0] holds booleans"),
+    (json.dumps({"instances": [IMAGE, [[0, 0.5, True], [1, 0, 0]]]}).encode(), "instances[1] holds booleans"),
+    (json.dumps({"instances": [[[0, 0, 0], [0, 0, False]]]}).encode(), "instances[0] holds booleans"),
+    (b'{"instances": [true]}', "instances[0] holds booleans"),
+    (b'{"instances": [1]}', "instances[0] has shape [], expected"),
+    (json.dumps({"instances": [IMAGE] * 5}).encode(), "5 instances in one request, at most 4 are served"),
     (json.dumps({"instances": [IMAGE, None]}).encode(), "instances[1] holds something other than numbers"),
     (json.dumps({"instances": [[[10**400] * 3] * 2]}).encode(), "instances[0] holds something other than numbers"),
     (b'{"instances": ' + b"[" * 300 + b"]" * 300 + b"}", "instances[0] is ragged"),
@@ -40,7 +46,7 @@ FAULTS = [
 def test_fault_is_named(body: bytes, message: str) -> None:
     """A body that cannot be predicted from is refused with a message that says what is wrong and where."""
     with pytest.raises(InvalidRequest) as caught:
-        parse_instances(body, SHAPE)
+        parse_instances(body, SHAPE, MOST)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -50,7 +56,7 @@ def test_fault_is_named(body: bytes, message: str) -> None:
 )
 def test_text_bytes_and_decoded_json_are_read_alike(body: Any) -> None:
     """It makes no difference whether the JSON comes as text, as bytes or already decoded."""
-    parsed = parse_instances(body, SHAPE)
+    parsed = parse_instances(body, SHAPE, MOST)
     assert parsed.dtype == np.float32
     np.testing.assert_array_equal(parsed, np.array([IMAGE], np.float32))
 
@@ -65,7 +71,7 @@ def test_text_bytes_and_decoded_json_are_read_alike(body: Any) -> None:
 def test_float32_survives_the_wire(array: Any) -> None:
     """Every finite float32 comes out of an answer, and back into a request, with the same bits."""
     sent = json.loads(encode_predictions(array))["predictions"]
-    returned = parse_instances(json.dumps({"instances": sent}), SHAPE)
+    returned = parse_instances(json.dumps({"instances": sent}), SHAPE, MOST)
     assert returned.tobytes() == array.tobytes()
 
 

@@ -32,7 +32,8 @@ def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -
     loader: Any = ModuleType("load")
     loader.load = lambda folder: model
     monkeypatch.setitem(sys.modules, "load", loader)
-    workload = {"workload": "sums", "version": 3, "input": {"name": "x", "dtype": "float32", "shape": [2, 2]}}
+    workload = {"workload": "sums", "version": 3, "max_instances": 6}
+    workload["input"] = {"name": "x", "dtype": "float32", "shape": [2, 2]}
     (tmp_path / "workload.json").write_text(json.dumps(workload))
     spec = importlib.util.spec_from_file_location("handler", ROOT / "torchserve" / "handler.py")
     assert spec is not None
@@ -51,7 +52,7 @@ def context(count: int, **headers: str) -> Context:
     """A context as TorchServe gives it for a batch of that many REST requests."""
     made = Context("sums", "", {}, count, None, "0.12.0")
     made.request_ids = {index: str(index) for index in range(count)}
-    made.request_processor = [RequestProcessor({"explain": "False", **headers}) for _ in range(count)]
+    made.request_processor = [RequestProcessor({"Host": "localhost", **headers}) for _ in range(count)]
     return made
 
 
@@ -75,6 +76,14 @@ def test_a_batch_is_one_forward_pass(handler: Any, sizes: list[int]) -> None:
     assert [answer.get("predictions") for answer in answers] == [[[4], [8]], None, [[12]], None, [[16], [20], [24]]]
     assert [answering.get_response_status(index)[0] for index in range(5)] == [200, 400, 200, 400, 200]
     assert {answering.get_response_content_type(index) for index in range(5)} == {"application/json"}
+
+
+def test_a_large_batch_goes_through_the_model_in_parts(handler: Any, sizes: list[int]) -> None:
+    """However many requests meet, a forward pass takes no more instances than one request may hold."""
+    fills = [[1, 2, 3, 4, 5], [6, 7, 8, 9], [10], [11, 12, 13, 14]]
+    answers = [json.loads(answer) for answer in handler.handle([body(*one) for one in fills], context(4))]
+    assert sizes[1:] == [6, 6, 2]
+    assert [answer["predictions"] for answer in answers] == [[[4 * fill] for fill in one] for one in fills]
 
 
 def test_a_batch_without_good_requests_is_no_forward_pass(handler: Any, sizes: list[int]) -> None:

@@ -1,12 +1,14 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -35,6 +37,7 @@ BAD_BODIES = [
     (b'{"instances": []}', "at least one instance"),
     (b'{"instances": [[[0, 1], [1, 0]]]}', "instances[0] has shape [2, 2], expected numbers of shape [8, 8]"),
     (json.dumps({"instances": [[["0"] * 8] * 8]}).encode(), "instances[0] holds text"),
+    (json.dumps({"instances": [[[True] + [0] * 7] * 8]}).encode(), "instances[0] holds booleans"),
     (json.dumps({"instances": [[[None] * 8] * 8]}).encode(), "instances[0] holds something other than numbers"),
     (json.dumps({"instances": [[[float("nan")] * 8] * 8]}).encode(), "NaN, Infinity"),
     (json.dumps({"instances": [[[3e38] * 8] * 8]}).encode(), "no finite answer"),
@@ -125,14 +128,40 @@ def field(number: int, value: bytes) -> bytes:
     return bytes([*out, length]) + value
 
 
-def predict_by_grpc(server: LocalServer, body: bytes, model: str = "digits") -> bytes:
-    """Calls Predictions with PredictionsRequest{model_name=1, input=3 {"data": body}}; returns the answer's field 1."""
-    message = field(1, model.encode()) + field(3, field(1, b"data") + field(2, body))
+def grpc_message(body: bytes, model: str = "digits") -> bytes:
+    """PredictionsRequest{model_name=1, input=3 {"data": body}}."""
+    return field(1, model.encode()) + field(3, field(1, b"data") + field(2, body))
+
+
+def prediction_of(message: bytes) -> bytes:
+    """Field 1 of a PredictionResponse, which is all that it holds."""
+    start = next(index for index in range(1, len(message)) if message[index] < 128) + 1  # past tag and length
+    assert message == field(1, message[start:])
+    return message[start:]
+
+
+def predict_by_grpc(server: LocalServer, body: bytes) -> bytes:
+    """Calls Predictions and returns what it predicted."""
     with grpc.insecure_channel(f"{server.host}:{server.ports['grpc']}") as channel:
-        answer: bytes = channel.unary_unary(server.server.grpc_method)(message, timeout=30)
-    start = next(index for index in range(1, len(answer)) if answer[index] < 128) + 1  # past tag and length
-    assert answer == field(1, answer[start:])
-    return answer[start:]
+        return prediction_of(channel.unary_unary(server.server.grpc_method)(grpc_message(body), timeout=30))
+
+
+def stream_by_grpc(server: LocalServer, body: bytes) -> list[bytes]:
+    """Calls StreamPredictions and returns what it predicted, message by message."""
+    method = server.server.grpc_method.replace("/Predictions", "/StreamPredictions")
+    with grpc.insecure_channel(f"{server.host}:{server.ports['grpc']}") as channel:
+        return [prediction_of(one) for one in channel.unary_stream(method)(grpc_message(body), timeout=30)]
+
+
+def ask_to_describe(server: LocalServer, path: str, body: bytes | None) -> Answer:
+    """A prediction with the header by which TorchServe's management API asks a handler to describe the model."""
+    connection = http.client.HTTPConnection(server.host, server.ports["rest"], timeout=30)
+    try:
+        connection.request("POST", path, body, {"describe": "True", "Content-Type": "application/json"})
+        response = connection.getresponse()
+        return Answer(response.status, response.read())
+    finally:
+        connection.close()
 
 
 def test_bad_request_does_not_fail_its_neighbours(batching: LocalServer, artifact: Artifact) -> None:
@@ -180,6 +209,30 @@ def test_grpc_and_rest_share_a_batch(batching: LocalServer, artifact: Artifact) 
         assert_golden(answer, artifact, first, 2)
     for first, content in zip((8, 10, 12, 14), answers[4:], strict=True):
         assert_golden(Answer(200, content), artifact, first, 2)
+
+
+def test_header_of_a_client_does_not_fail_its_batch(batching: LocalServer, artifact: Artifact) -> None:
+    """A request with the header `describe: True` is a prediction like the others of its batch."""
+    calls: list[Callable[[], Any]] = [partial(batching.predict, body_of(artifact, first, 1)) for first in range(5)]
+    calls += [partial(ask_to_describe, batching, PREDICT, body_of(artifact, first, 1)) for first in (5, 6)]
+    calls.append(partial(ask_to_describe, batching, PREDICT, b"{"))
+    answers = in_one_batch(batching, calls)
+    for first, answer in enumerate(answers[:7]):
+        assert_golden(answer, artifact, first)
+    assert_error(answers[7], 400, "not valid JSON")
+
+
+def test_largest_requests_together(batching: LocalServer, artifact: Artifact) -> None:
+    """Requests with as many instances as are allowed can come together, and none of them costs a worker."""
+    most = int(artifact.manifest["max_instances"])
+    body = json.dumps({"instances": [artifact.inputs[0].tolist()] * most}, separators=(",", ":")).encode()
+    pids = {worker["pid"] for worker in describe(batching)["workers"]}
+    answers = together([partial(batching.predict, body, timeout_s=120)] * 4)
+    expected = np.tile(artifact.outputs[0], (most, 1))
+    for answer in answers:
+        assert answer.status == 200
+        np.testing.assert_allclose(answer.json["predictions"], expected, rtol=0, atol=artifact.tolerance)
+    assert {worker["pid"] for worker in describe(batching)["workers"]} == pids
 
 
 def test_batching_settings_are_in_effect(batching: LocalServer) -> None:
@@ -270,6 +323,37 @@ def test_grpc_predictions(default: LocalServer, artifact: Artifact) -> None:
         assert message in caught.value.details()
 
 
+def test_header_of_a_client_is_not_obeyed(default: LocalServer, artifact: Artifact) -> None:
+    """The header `describe: True` makes no prediction a description, whatever the address and the body."""
+    for path in (PREDICT, f"{PREDICT}/1", "/v1/models/digits:predict", "/models/digits/invoke"):
+        assert_golden(ask_to_describe(default, path, artifact.bodies()[3]), artifact, 3)
+    assert_error(ask_to_describe(default, PREDICT, None), 400, "not valid JSON")
+    assert describe(default)["customizedMetadata"]["torch_threads"] == 1
+
+
+def test_more_instances_than_allowed(default: LocalServer, artifact: Artifact) -> None:
+    """A body whose answer would be too large for TorchServe is a 400 that says so, and no worker dies of it."""
+    most = int(artifact.manifest["max_instances"])
+    pids = {worker["pid"] for worker in describe(default)["workers"]}
+    for count in (most + 1, 170_000):
+        body = json.dumps({"instances": [np.zeros((8, 8), int).tolist()] * count}, separators=(",", ":")).encode()
+        message = f"{count} instances in one request, at most {most} are served"
+        assert_error(default.predict(body, timeout_s=120), 400, message)
+    assert {worker["pid"] for worker in describe(default)["workers"]} == pids
+
+
+def test_grpc_stream_of_predictions(default: LocalServer, artifact: Artifact) -> None:
+    """StreamPredictions gives its one answer, an error for a bad body, and costs no worker."""
+    pids = {worker["pid"] for worker in describe(default)["workers"]}
+    (answer,) = stream_by_grpc(default, body_of(artifact, 4, 2))
+    assert_golden(Answer(200, answer), artifact, 4, 2)
+    with pytest.raises(grpc.RpcError) as caught:
+        stream_by_grpc(default, b"{")
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert_golden(Answer(200, predict_by_grpc(default, body_of(artifact, 5, 1))), artifact, 5)
+    assert {worker["pid"] for worker in describe(default)["workers"]} == pids
+
+
 def test_curl_of_the_readme(default: LocalServer) -> None:
     """The curl of the README, sent to this server's port, says that the image shows a zero."""
     readme = (ROOT / "torchserve" / "README.md").read_text()
@@ -353,6 +437,23 @@ def test_damaged_archive_is_one_line(tmp_path: Path) -> None:
     done = start(tmp_path, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(f"torchserve: {tmp_path}/model_store/digits.mar is not a readable model archive")
+    assert done.stderr.count("\n") == 1
+
+
+def test_altered_archive_is_one_line(artifact: Artifact, tmp_path: Path) -> None:
+    """An archive that is not the one that was built ends the start with one line that says so."""
+    folder = shutil.copytree(artifact.folder, tmp_path / "1")
+    archive = folder / "model_store" / "digits.mar"
+    with zipfile.ZipFile(archive, "a") as mar:
+        mar.writestr("more.py", "")
+    again = "run `python -m models build --force`"
+    done = start(folder, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"torchserve: {archive} was altered since it was built: {again}\n"
+    (folder / "manifest.json").unlink()
+    done = start(folder, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"torchserve: {folder}/manifest.json does not tell the sha256 of digits.mar")
     assert done.stderr.count("\n") == 1
 
 
