@@ -5,10 +5,11 @@ next request when the last one is answered. The candidates take turns within eac
 machine does hits all of them; what counts are medians over the rounds, the ratio within each round, and the CPU time
 per request, which a busy machine hardly changes.
 
-With --idle it measures something else: how long one request takes while 16 other clients have connected and sent
-nothing yet, as browsers, probes and connection pools do.
+With --waiting it measures something else: how long one request takes while 16 other clients have connected and sent
+nothing yet, as browsers, probes and connection pools do, and while 16 clients have sent half of a body. It waits for a
+minute at most.
 
-Needs: wrk and taskset on PATH, the packages gunicorn, granian and psutil, and a built artifact.
+Needs: wrk and taskset on PATH, the packages gunicorn, waitress, granian and psutil, and a built artifact.
 """
 
 import argparse
@@ -33,11 +34,20 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 CONNECTIONS = 8
-IDLE = 16
+WAITING = 16
+PATIENCE_S = 60
+HALF = b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+HALF += b'Content-Length: 600\r\n\r\n{"instances": [[['
+APPLICATION = "flask_server.app:create_app"
+GRANIAN_WSGI = ["granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--blocking-threads", "4", "--factory"]
 SIDES = {
-    f"{wsgi}, {threads} thread{'s' * (threads > 1)}": ["--wsgi", wsgi, "--threads", str(threads)]
-    for wsgi in ("gunicorn", "granian")
-    for threads in (1, 2, 4)
+    **{
+        f"{wsgi}, {threads} thread{'s' * (threads > 1)}": ["flask_server", "--wsgi", wsgi, "--threads", str(threads)]
+        for wsgi in ("gunicorn", "granian")
+        for threads in (1, 2, 4)
+    },
+    "granian's own WSGI, 4 threads": [*GRANIAN_WSGI, APPLICATION],
+    "waitress, 4 threads": ["waitress", "--host", "127.0.0.1", "--threads", "4", "--call", APPLICATION],
 }
 LUA = 'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [=[{body}]=]\n'
 
@@ -59,7 +69,8 @@ def serving(options: list[str], artifact: Path, core: int) -> Iterator[tuple[int
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     environment = os.environ | {"FLASK_SERVER_ARTIFACT": str(artifact), "OMP_NUM_THREADS": "1"}
-    command = ["taskset", "-c", str(core), sys.executable, "-m", "flask_server", "--port", str(port), *options]
+    module, *rest = options
+    command = ["taskset", "-c", str(core), sys.executable, "-m", module, "--port", str(port), *rest]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -155,22 +166,22 @@ def measure(artifact: Path, rounds: int, seconds: int) -> dict[str, Figures]:
     return figures
 
 
-def measure_idle(artifact: Path) -> dict[str, float]:
-    """Seconds that a request takes at each candidate while others are connected and silent."""
-    core = min(os.sched_getaffinity(0))
-    seconds = {}
-    for side, options in SIDES.items():
-        with contextlib.ExitStack() as stack:
-            _, port = stack.enter_context(serving(options, artifact, core))
-            for _ in range(IDLE):
-                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-            start = time.monotonic()
+def measure_waiting(options: list[str], artifact: Path, sent: bytes) -> str:
+    """Seconds that a request takes at a candidate while others have sent the start of a request and no more."""
+    with contextlib.ExitStack() as stack:
+        _, port = stack.enter_context(serving(options, artifact, min(os.sched_getaffinity(0))))
+        for _ in range(WAITING):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(sent)
+        time.sleep(1)  # until the server has taken notice of them
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        stack.callback(connection.close)
+        start = time.monotonic()
+        try:
             connection.request("GET", "/healthz")
             connection.getresponse().read()
-            seconds[side] = time.monotonic() - start
-            connection.close()
-    return seconds
+        except TimeoutError:
+            return f"over {PATIENCE_S}"
+        return f"{time.monotonic() - start:.2f}"
 
 
 def main() -> None:
@@ -179,18 +190,19 @@ def main() -> None:
     parser.add_argument("--artifact", type=Path, default=ROOT / "artifacts" / "digits" / "1")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=4, help="length of one run of wrk")
-    parser.add_argument("--idle", action="store_true", help="measure one request behind silent connections instead")
+    parser.add_argument("--waiting", action="store_true", help="measure one request behind clients that wait instead")
     arguments = parser.parse_args()
     for tool in ("wrk", "taskset"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not on PATH: install it to run this benchmark")
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("two cores are needed: one for the server, one for the client")
-    if arguments.idle:
-        print("| server | s until the answer |")  # noqa: T201 - a command line's output
-        print("|---|---|")  # noqa: T201 - as above
-        for side, waited in measure_idle(arguments.artifact.resolve()).items():
-            print(f"| {side} | {waited:.2f} |")  # noqa: T201 - as above
+    if arguments.waiting:
+        print("| server | s behind silent clients | s behind half bodies |")  # noqa: T201 - a command line's output
+        print("|---|---|---|")  # noqa: T201 - as above
+        for side, options in SIDES.items():
+            silent, half = (measure_waiting(options, arguments.artifact.resolve(), sent) for sent in (b"", HALF))
+            print(f"| {side} | {silent} | {half} |", flush=True)  # noqa: T201 - as above
         return
     figures = measure(arguments.artifact.resolve(), arguments.rounds, arguments.seconds)
     base = next(iter(figures.values())).rate

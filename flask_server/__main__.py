@@ -34,15 +34,15 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def granian(arguments: argparse.Namespace) -> list[str]:
-    """Granian: HTTP in Rust, Python in `--blocking-threads`."""
-    command = ["granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--factory"]
+    """Granian: HTTP in Rust; `rsgi.py` gives a thread to each request that has come in whole."""
+    command = ["granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--factory"]
     command += ["--host", arguments.host, "--port", str(arguments.port)]
-    command += ["--workers", str(arguments.workers), "--blocking-threads", str(arguments.threads)]
+    command += ["--workers", str(arguments.workers), "--loop", "uvloop"]
     # By default the whole server ends with its first worker that dies.
     command += ["--respawn-failed-workers"]
     # An idle connection holds up a stop for so long, and a request that takes longer is lost. Docker waits for 10 s.
     command += ["--workers-kill-timeout", "8"]
-    return [*command, "flask_server.app:create_app"]
+    return [*command, "flask_server.rsgi:create_service"]
 
 
 def gunicorn(arguments: argparse.Namespace) -> list[str]:
@@ -89,7 +89,8 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     if arguments.dry_run:
         sys.exit(shlex.join(command))
     told = {"server": server, "workers": arguments.workers, "threads": arguments.threads}
-    os.execve(sys.executable, command, os.environ | {"FLASK_SERVER_WSGI": json.dumps(told)})
+    settings = {"FLASK_SERVER_THREADS": str(arguments.threads), "FLASK_SERVER_WSGI": json.dumps(told)}
+    os.execve(sys.executable, command, os.environ | settings)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,12 @@ from flask_server.wire import InvalidRequest, encode_predictions, parse_instance
 
 LOADING_S = 60.0
 
+DRAIN_LIMIT = 256 * 1024 * 1024
+"""Bytes of a refused request that are read off. A server that answers and closes while the client still sends resets
+the connection, and the client never sees why."""
+
+WHOLE_NUMBERS = ("RUNTIME_THREADS", "THREADS", "MAX_CONTENT_LENGTH", "BODY_TIMEOUT")
+
 log = logging.getLogger(__name__)
 
 
@@ -76,36 +82,44 @@ class Model:
         return self._predictor
 
 
-def drain(body: IO[bytes], limit: int = 256 * 1024 * 1024) -> None:
-    """Reads off what is left of a refused request, up to `limit` bytes.
-
-    A server that answers and closes while the client still sends resets the connection, and the client never sees why.
-    """
+def drain(body: IO[bytes], limit: int = DRAIN_LIMIT) -> None:
+    """Reads off what is left of a refused request, up to `limit` bytes."""
     while limit > 0 and (chunk := body.read(64 * 1024)):
         limit -= len(chunk)
 
 
 def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Artifact]:
-    """Makes the bare application with its configuration and reads the manifest; nothing is loaded yet.
+    """Makes the bare application with its configuration and checks the artifact; nothing is loaded yet.
 
     Raises:
-        ArtifactError: A setting names no artifact or no runtime.
+        ArtifactError: A setting names no artifact or no runtime, or a file of the artifact was altered.
     """
     app = Flask("flask_server")
     app.config.from_mapping(
         ARTIFACT="artifacts/digits/1",
         RUNTIME="torch",
         RUNTIME_THREADS=1,
+        THREADS=4,
         MAX_CONTENT_LENGTH=32 * 1024 * 1024,  # bytes; a larger body is answered with 413
+        BODY_TIMEOUT=30,  # seconds until a body has to be there; a slower one is answered with 408
         WSGI={},
     )
     app.config.from_prefixed_env("FLASK_SERVER")
     app.config.from_mapping(config or {})
     if app.config["RUNTIME"] not in PREDICTORS:
         raise ArtifactError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(PREDICTORS)}")
-    if not isinstance(app.config["RUNTIME_THREADS"], int) or app.config["RUNTIME_THREADS"] < 1:
-        raise ArtifactError(f"RUNTIME_THREADS must be a whole number from 1, not {app.config['RUNTIME_THREADS']!r}")
-    return app, Artifact.read(Path(app.config["ARTIFACT"]))
+    for name in WHOLE_NUMBERS:
+        value = app.config[name]
+        if not isinstance(value, int) or value < 1:
+            raise ArtifactError(f"{name} must be a whole number from 1, not {value!r}")
+    artifact = Artifact.read(Path(app.config["ARTIFACT"]))
+    artifact.check(PREDICTORS[app.config["RUNTIME"]].FILES)
+    return app, artifact
+
+
+def error_body(error: HTTPException) -> str:
+    """The JSON body of an answer that is an error."""
+    return json.dumps({"error": error.description})
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -115,7 +129,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         config: Settings by their name without the prefix; they win over the environment.
 
     Raises:
-        ArtifactError: A setting names no artifact or no runtime.
+        ArtifactError: See `read_settings`.
     """
     app, artifact = read_settings(config)
     model = Model(artifact, app.config["RUNTIME"], app.config["RUNTIME_THREADS"])
@@ -131,9 +145,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         if not request.is_json:
             raise UnsupportedMediaType("send JSON, with the header Content-Type: application/json")
         body = request.get_data()
-        if len(body) >= app.config["MAX_CONTENT_LENGTH"]:  # Werkzeug cuts a body of unknown length without a word
+        # Werkzeug cuts a body of unknown length at the limit without a word. (Behind granian it has always a length.)
+        if request.content_length is None and len(body) >= app.config["MAX_CONTENT_LENGTH"]:
             raise RequestEntityTooLarge
-        instances = parse_instances(body, artifact.input_shape)
+        instances = parse_instances(body, artifact.input_shape, artifact.max_instances)
         outputs = model.predictor(LOADING_S).predict(instances)
         return Response(encode_predictions(outputs), mimetype="application/json")
 
@@ -161,7 +176,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     def failed(error: HTTPException) -> Response:
         drain(request.environ["wsgi.input"])
         response: Response = app.make_response(error.get_response())  # keeps its headers, such as Allow
-        response.data = json.dumps({"error": error.description})
+        response.data = error_body(error)
         response.content_type = "application/json"
         return response
 

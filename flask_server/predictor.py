@@ -3,6 +3,7 @@
 Either framework is imported only when its predictor is made, so a deployment installs the one it uses.
 """
 
+import hashlib
 import importlib.util
 import json
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+REBUILD = "python -m models build --force"
 
 Batch = npt.NDArray[np.float32]
 
@@ -30,6 +33,8 @@ class Artifact:
         input_name: Input of the SavedModel's signature.
         input_shape: Shape of one instance, without the batch dimension.
         output_name: Output of the SavedModel's signature.
+        max_instances: How many instances one request may hold.
+        sha256: Digest of each file, by its path in `folder`.
     """
 
     folder: Path
@@ -38,6 +43,8 @@ class Artifact:
     input_name: str
     input_shape: tuple[int, ...]
     output_name: str
+    max_instances: int
+    sha256: dict[str, str]
 
     @classmethod
     def read(cls, folder: Path) -> "Artifact":
@@ -55,11 +62,33 @@ class Artifact:
                 input_name=manifest["input"]["name"],
                 input_shape=tuple(manifest["input"]["shape"]),
                 output_name=manifest["output"]["name"],
+                max_instances=manifest["max_instances"],
+                sha256={name: entry["sha256"] for name, entry in manifest["files"].items()},
             )
         except FileNotFoundError:
             raise ArtifactError(f"no model at {folder}: run `python -m models build` first") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{folder / 'manifest.json'} is not a manifest: {error!r}") from None
+            path = folder / "manifest.json"
+            raise ArtifactError(f"{path} is not a manifest ({error!r}): run `{REBUILD}`") from None
+
+    def check(self, prefix: str) -> None:
+        """Compares the files whose path starts with `prefix` with the manifest.
+
+        Raises:
+            ArtifactError: One is missing or was altered, or there is none.
+        """
+        names = [name for name in self.sha256 if name.startswith(prefix)]
+        if not names:
+            raise ArtifactError(f"{self.folder / 'manifest.json'} lists no file {prefix}*: run `{REBUILD}`")
+        for name in names:
+            path = self.folder / name
+            try:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise ArtifactError(f"{path} cannot be read ({error.strerror}): run `{REBUILD}`") from None
+            if digest != self.sha256[name]:
+                raise ArtifactError(f"{path} was altered since it was built: run `{REBUILD}`")
 
 
 class Predictor(Protocol):
@@ -74,6 +103,9 @@ class Predictor(Protocol):
 
 class TorchPredictor:
     """The artifact's torch/ folder, through the loader that it brings."""
+
+    FILES = "torch/"
+    """How the paths of the files start that it loads."""
 
     def __init__(self, artifact: Artifact, threads: int) -> None:
         import torch
@@ -101,6 +133,9 @@ class TorchPredictor:
 
 class TensorFlowPredictor:
     """The artifact's SavedModel, through its signature `serving_default`: what TensorFlow Serving calls too."""
+
+    FILES = "saved_model/"
+    """See TorchPredictor."""
 
     def __init__(self, artifact: Artifact, threads: int) -> None:
         import tensorflow as tf

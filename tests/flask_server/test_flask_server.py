@@ -1,6 +1,8 @@
+import hashlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +33,7 @@ BAD_BODIES = [
     (b'{"instances": []}', "at least one instance"),
     (b'{"instances": [[[0, 1], [1, 0]]]}', "instances[0] has shape [2, 2], expected numbers of shape [8, 8]"),
     (json.dumps({"instances": [[["0"] * 8] * 8]}).encode(), "instances[0] holds text"),
+    (json.dumps({"instances": [[[True] + [0] * 7] * 8]}).encode(), "instances[0] holds booleans"),
     (json.dumps({"instances": [[[None] * 8] * 8]}).encode(), "instances[0] holds something other than numbers"),
     (json.dumps({"instances": [[[float("nan")] * 8] * 8]}).encode(), "NaN, Infinity"),
     (json.dumps({"instances": [[[3e38] * 8] * 8]}).encode(), "no finite answer"),
@@ -168,6 +171,21 @@ def test_sigterm_ends_everything(server: LocalServer) -> None:
         probe.bind((server.host, server.ports["rest"]))
 
 
+def test_killed_main_process_takes_its_workers_along(artifact: Artifact, servers: Mapping[str, Server]) -> None:
+    """When the main process is killed outright, no worker lives on and the port is free."""
+    running = start_local(servers["flask_server"], artifact, UNPINNED, any_port=True)
+    try:
+        workers = psutil.Process(running.pid).children(recursive=True)
+        assert workers
+        os.kill(running.pid, signal.SIGKILL)
+        assert not psutil.wait_procs(workers, timeout=30)[1]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((running.host, running.ports["rest"]))
+    finally:
+        running.stop()
+
+
 def test_healthz_before_and_after_the_first_answer(artifact: Artifact) -> None:
     """The service says 503 while the model loads, and 200 once it has answered; so does a prediction."""
     with socket.socket() as probe:
@@ -224,6 +242,7 @@ def test_port_in_use_is_one_line(artifact: Artifact) -> None:
         ({"FLASK_SERVER_ARTIFACT": "nowhere"}, "no model at nowhere: run `python -m models build` first"),
         ({"FLASK_SERVER_RUNTIME": "onnx"}, "unknown runtime 'onnx': choose one of torch, tensorflow"),
         ({"FLASK_SERVER_RUNTIME_THREADS": "0"}, "RUNTIME_THREADS must be a whole number from 1, not 0"),
+        ({"FLASK_SERVER_BODY_TIMEOUT": "soon"}, "BODY_TIMEOUT must be a whole number from 1, not 'soon'"),
     ],
 )
 def test_wrong_settings_are_one_line(environment: dict[str, str], message: str) -> None:
@@ -232,11 +251,38 @@ def test_wrong_settings_are_one_line(environment: dict[str, str], message: str) 
     assert (done.returncode, done.stderr) == (1, f"flask_server: {message}\n")
 
 
+@pytest.mark.parametrize("runtime", ["torch", "tensorflow"])
+def test_altered_file_is_one_line(artifact: Artifact, tmp_path: Path, runtime: str) -> None:
+    """A file of the artifact that is altered by one byte, or is gone, ends the start with one line that names it."""
+    folder = shutil.copytree(artifact.folder, tmp_path / "1")
+    name = {"torch": "torch/weights.safetensors", "tensorflow": "saved_model/1/saved_model.pb"}[runtime]
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    settings = {"FLASK_SERVER_ARTIFACT": str(folder), "FLASK_SERVER_RUNTIME": runtime}
+    done = start(**settings)
+    again = "run `python -m models build --force`"
+    assert done.returncode == 1
+    assert done.stderr == f"flask_server: {folder / name} was altered since it was built: {again}\n"
+    (folder / name).unlink()
+    assert (
+        start(**settings).stderr
+        == f"flask_server: {folder / name} cannot be read (No such file or directory): {again}\n"
+    )
+
+
+def with_loader(artifact: Artifact, folder: Path, loader: str) -> Path:
+    """Makes an artifact of one file, whose loader is given."""
+    (folder / "torch").mkdir()
+    (folder / "torch" / "load.py").write_text(loader)
+    files = {"torch/load.py": {"sha256": hashlib.sha256(loader.encode()).hexdigest()}}
+    (folder / "manifest.json").write_text(json.dumps(artifact.manifest | {"files": files}))
+    return folder
+
+
 def test_damaged_model_is_reported_and_not_served(artifact: Artifact, tmp_path: Path) -> None:
     """A model that cannot be loaded leaves the service at 503 with the reason, and a prediction gets the same."""
-    (tmp_path / "torch").mkdir()
-    (tmp_path / "manifest.json").write_text(json.dumps(artifact.manifest))
-    (tmp_path / "torch" / "load.py").write_text("def load(folder):\n    raise ValueError('damaged')\n")
+    with_loader(artifact, tmp_path, "def load(folder):\n    raise ValueError('damaged')\n")
     client = create_app({"ARTIFACT": tmp_path}).test_client()
     deadline = time.monotonic() + 60
     while "loading" in (answer := client.get("/healthz")).get_json()["error"]:
@@ -249,10 +295,8 @@ def test_damaged_model_is_reported_and_not_served(artifact: Artifact, tmp_path: 
 
 def test_crash_in_a_prediction_is_a_json_500(artifact: Artifact, tmp_path: Path) -> None:
     """An exception that nobody foresaw becomes a 500 in JSON, without its internals."""
-    (tmp_path / "torch").mkdir()
-    (tmp_path / "manifest.json").write_text(json.dumps(artifact.manifest))
     loader = "import torch\ndef load(folder):\n    return lambda x: 1 / 0 if x.any() else torch.zeros(len(x), 10)\n"
-    (tmp_path / "torch" / "load.py").write_text(loader)
+    with_loader(artifact, tmp_path, loader)
     client = create_app({"ARTIFACT": tmp_path}).test_client()
     while client.get("/healthz").status_code != 200:
         time.sleep(0.05)

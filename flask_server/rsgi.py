@@ -1,0 +1,183 @@
+"""The service as granian runs it: a request takes a thread only when its body has come in.
+
+Granian's WSGI interface starts a thread as soon as it has read the headers, and a client that sends half of a body
+keeps that thread for as long as it likes. On its asynchronous interface, RSGI, waiting costs no thread.
+
+RSGI: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md; WSGI: PEP 3333.
+"""
+
+import asyncio
+import io
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from flask import Flask
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # it re-exports two of them
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    ServiceUnavailable,
+)
+
+from flask_server.app import DRAIN_LIMIT, create_app, error_body
+
+SMALL = 64 * 1024
+"""A body declared to be no larger than this, in bytes, always has room; granian bounds how many requests there are."""
+
+LARGE_BODIES = 8
+"""How many bodies of the largest size have room at once, until they are answered. Beyond that a request gets a 503."""
+
+
+class Service:
+    """A Flask application behind granian's RSGI interface.
+
+    Args:
+        app: Its settings MAX_CONTENT_LENGTH, BODY_TIMEOUT and THREADS apply.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._largest: int = app.config["MAX_CONTENT_LENGTH"]
+        self._timeout: float = app.config["BODY_TIMEOUT"]
+        self._threads = ThreadPoolExecutor(app.config["THREADS"], "request")
+        self._room = LARGE_BODIES * self._largest  # bytes; touched on the event loop alone
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Answers one request."""
+        large: list[bytes] = []
+        try:
+            body = await self._collect(scope, protocol, large)
+            loop = asyncio.get_running_loop()
+            answer = await loop.run_in_executor(self._threads, call_wsgi, self._app, environ_of(scope, body))
+        except HTTPException as refusal:
+            answer = refuse(refusal)
+        finally:
+            self._room += sum(map(len, large))
+        protocol.response_bytes(*answer)
+
+    async def _collect(self, scope: Scope, protocol: HTTPProtocol, large: list[bytes]) -> bytes:
+        """The whole body; the parts of a large one are put into `large` as they come in, and count against the room.
+
+        Raises:
+            HTTPException: It is too large, too slow or cut short, or there is no room for it.
+        """
+        declared = scope.headers.get("content-length")
+        if declared is None and "transfer-encoding" not in scope.headers:
+            return b""
+        try:
+            async with asyncio.timeout(self._timeout):
+                if declared is not None and int(declared) <= SMALL:
+                    return await protocol()
+                await self._collect_large(protocol, large)
+        except TimeoutError:
+            raise RequestTimeout(f"the body did not arrive within {self._timeout:g} s") from None
+        except ProtocolClosed:
+            raise BadRequest("the body was cut short") from None
+        if declared is not None and int(declared) != sum(map(len, large)):
+            raise BadRequest("the body was cut short")
+        return b"".join(large)
+
+    async def _collect_large(self, protocol: HTTPProtocol, large: list[bytes]) -> None:
+        refusal: HTTPException | None = None
+        size = 0
+        async for part in protocol:
+            size += len(part)
+            if refusal is None and size > self._largest:
+                refusal = RequestEntityTooLarge(f"a body may have {self._largest} bytes")
+            elif refusal is None and len(part) > self._room:
+                refusal = ServiceUnavailable("too many large bodies at once: try again", retry_after=1)
+            if refusal is None:
+                self._room -= len(part)
+                large.append(part)
+            elif size > DRAIN_LIMIT:
+                break  # else the rest is read and dropped, for the client to see the answer
+        if refusal is not None:
+            raise refusal
+
+
+def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
+    """The WSGI environment of a request whose body is `body`."""
+    environ: dict[str, Any] = {}
+    for name, value in scope.headers.items():
+        key = f"HTTP_{name.upper().replace('-', '_')}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # `body` is whole
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    server, _, port = scope.server.rpartition(":")
+    return environ | {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "CONTENT_TYPE": environ.pop("HTTP_CONTENT_TYPE", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "SERVER_NAME": server,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers and body, as granian takes them."""
+
+
+def call_wsgi(app: Callable[..., Any], environ: dict[str, Any]) -> Answer:
+    """Runs a WSGI application to the end of its answer."""
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+        started[:] = [int(status[:3]), headers]
+
+    parts = app(environ, start_response)
+    try:
+        body = b"".join(parts)
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
+    status, headers = started
+    return status, headers, body
+
+
+def refuse(refusal: HTTPException) -> Answer:
+    """The answer to a request that does not reach the application; the rest of it, if any, is not waited for."""
+    headers = [(name, value) for name, value in refusal.get_headers() if name != "Content-Type"]
+    headers += [("Content-Type", "application/json"), ("Connection", "close")]
+    return refusal.code or 500, headers, error_body(refusal).encode()
+
+
+def end_with_parent() -> None:
+    """Ends this process when the one that started it is gone; granian's workers would live on and keep the port."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="end-with-parent", daemon=True).start()
+
+
+def create_service() -> Service:
+    """What each of granian's workers makes.
+
+    Raises:
+        ArtifactError: See `flask_server.app.read_settings`.
+    """
+    end_with_parent()
+    return Service(create_app())
