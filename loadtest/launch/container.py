@@ -15,7 +15,7 @@ from loadtest.artifact import Artifact
 from loadtest.errors import LaunchError
 from loadtest.launch.cgroup import Cgroup, usage_of_stats
 from loadtest.launch.compose_project import translated
-from loadtest.launch.running import LOG_LINES, RunningServer
+from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
 from loadtest.servers import Probe, Server, fill
 from loadtest.usage import MIB, Usage
 from loadtest.wire import Answer
@@ -66,6 +66,7 @@ class ContainerServer(RunningServer):
         self._container = container
         self._on_stop = on_stop
         container.reload()
+        self._restarts = container.attrs["RestartCount"]
         image = container.image
         labels = (image.labels if image else None) or {}
         host, ports = _address(server, container, published=published)
@@ -114,14 +115,28 @@ class ContainerServer(RunningServer):
             f"{self.server.key} ended with exit code {state['ExitCode']}; its last lines:\n{self.log_tail()}"
         )
 
+    def ending(self) -> str:
+        """How its first process ended, also where the Engine has started the container again since."""
+        with translated("docker inspect"):
+            self._container.reload()
+        attributes = self._container.attrs
+        if attributes["State"]["Status"] in ("running", "created") and attributes["RestartCount"] == self._restarts:
+            return ""
+        died = self._events("die")
+        return ending_of(int(died[-1]["Actor"]["Attributes"]["exitCode"] if died else attributes["State"]["ExitCode"]))
+
     def _ran_out_of_memory(self) -> bool:
         """Whether the kernel ended a process of it: the container's state forgets that with a restart."""
+        return bool(self._events("oom"))
+
+    def _events(self, kind: str) -> list[dict[str, Any]]:
+        """What the Engine remembers of one kind, the oldest first."""
         client, now = self._container.client, int(time.time())
         if client is None:
-            return False
-        wanted = {"container": self.container_id, "event": "oom"}
+            return []
+        wanted = {"container": self.container_id, "event": kind}
         with translated("docker events"):  # one second into the future: the event may come after the container's end
-            return any(client.events(since=now - EVENTS_S, until=now + 1, filters=wanted, decode=True))
+            return list(client.events(since=now - EVENTS_S, until=now + 1, filters=wanted, decode=True))
 
     def log_tail(self, lines: int = LOG_LINES) -> str:
         """The last lines that the server printed, and what its health check said last."""

@@ -17,7 +17,7 @@ import psutil
 
 from loadtest.artifact import ROOT, Artifact
 from loadtest.errors import LaunchError
-from loadtest.launch.running import LOG_LINES, RunningServer, tail
+from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
 from loadtest.placement import Placement, running_on
 from loadtest.servers import Server, fill
 from loadtest.usage import Usage, tree_usage
@@ -73,9 +73,14 @@ class LocalServer(RunningServer):
 
     def raise_if_ended(self) -> None:
         """Raise `LaunchError` with the last log lines where the process has ended."""
+        ending = self.ending()
+        if ending:
+            raise LaunchError(f"{self.server.key} ended with {ending}; its last lines:\n{self.log_tail()}")
+
+    def ending(self) -> str:
+        """How the process ended."""
         code = self._process.poll()
-        if code is not None:
-            raise LaunchError(f"{self.server.key} ended with exit code {code}; its last lines:\n{self.log_tail()}")
+        return "" if code is None else ending_of(code)
 
     def log_tail(self, lines: int = LOG_LINES) -> str:
         """The last lines that the server printed."""

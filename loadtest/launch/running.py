@@ -1,6 +1,7 @@
 """A server that was started, however it was started."""
 
 import abc
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,10 @@ class RunningServer(abc.ABC):
     def raise_if_ended(self) -> None:
         """Raise `LaunchError` with the last log lines where the server has ended."""
 
+    def ending(self) -> str:
+        """How the server's process ended, in words; empty while it lives, or where nothing is known of it."""
+        return ""
+
     @abc.abstractmethod
     def log_tail(self, lines: int = LOG_LINES) -> str:
         """The last lines that the server printed."""
@@ -175,6 +180,19 @@ class RunningServer(abc.ABC):
     @abc.abstractmethod
     def stop(self) -> None:
         """End the server and everything it started."""
+
+
+def ending_of(code: int) -> str:
+    """How a process ended, in words: ``SIGABRT`` or ``exit code 3``.
+
+    Args:
+        code: Its exit code; a signal's number is negative as `subprocess` tells it, and 128 higher as shells do.
+    """
+    number = -code if code < 0 else code - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"exit code {code}"
 
 
 def tail(path: Path, lines: int) -> str:

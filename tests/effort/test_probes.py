@@ -1,5 +1,6 @@
 """Capabilities, tried out on real servers: one that has next to none of them, and the three of the project."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Mapping
@@ -10,11 +11,13 @@ import pytest
 from loadtest.artifact import Artifact
 from loadtest.effort.declared import read_declared
 from loadtest.effort.facts import read_facts
+from loadtest.effort.probes import shutdown, wire
 from loadtest.effort.probes.bench import Bench
 from loadtest.effort.probes.cell import CAPABILITIES, Cell, excerpt, in_order, unknown
 from loadtest.effort.probes.every import probe_capabilities
 from loadtest.effort.probes.load import outcome_of, put_load_until
 from loadtest.effort.probes.operations import read_samples
+from loadtest.effort.probes.subject import Subject
 from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.placement import UNPINNED
 from loadtest.schedule import Constant
@@ -96,6 +99,70 @@ def test_a_server_that_can_do_nothing_is_not_said_to(
     assert "0 of 4 answered right" in lost.answer
     assert "no body: RemoteDisconnected" in cells["bad_input"].note
     assert cells["hot_swap"].note.startswith("it takes no notice")
+
+
+KILLED = "it killed the server (SIGABRT)"
+
+
+@pytest.mark.parametrize(
+    ("lethal", "lost"),
+    [
+        ("misshapen", {"bad_input": f"{KILLED} with: wrong shape"}),
+        ("gzip", {"gzip_request": KILLED}),
+        ("npy", {"binary_tensors": f"{KILLED} with: .npy"}),
+        (
+            "a look at /config",
+            {
+                "metadata": KILLED,
+                "signature": KILLED,
+                "batching": f"{KILLED}; no setting for it: each request is a forward pass of its own",
+                "hot_swap": f"{KILLED}; it takes no notice: a new version is a new start",
+            },
+        ),
+    ],
+)
+def test_what_ends_the_server_is_told_and_spoils_no_other_cell(
+    lethal: str, lost: dict[str, str], obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """Whatever a probe did to the server, the next one finds a server that lives, and its own cell is a no."""
+    server = replace(obedient(f"aborts:{lethal}"), predict="/predict/{workload}")
+    cells = _probed(_bench(server, servers, artifact))
+    assert {key: cells[key].note for key in lost} == lost
+    assert [key for key in lost if cells[key].supported is not False] == []
+    living = set(cells) - set(lost)
+    assert {key for key in living if cells[key].supported} == {"rest", "health", "readiness", "bad_input"} - set(lost)
+    assert {key for key in living if cells[key].supported is None} == {"arm64"}
+    assert [key for key in living if any("refused" in one.answer for one in cells[key].evidence)] == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "fate"),
+    [("aborts:misshapen", KILLED), ("sulks:misshapen", "the server predicted no more (503: {})")],
+)
+def test_each_bad_body_is_judged_alone(
+    mode: str, fate: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """The one that ended the server is named, and those after it are refused by a server that lives."""
+    server = replace(obedient(mode), predict="/predict/{workload}")
+    with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
+        cell = wire.probe_bad_input(subject)
+    assert cell.supported is False
+    assert cell.note == f"{fate} with: wrong shape"
+    assert len(cell.evidence) == 9
+    (ended,) = [one for one in cell.evidence if one.answer.endswith(fate)]
+    assert "wrong shape" in ended.request
+    assert all(one.answer.startswith("400: ") for one in cell.evidence if one is not ended)
+
+
+@pytest.mark.parametrize("bound", [100, 300])
+def test_requests_in_flight_have_no_more_instances_than_the_model_allows(
+    bound: int, obedient: Obedient, artifact: Artifact
+) -> None:
+    """A server that refuses more than the artifact's bound is not asked for more."""
+    bounded = replace(artifact, manifest={**artifact.manifest, "max_instances": bound})
+    with running(LocalLauncher(bounded, UNPINNED, any_port=True), [obedient("good")]) as (one,):
+        (exchange,) = shutdown.probe_shutdown(one).evidence
+    assert exchange.request.startswith(f"4 predictions of {bound} instances each")
 
 
 def test_a_load_goes_on_until_something_has_happened(obedient: Obedient, artifact: Artifact) -> None:

@@ -2,7 +2,8 @@
 
 It knows the golden answers by heart. Modes: good; never-ready; dies (before it listens); wrong; stubborn (ignores
 SIGTERM and starts a child that does too); mortal:FILE (good when started first, which makes FILE; started again it
-ends after 10 predictions).
+ends after 10 predictions); aborts:WHAT (good, refuses bad input, and is ended by SIGABRT by a request that is WHAT, of
+`LETHAL`); sulks:WHAT (the same, but lives on and predicts no more).
 """
 
 import json
@@ -10,6 +11,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,8 +25,16 @@ if mode == "mortal":
     Path(marker).touch()
 inputs = np.load(artifact / "golden" / "inputs.npy")
 outputs = np.load(artifact / "golden" / "outputs.npy")
+LETHAL: dict[str, Callable[[str, Message, bytes], bool]] = {
+    "misshapen": lambda path, headers, body: body.count(b",") == 2,
+    "text": lambda path, headers, body: b'"x"' in body,
+    "gzip": lambda path, headers, body: headers["Content-Encoding"] == "gzip",
+    "npy": lambda path, headers, body: body.startswith(b"\x93NUMPY"),
+    "a look at /config": lambda path, headers, body: path == "/config",
+}
 known = {image.tobytes(): answer for image, answer in zip(inputs, outputs, strict=True)}
 answered = 0
+sulking = False
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,6 +44,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Readiness or configuration."""
+        if mode == "aborts" and LETHAL[marker](self.path, self.headers, b""):
+            os.abort()
         if self.path == "/ready":
             self._answer(503 if mode == "never-ready" else 200, b"yes")
         else:
@@ -41,7 +54,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Look the answers up."""
         global answered
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if mode in ("aborts", "sulks"):
+            self._answer_warily(content)
+            return
+        body = json.loads(content)
         images = np.array(body["instances"], dtype=np.float32)
         if mode == "never-ready":
             self._answer(503, b"{}")
@@ -51,6 +68,24 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(3)
         answers = [known[image.tobytes()] + (0.5 if mode == "wrong" else 0.0) for image in images]
         self._answer(200, json.dumps({"predictions": np.array(answers).tolist()}).encode())
+
+    def _answer_warily(self, content: bytes) -> None:
+        """Refuse what is no prediction, unless it is what this server does not survive."""
+        global sulking
+        if LETHAL[marker](self.path, self.headers, content):
+            if mode == "aborts":
+                os.abort()
+            sulking = True
+        if sulking:
+            self._answer(503, b"{}")
+            return
+        try:
+            images = np.array(json.loads(content)["instances"], dtype=np.float32)
+            answers = [known[image.tobytes()].tolist() for image in images]
+        except (ValueError, LookupError, TypeError):
+            answers = []
+        good = answers and self.path in ("/predict", "/predict/digits")
+        self._answer(200 if good else 400, json.dumps({"predictions": answers}).encode())
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

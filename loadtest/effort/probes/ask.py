@@ -83,6 +83,11 @@ def ask(running: RunningServer, call: Call, timeout_s: float = 10.0) -> Reply:
         connection.close()
 
 
+def is_golden(running: RunningServer, reply: Reply) -> bool:
+    """Whether a reply is the right answer to golden example 0."""
+    return reply.status == 200 and running.artifact.expectation().matches(0, reply.body)
+
+
 def get(running: RunningServer, probe: Probe) -> tuple[Call, Reply]:
     """Send a declared GET request the way the launcher does, which reaches a container's own loopback too."""
     context = {"workload": running.artifact.workload, "version": running.artifact.version, "host": running.host}

@@ -1,12 +1,13 @@
 """Where probes start servers of their own: other settings, other copies of the artifact, one at a time."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from loadtest.artifact import Artifact
 from loadtest.effort.declared import Declared, Request
-from loadtest.effort.probes.ask import Call, ask
+from loadtest.effort.probes.ask import Call, ask, is_golden
 from loadtest.effort.probes.cell import Exchange
 from loadtest.effort.scratch import Scratch
 from loadtest.effort.timeline import stop_whole
@@ -16,6 +17,9 @@ from loadtest.launch.running import RunningServer
 from loadtest.servers import Server, fill
 
 PROCEDURE_S = 120.0
+END_S = 2.0
+"""How long a server that no longer predicts is given to end, so that its end is told and not only its silence."""
+POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Bench:
         servers: Every server and variant by key.
         artifact: The model.
         launcher: How it is started. Only a `LocalLauncher` can start it with other settings.
+        fates: What became of servers that a probe started and that did not survive it; see `fate_of`.
     """
 
     server: Server
@@ -35,6 +40,7 @@ class Bench:
     servers: Mapping[str, Server]
     artifact: Artifact
     launcher: Launcher
+    fates: list[str] = field(default_factory=list)
 
     @property
     def local(self) -> LocalLauncher:
@@ -59,8 +65,31 @@ class Bench:
         running = replace(self.local, artifact=artifact or self.artifact, any_port=True).start(server)
         try:
             yield running
+            self.fates.append(fate_of(running))
         finally:
             stop_whole(running)
+
+    def look(self) -> str:
+        """What became of the servers that were started since the last look, in words; empty where all lived."""
+        found = "; ".join(dict.fromkeys(filter(None, self.fates)))
+        self.fates.clear()
+        return found
+
+
+def fate_of(running: RunningServer) -> str:
+    """What a probe did to a server, in words; empty where its process lives and golden example 0 is answered rightly.
+
+    Args:
+        running: It did predict before.
+    """
+    reply = ask(running, Call(running.predict_path, running.artifact.bodies()[0]))
+    right = is_golden(running, reply)
+    deadline = time.monotonic() + (0.0 if right else END_S)
+    while not (ending := running.ending()):
+        if time.monotonic() >= deadline:
+            return "" if right else f"the server predicted no more ({reply})"
+        time.sleep(POLL_S)
+    return f"it killed the server ({ending})"
 
 
 def carry_out(running: RunningServer, requests: tuple[Request, ...], scratch: Scratch) -> list[Exchange]:

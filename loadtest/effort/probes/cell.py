@@ -1,7 +1,7 @@
 """One cell of the capability table, and the evidence in it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CAPABILITIES = {
     "rest": "REST",
@@ -45,6 +45,7 @@ class Cell:
         evidence: What shows it.
         setting: What it takes beyond how this project starts the server; a yes with a setting is a yes.
         note: Why it is not known, or what has to be said beside it.
+        looked_up: Whether it is a fact that was looked up, and not tried out on the server that runs here.
     """
 
     capability: str
@@ -52,6 +53,18 @@ class Cell:
     evidence: tuple[Exchange, ...] = ()
     setting: str = ""
     note: str = ""
+    looked_up: bool = False
+
+
+def ended(cell: Cell, fate: str) -> Cell:
+    """The cell of a probe that the server did not survive: a no, whatever was found until then.
+
+    Args:
+        cell: What was found.
+        fate: What became of the server, in words.
+    """
+    evidence = (*cell.evidence, Exchange("golden example 0 afterwards", fate))
+    return replace(cell, supported=False, evidence=evidence, note="; ".join(filter(None, (fate, cell.note))))
 
 
 def unknown(capability: str, why: object) -> Cell:

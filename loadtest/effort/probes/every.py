@@ -1,14 +1,14 @@
 """All probes of a server, in an order that starts it as seldom as possible."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 from loadtest.effort.facts import Fact
 from loadtest.effort.probes import batching, credentials, operations, shutdown, versions, wire
 from loadtest.effort.probes.bench import Bench
-from loadtest.effort.probes.cell import Cell, Exchange, in_order, unknown
-from loadtest.effort.timeline import watched_start
+from loadtest.effort.probes.cell import Cell, Exchange, ended, in_order, unknown
+from loadtest.effort.probes.subject import Subject
 from loadtest.errors import LoadtestError
-from loadtest.launch.running import RunningServer
 
 Probe = Callable[[], Cell | list[Cell]]
 
@@ -16,7 +16,8 @@ Probe = Callable[[], Cell | list[Cell]]
 def probe_capabilities(bench: Bench, facts: Sequence[Fact], say: Callable[[str], None]) -> list[Cell]:
     """Try every capability out.
 
-    A probe that fails leaves its cell unknown with the reason, and the others go on.
+    A probe that fails leaves its cell unknown with the reason, and the others go on. After each of them the server
+    must live and predict: where it does not, the cell says so, and the next probe finds a server that was started anew.
 
     Args:
         bench: The server.
@@ -32,32 +33,36 @@ def probe_capabilities(bench: Bench, facts: Sequence[Fact], say: Callable[[str],
     """
     burst = operations.Burst()
     say("probing: starting")
-    with watched_start(bench.launcher, bench.server, bench.artifact, burst.send) as (running, _, watch):
-        cells = [operations.probe_readiness(running, watch, burst)]
-        cells += _asked(bench, running, say)
+    with contextlib.closing(Subject(bench)) as subject:
+        watch = subject.start(burst.send)
+        cells = [operations.probe_readiness(subject.running, watch, burst)]
+        cells += _asked(bench, subject, say)
     cells += _restarted(bench, say)
     return in_order([*cells, *map(_from_fact, (fact for fact in facts if fact.supported is not None))])
 
 
-def _asked(bench: Bench, running: RunningServer, say: Callable[[str], None]) -> list[Cell]:
-    """Probes of the server as it is started by default; the last one ends it."""
+def _asked(bench: Bench, subject: Subject, say: Callable[[str], None]) -> list[Cell]:
+    """Probes of the server as it is started by default; the last one ends it on purpose."""
     declared = bench.declared
     probes: list[tuple[tuple[str, ...], Probe]] = [
-        (("rest", "auth"), lambda: wire.probe_rest(running)),
-        (("grpc",), lambda: wire.probe_grpc(running)),
-        (("binary_tensors",), lambda: wire.probe_binary(running)),
-        (("gzip_request", "gzip_response"), lambda: wire.probe_gzip(running)),
-        (("health",), lambda: operations.probe_health(running, declared)),
-        (("metadata", "signature"), lambda: operations.probe_model(running)),
-        (("metrics",), lambda: operations.probe_metrics(running, declared)),
-        (("bad_input",), lambda: wire.probe_bad_input(running)),
+        (("rest", "auth"), lambda: wire.probe_rest(subject.running)),
+        (("grpc",), lambda: wire.probe_grpc(subject.running)),
+        (("binary_tensors",), lambda: wire.probe_binary(subject)),
+        (("gzip_request", "gzip_response"), lambda: wire.probe_gzip(subject)),
+        (("health",), lambda: operations.probe_health(subject.running, declared)),
+        (("metadata", "signature"), lambda: operations.probe_model(subject.running)),
+        (("metrics",), lambda: operations.probe_metrics(subject.running, declared)),
+        (("bad_input",), lambda: wire.probe_bad_input(subject)),
     ]
     if declared.batching is None:
-        probes.append((("batching",), lambda: batching.probe_no_batching(running)))
+        probes.append((("batching",), lambda: batching.probe_no_batching(subject.running)))
     if declared.versions is None:
-        probes.append((("versions",), lambda: versions.probe_usual_addresses(running)))
-    probes.append((("graceful_shutdown",), lambda: shutdown.probe_shutdown(running)))
-    return _run(probes, say)
+        probes.append((("versions",), lambda: versions.probe_usual_addresses(subject.running)))
+    cells = _run(probes, subject.look, say)
+    ending: list[tuple[tuple[str, ...], Probe]] = [
+        (("graceful_shutdown",), lambda: shutdown.probe_shutdown(subject.running))
+    ]
+    return cells + _run(ending, lambda: "", say)
 
 
 def _restarted(bench: Bench, say: Callable[[str], None]) -> list[Cell]:
@@ -74,21 +79,32 @@ def _restarted(bench: Bench, say: Callable[[str], None]) -> list[Cell]:
         probes.append((("hot_swap",), lambda: versions.probe_new_folder(bench)))
     if (auth := declared.auth) is not None:
         probes.append((("auth",), lambda: credentials.probe_own_default(bench, auth)))
-    return _run(probes, say)
+    return _run(probes, bench.look, say)
 
 
-def _run(probes: Sequence[tuple[tuple[str, ...], Probe]], say: Callable[[str], None]) -> list[Cell]:
+def _run(
+    probes: Sequence[tuple[tuple[str, ...], Probe]], look: Callable[[], str], say: Callable[[str], None]
+) -> list[Cell]:
+    """Run probes one after the other.
+
+    Args:
+        probes: Each with the capabilities whose cells it fills.
+        look: What became of the server since the last look, in words; empty where it lives.
+        say: Told what is under way.
+    """
     cells: list[Cell] = []
     for capabilities, probe in probes:
         say(f"probing: {', '.join(capabilities)}")
         try:
-            found = probe()
-            cells += found if isinstance(found, list) else [found]
+            result = probe()
+            found = result if isinstance(result, list) else [result]
         except LoadtestError as error:
-            cells += [unknown(capability, error) for capability in capabilities]
+            found = [unknown(capability, error) for capability in capabilities]
+        fate = look()
+        cells += [ended(cell, fate) for cell in found] if fate else found
     return cells
 
 
 def _from_fact(fact: Fact) -> Cell:
     evidence = (Exchange(f"looked up on {fact.date}: {fact.source}", fact.text),)
-    return Cell(fact.name, fact.supported, evidence, note="looked up, not probed")
+    return Cell(fact.name, fact.supported, evidence, note="looked up, not probed", looked_up=True)

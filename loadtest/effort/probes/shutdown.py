@@ -1,11 +1,14 @@
 """SIGTERM while requests are in flight: the server must answer them before it ends."""
 
+import math
 import os
 import signal
 import threading
 import time
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from loadtest.effort.probes.cell import Cell, Exchange, unknown
@@ -18,6 +21,8 @@ from loadtest.launch.running import RunningServer
 from loadtest.schedule import Replay
 
 IN_FLIGHT = 4
+FIRST = 256
+"""Instances of the first request that is tried; each further one has twice as many."""
 WORK_S = 0.3
 TIMEOUT_S = 30.0
 MAX_BODY = 16 * 1024 * 1024
@@ -31,8 +36,8 @@ def probe_shutdown(running: RunningServer) -> Cell:
     """
     if not isinstance(running, LocalServer):
         return unknown("graceful_shutdown", "its process is not known")
-    copies, took_s = _calibrate(running)
-    endpoint = _large(running, copies)
+    instances, took_s = _calibrate(running)
+    endpoint = _large(running, instances)
     signalled_after: list[float] = []
 
     def terminate() -> None:
@@ -47,7 +52,6 @@ def probe_shutdown(running: RunningServer) -> Cell:
     terminator.join()
     values, counts = tally.response.nonzero()
     early = sum(count for value, count in zip(values, counts, strict=True) if value / 1e9 < signalled_after[0])
-    instances = copies * running.artifact.size
     evidence = (
         Exchange(
             f"{IN_FLIGHT} predictions of {instances:,} instances each, SIGTERM {signalled_after[0]:.2f} s after they "
@@ -69,46 +73,50 @@ def _await_work(running: LocalServer, cpu_s: float) -> None:
 
 
 def _calibrate(running: RunningServer) -> tuple[int, float]:
-    """How many times the golden examples fit into a request that keeps the server busy for a moment.
+    """How many instances, the golden ones again and again, keep the server busy for a moment in one request.
 
     Returns:
-        The number, and the seconds that such a request took.
+        The number, within what the artifact lets a request have, and the seconds that such a request took.
 
     Raises:
         LaunchError: If the server does not answer one.
     """
-    size = len(_body(running, 1))
-    copies = 4
+    artifact = running.artifact
+    bound = artifact.manifest.get("max_instances", math.inf)
+    most = min(bound, MAX_BODY * artifact.size // len(_body(running, artifact.size)))
+    instances = int(min(FIRST, most))
     while True:
         began = time.monotonic()
-        answer = running.predict(_body(running, copies), timeout_s=TIMEOUT_S)
+        answer = running.predict(_body(running, instances), timeout_s=TIMEOUT_S)
         took_s = time.monotonic() - began
         if answer.status != 200:
-            instances = copies * running.artifact.size
             raise LaunchError(f"{instances} instances in one request: {answer.fault or answer.status}")
-        if took_s >= WORK_S or 2 * copies * size > MAX_BODY:
-            return copies, took_s
-        copies *= 2
+        if took_s >= WORK_S or instances >= most:
+            return instances, took_s
+        instances = int(min(2 * instances, most))
 
 
-def _body(running: RunningServer, copies: int) -> bytes:
-    instances = np.tile(running.artifact.inputs, (copies, *[1] * (running.artifact.inputs.ndim - 1)))
-    return orjson.dumps({"instances": instances}, option=orjson.OPT_SERIALIZE_NUMPY)
+def _body(running: RunningServer, instances: int) -> bytes:
+    repeated = _repeated(running.artifact.inputs, instances)
+    return orjson.dumps({"instances": repeated}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _large(running: RunningServer, copies: int) -> Target:
+def _large(running: RunningServer, instances: int) -> Target:
     artifact = running.artifact
-    golden = Golden([np.tile(artifact.outputs, (copies, *[1] * (artifact.outputs.ndim - 1)))], artifact.tolerance)
-    return Target.build(running.url, [_body(running, copies)], golden)
+    golden = Golden([_repeated(artifact.outputs, instances)], artifact.tolerance)
+    return Target.build(running.url, [_body(running, instances)], golden)
+
+
+def _repeated(examples: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """So many examples, from the first again where there are not enough."""
+    return np.resize(examples, (count, *examples.shape[1:]))
 
 
 def _ended(running: LocalServer) -> str:
     """How the server's process ended, in words."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        try:
-            running.raise_if_ended()
-        except LaunchError as error:
-            return str(error).splitlines()[0].partition("; ")[0]
+        if ending := running.ending():
+            return f"{running.server.key} ended with {ending}"
         time.sleep(0.05)
     return f"still running {TIMEOUT_S:.0f} s later"

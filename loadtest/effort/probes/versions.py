@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from loadtest.effort.declared import HotSwap, Versions
-from loadtest.effort.probes.ask import Call, Reply, ask, leaves, seen
+from loadtest.effort.probes.ask import Call, Reply, ask, is_golden, leaves, seen
 from loadtest.effort.probes.bench import Bench, carry_out
 from loadtest.effort.probes.cell import Cell, Exchange, excerpt
 from loadtest.effort.probes.load import outcome_of, put_load_until
@@ -47,12 +47,12 @@ def probe_versions(bench: Bench, how: Versions) -> Cell:
             for version in (scratch.artifact.version, scratch.next_version):
                 call = _call(both, how.predict, version)
                 reply = _await_prediction(both, call)
-                right = right and _is_right(both, reply)
+                right = right and is_golden(both, reply)
                 evidence.append(seen(call, reply))
             call = _call(both, how.predict, ABSENT)
             reply = ask(both, call)
             evidence.append(seen(call, reply))
-    return Cell("versions", right and not _is_right(both, reply), tuple(evidence), how.change.setting)
+    return Cell("versions", right and not is_golden(both, reply), tuple(evidence), how.change.setting)
 
 
 def probe_usual_addresses(running: RunningServer) -> Cell:
@@ -63,7 +63,7 @@ def probe_usual_addresses(running: RunningServer) -> Cell:
         for version in (running.artifact.version, ABSENT):
             call = _call(running, path, version)
             reply = ask(running, call)
-            right[version] = _is_right(running, reply)
+            right[version] = is_golden(running, reply)
             evidence.append(seen(call, reply))
         # A server that answers at any address has none for a version.
         found = found or (right[running.artifact.version] and not right[ABSENT])
@@ -79,14 +79,10 @@ def _await_prediction(running: RunningServer, call: Call) -> Reply:
     deadline = time.monotonic() + APPEAR_S
     while True:
         reply = ask(running, call)
-        if _is_right(running, reply) or time.monotonic() > deadline:
+        if is_golden(running, reply) or time.monotonic() > deadline:
             return reply
         running.raise_if_ended()
         time.sleep(POLL_S)
-
-
-def _is_right(running: RunningServer, reply: Reply) -> bool:
-    return reply.status == 200 and running.artifact.expectation().matches(0, reply.body)
 
 
 @dataclass(frozen=True)

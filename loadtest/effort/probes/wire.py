@@ -4,11 +4,14 @@ import base64
 import gzip
 import io
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
-from loadtest.effort.probes.ask import JSON, Call, ask, seen
+from loadtest.effort.probes.ask import JSON, Call, ask, is_golden, seen
 from loadtest.effort.probes.cell import Cell, Exchange, excerpt
+from loadtest.effort.probes.subject import Subject, Trial
+from loadtest.errors import LoadtestError
 from loadtest.expectation import Anything
 from loadtest.grpc import GrpcTarget
 from loadtest.grpc_probe import call_each
@@ -23,7 +26,7 @@ def probe_rest(running: RunningServer) -> list[Cell]:
     artifact = running.artifact
     call = Call(running.predict_path, artifact.bodies()[0], label="golden example 0, no credentials")
     reply = ask(running, call)
-    right = reply.status == 200 and artifact.expectation().matches(0, reply.body)
+    right = is_golden(running, reply)
     refused = reply.status in (400, 401, 403)
     return [
         Cell("rest", right, (seen(call, reply),)),
@@ -49,45 +52,45 @@ def probe_grpc(running: RunningServer) -> Cell:
     return Cell("grpc", False, tuple(evidence), note=note)
 
 
-def probe_gzip(running: RunningServer) -> list[Cell]:
+def probe_gzip(subject: Subject) -> list[Cell]:
     """All golden examples in one request, once with the body packed and once with a packed answer asked for."""
-    artifact = running.artifact
+    artifact, path = subject.running.artifact, subject.running.predict_path
     body = artifact.bodies(artifact.size)[0]
     golden = artifact.expectation(artifact.size)
-    packed = Call(running.predict_path, gzip.compress(body), {**JSON, "Content-Encoding": "gzip"}, label="body in gzip")
-    asked = Call(running.predict_path, body, {**JSON, "Accept-Encoding": "gzip"}, label="Accept-Encoding: gzip")
-    reply, answer = ask(running, packed), ask(running, asked)
-    return [
-        Cell("gzip_request", reply.status == 200 and golden.matches(0, reply.body), (seen(packed, reply),)),
-        Cell("gzip_response", answer.packed and golden.matches(0, answer.body), (seen(asked, answer),)),
-    ]
+    packed = Call(path, gzip.compress(body), {**JSON, "Content-Encoding": "gzip"}, label="body in gzip")
+    asked = Call(path, body, {**JSON, "Accept-Encoding": "gzip"}, label="Accept-Encoding: gzip")
+    cells = []
+    for capability, call in (("gzip_request", packed), ("gzip_response", asked)):
+        trial = subject.ask(call)
+        reply = trial.reply
+        right = reply.status == 200 and golden.matches(0, reply.body) and (reply.packed or call is packed)
+        cells.append(Cell(capability, right and not trial.fate, (trial.exchange,), note=trial.fate))
+    return cells
 
 
-def probe_binary(running: RunningServer) -> Cell:
+def probe_binary(subject: Subject) -> Cell:
     """Golden example 0 as raw float32, as .npy, as base64 in JSON, and over gRPC: is any of them the golden answer?"""
-    artifact = running.artifact
+    artifact, path = subject.running.artifact, subject.running.predict_path
     instance = np.ascontiguousarray(artifact.inputs[:1], dtype="<f4")
     file = io.BytesIO()
     np.save(file, instance)
     encoded = json.dumps({"instances": [{"b64": base64.b64encode(instance.tobytes()).decode()}]}).encode()
-    path = running.predict_path
     calls = [
         Call(path, instance.tobytes(), {"Content-Type": "application/octet-stream"}, label="raw float32"),
         Call(path, file.getvalue(), {"Content-Type": "application/x-npy"}, label=".npy"),
         Call(path, encoded, label='{"b64": …} for the tensor'),
     ]
-    golden = artifact.expectation()
-    evidence, ways = [], []
-    for call in calls:
-        reply = ask(running, call)
-        evidence.append(seen(call, reply))
-        if reply.status == 200 and golden.matches(0, reply.body):
-            ways.append(f"REST, {call.label}")
-    if "grpc" in running.server.protocols:
-        exchange, right = _binary_over_grpc(running, instance.tobytes())
+    trials = [subject.ask(call) for call in calls]
+    evidence = [trial.exchange for trial in trials]
+    ways = [
+        f"REST, {trial.call.label}" for trial in trials if is_golden(subject.running, trial.reply) and not trial.fate
+    ]
+    if "grpc" in subject.running.server.protocols:
+        exchange, right = _binary_over_grpc(subject.running, instance.tobytes())
         evidence.append(exchange)
         ways += ["gRPC"] if right else []
-    return Cell("binary_tensors", bool(ways), tuple(evidence), note=" and ".join(ways) and f"over {' and '.join(ways)}")
+    notes = [f"over {' and '.join(ways)}"] if ways else []
+    return Cell("binary_tensors", bool(ways), tuple(evidence), note="; ".join([*notes, *_ends(trials)]))
 
 
 def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, bool]:
@@ -105,12 +108,14 @@ def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, boo
     return Exchange(what, answer.fault or said), right
 
 
-def probe_bad_input(running: RunningServer) -> Cell:
-    """Bodies and addresses that no prediction can come of: each must be a 4xx, and the server must live on."""
-    artifact = running.artifact
+def probe_bad_input(subject: Subject) -> Cell:
+    """Bodies and addresses that no prediction can come of: each must be a 4xx, and the server must survive each.
+
+    Each is put to a server that lives; the one that ends it is named.
+    """
+    artifact, path = subject.running.artifact, subject.running.predict_path
     wrong_shape = artifact.inputs[0].ravel()[:3].tolist()
     text = np.full(artifact.inputs[:1].shape, "x").tolist()
-    path = running.predict_path
     calls = [
         Call(path, b"", label="no body"),
         Call(path, b'{"instances": [[', label="JSON cut short"),
@@ -122,13 +127,20 @@ def probe_bad_input(running: RunningServer) -> Cell:
         Call(path.replace(artifact.workload, "nobody"), artifact.bodies()[0], label="unknown model"),
         Call(path + "/nowhere", artifact.bodies()[0], label="unknown address"),
     ]
-    evidence, faults = [], []
+    trials, faults = [], []
     for call in calls:
-        reply = ask(running, call)
-        evidence.append(seen(call, reply))
-        if not 400 <= reply.status < 500:
-            faults.append(f"{call.label}: {reply.status or reply.fault}")
-    after = ask(running, Call(path, artifact.bodies()[0], label="golden example 0 afterwards"))
-    alive = after.status == 200 and artifact.expectation().matches(0, after.body)
-    faults += [] if alive else [f"it predicts no more: {after}"]
-    return Cell("bad_input", not faults, tuple(evidence), note="; ".join(faults))
+        try:
+            trials.append(subject.ask(call))
+        except LoadtestError as error:  # what was found until then stands
+            faults.append(f"then it did not start again: {str(error).splitlines()[0]}")
+            break
+    wrong = [trial for trial in trials if not trial.fate and not 400 <= trial.reply.status < 500]
+    said = [f"{trial.call.label}: {trial.reply.status or trial.reply.fault}" for trial in wrong]
+    faults = [*_ends(trials), *faults, *said]
+    return Cell("bad_input", not faults, tuple(trial.exchange for trial in trials), note="; ".join(faults))
+
+
+def _ends(trials: Sequence[Trial]) -> list[str]:
+    """What became of the server and with which requests, in words; the same end is told once."""
+    fates = dict.fromkeys(trial.fate for trial in trials if trial.fate)
+    return [f"{fate} with: {', '.join(one.call.label for one in trials if one.fate == fate)}" for fate in fates]
