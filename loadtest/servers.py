@@ -52,12 +52,24 @@ class Launch:
         env: Template of each variable that is set for it.
         requires: Executable that must be on PATH for this way.
         label: What tables call a server that was started this way.
+        stands_in_for: What it stands in for, where it is not the server itself; it then has a label of its own, and
+            what is tried out on it is marked as its own.
     """
 
     command: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     requires: str = ""
     label: str = ""
+    stands_in_for: str = ""
+
+    def __post_init__(self) -> None:
+        if self.stands_in_for and not self.label:
+            raise ValueError(f"a [[launch]] that stands_in_for {self.stands_in_for} needs a label of its own")
+
+    @property
+    def in_python(self) -> bool:
+        """Whether it runs in this program's Python environment, and not as a program of its own."""
+        return any("{python}" in word for word in self.command)
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,14 @@ class Server:
                 return launch
         needed = " or ".join(launch.requires for launch in self.launches)
         raise UsageError(f"{self.key} cannot be started here: {needed} is not on PATH")
+
+    def launch_called(self, label: str) -> Launch | None:
+        """The way to start it that bears a label; of a container nothing but the label tells what is in it.
+
+        Returns:
+            None where no way bears it.
+        """
+        return next((launch for launch in self.launches if (launch.label or self.label) == label), None)
 
 
 def server_folders(root: Path = ROOT) -> list[Path]:
@@ -182,7 +202,13 @@ def _server(folder: Path, data: Mapping[str, Any]) -> Server:
         ready=Probe(**data["ready"]),
         effective={name: Probe(**probe) for name, probe in data.get("effective", {}).items()},
         launches=tuple(
-            Launch(tuple(launch["command"]), launch.get("env", {}), launch.get("requires", ""), launch.get("label", ""))
+            Launch(
+                command=tuple(launch["command"]),
+                env=launch.get("env", {}),
+                requires=launch.get("requires", ""),
+                label=launch.get("label", ""),
+                stands_in_for=launch.get("stands_in_for", ""),
+            )
             for launch in data["launch"]
         ),
         setup=dict(data.get("setup", {})),

@@ -99,7 +99,7 @@ def _local(
     stages, notes = [], []
     environment = {**os.environ, **(NO_CACHES if clean_cache else {})}
     launch = server.launch()
-    if any("{python}" in word for word in launch.command):
+    if launch.in_python:
         if not declared.extra:
             raise UsageError(f"{server.key} has no extra of its own in pyproject.toml, so it cannot be installed alone")
         checkout = scratch / "checkout"

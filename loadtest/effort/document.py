@@ -58,15 +58,17 @@ def write_setup(document: dict[str, Any], path: Path) -> None:
 
 
 def _record(record: Record) -> dict[str, Any]:
+    stands_in_for = record.launch.stands_in_for if record.launch else ""
     return {
         "label": record.label,
+        "stands_in_for": stands_in_for or None,
         "runtime": record.server.runtime,
         "faults": record.faults,
         "timeline": {"warm": _warm(record.starts), "cold": _cold(record.cold)},
         "size": {**_size(record.size), "image": _image(record.image)},
         "written": _written(record.written),
         "moving_parts": _moving(record.moving),
-        "capabilities": [_cell(cell) for cell in record.cells],
+        "capabilities": [_cell(cell, stand_in=bool(stands_in_for)) for cell in record.cells],
         "facts": [{**vars(fact), "date": fact.date.isoformat()} for fact in record.facts],
     }
 
@@ -109,6 +111,12 @@ def _size(size: Size) -> dict[str, Any]:
             "missing": list(closure.missing),
             "packages": [dataclasses.asdict(package) for package in closure.packages],
         },
+        "program": size.program
+        and {
+            "executable": size.program.executable,
+            "bytes": size.program.bytes,
+            "files": [dataclasses.asdict(file) for file in size.program.files],
+        },
         "artifact": {**dataclasses.asdict(size.artifact), "patterns": list(size.artifact.patterns)},
     }
 
@@ -138,11 +146,12 @@ def _moving(moving: MovingParts | None) -> dict[str, Any] | None:
     return None if moving is None else {**dataclasses.asdict(moving), "ports": [vars(one) for one in moving.ports]}
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: Cell, *, stand_in: bool) -> dict[str, Any]:
     return {
         "capability": cell.capability,
         "title": CAPABILITIES[cell.capability],
         "supported": cell.supported,
+        "stand_in": stand_in and not cell.looked_up,
         "setting": cell.setting,
         "note": cell.note,
         "evidence": [vars(exchange) for exchange in cell.evidence],

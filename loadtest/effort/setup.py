@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loadtest.effort.cold import Cold, cold_start
 from loadtest.effort.declared import Declared, read_declared
@@ -11,13 +11,14 @@ from loadtest.effort.moving import MovingParts, read_moving_parts
 from loadtest.effort.probes.bench import Bench
 from loadtest.effort.probes.cell import Cell
 from loadtest.effort.probes.every import probe_capabilities
+from loadtest.effort.program import read_program
 from loadtest.effort.size import ImageSize, Size, image_size, measure_size
 from loadtest.effort.timeline import Start, warm_starts
 from loadtest.effort.written import Written, count_written
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
-from loadtest.servers import Server
+from loadtest.servers import Launch, Server
 
 MOST_REPEATS = 100
 
@@ -74,6 +75,11 @@ class Record:
     cells: Sequence[Cell] = ()
     image: ImageSize | None = None
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def launch(self) -> Launch | None:
+        """The way in which it was started, as far as its label tells: a container's says what is in it."""
+        return self.server.launch_called(self.label)
 
 
 @dataclass
@@ -142,6 +148,7 @@ def _run(record: Record, bench: Bench, plan: Plan, say: Callable[[str], None]) -
     def look(running: RunningServer) -> None:
         record.label = running.label
         record.moving = read_moving_parts(running)
+        record.size = replace(record.size, program=read_program(running))
 
     try:
         record.starts = warm_starts(
@@ -155,4 +162,6 @@ def _run(record: Record, bench: Bench, plan: Plan, say: Callable[[str], None]) -
             )
     except LoadtestError as error:
         record.faults.append(str(error))
+    if record.launch is not None and not record.launch.in_python:
+        record.size = replace(record.size, packages=None)  # it is not what pip installs
     record.image = image_size(record.server)

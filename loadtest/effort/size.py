@@ -9,6 +9,7 @@ from pathlib import Path
 from loadtest.artifact import ROOT, Artifact
 from loadtest.effort.closure import Closure, find_closure, requirements_of
 from loadtest.effort.declared import Declared
+from loadtest.effort.program import Program
 from loadtest.servers import Server, fill
 
 DOCKER_S = 20.0
@@ -46,11 +47,13 @@ class Size:
         extra: Extra of pyproject.toml that installs it.
         packages: The packages that the extra leads to; None where the server has none of its own.
         artifact: Its part of the artifact.
+        program: Its executable and libraries, where it is a program of its own, read while it ran; else None.
     """
 
     extra: str
     packages: Closure | None
     artifact: ArtifactSize
+    program: Program | None = None
 
 
 def measure_size(declared: Declared, artifact: Artifact) -> Size:

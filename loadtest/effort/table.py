@@ -7,9 +7,11 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
+from loadtest.effort.wording import answer_of, looked_up_of, stand_in_lines
+
 MIB = 1024 * 1024
 NOTHING = "-"
-ANSWERS = {True: "[green]yes[/green]", False: "[red]no[/red]", None: "[yellow]?[/yellow]"}
+COLOURS = {True: "green", False: "red", None: "yellow"}
 STAGES = {"port_open": "port open", "ready": "ready", "first_correct": "first correct answer"}
 
 Server = Mapping[str, Any]
@@ -102,11 +104,19 @@ def _kind(kind: str) -> Row:
 
 
 def _packages(server: Server) -> str:
-    packages = server["size"]["packages"]
+    packages, program = server["size"]["packages"], _at(server, "size", "program")
+    if program:
+        libraries = sum(".so" in file["name"] for file in program["files"])
+        return f"a program, {libraries} {'library' if libraries == 1 else 'libraries'}"
     if packages is None:
         return NOTHING
     missing = f" ({len(packages['missing'])} not installed)" if packages["missing"] else ""
     return f"{packages['count']}{missing}"
+
+
+def _installed(server: Server) -> int | None:
+    size: int | None = _at(server, "size", "packages", "bytes") or _at(server, "size", "program", "bytes")
+    return size
 
 
 def _ports(server: Server) -> str:
@@ -120,7 +130,7 @@ def _languages(server: Server) -> str:
 
 SIZE_ROWS: Mapping[str, Row] = {
     "packages": _packages,
-    "installed": lambda server: _mib(_at(server, "size", "packages", "bytes")),
+    "installed": lambda server: _mib(_installed(server)),
     "its part of the artifact": lambda server: _mib(server["size"]["artifact"]["bytes"]),
     "image, unpacked": lambda server: _mib(_at(server, "size", "image", "bytes")),
 }
@@ -159,18 +169,22 @@ def _capabilities(servers: Mapping[str, Server]) -> Iterator[RenderableType]:
             said = "; ".join(filter(None, (cell["setting"], cell["note"])))
             if said and said not in notes:
                 notes.append(said)
-            row.append(f"{ANSWERS[cell['supported']]}{f' ({notes.index(said) + 1})' if said else ''}")
+            colour = COLOURS[cell["supported"]]
+            row.append(f"[{colour}]{answer_of(cell)}[/{colour}]{f' ({notes.index(said) + 1})' if said else ''}")
         table.add_row(title, *row)
     yield table
     for number, note in enumerate(notes, 1):
         yield f"  ({number}) {_escaped(note)}"
+    for line in stand_in_lines({server["label"]: server for server in servers.values()}):
+        yield f"  {_escaped(line)}"
 
 
 def _facts(servers: Mapping[str, Server]) -> Iterator[RenderableType]:
     yield "[italic]Looked up, since it cannot be measured[/italic]"
     for server in servers.values():
         for fact in server["facts"]:
-            yield _escaped(f"  {server['label']}, {fact['name']}: {fact['text']} ({fact['date']}: {fact['source']})")
+            whose = looked_up_of(server, server["label"])
+            yield _escaped(f"  {whose}, {fact['name']}: {fact['text']} ({fact['date']}: {fact['source']})")
 
 
 def _weighted(weighted: Mapping[str, Any], servers: Mapping[str, Server]) -> Table:

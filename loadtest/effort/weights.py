@@ -69,6 +69,7 @@ def figures(server: Mapping[str, Any]) -> dict[str, float | None]:
         "cold_s": at("timeline", "cold", "seconds"),
         "packages": at("size", "packages", "count"),
         "packages_mib": mib(at("size", "packages", "bytes")),
+        "program_mib": mib(at("size", "program", "bytes")),
         "artifact_mib": mib(at("size", "artifact", "bytes")),
         "image_mib": mib(at("size", "image", "bytes")),
         "files_written": size(at("written", "files")),

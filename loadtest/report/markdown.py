@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from loadtest.effort.wording import answer_of
 from loadtest.report.answer import Validity, answer, conditions, validity
 from loadtest.report.figure import Figure
 from loadtest.report.figures import setup
@@ -61,6 +62,7 @@ def _ease_of_setup(document: Json) -> list[str]:
     if tried:
         header = ["", *setup.labels_of(document).values()]
         sections.append("### Capabilities, tried out\n\n" + markdown_rows(header, tried))
+        sections += [f"{line}." for line in setup.stand_ins(document)]
     looked_up = [
         f"{label}, {fact['name']}: {fact['text']} ({fact['date']}: {fact['source']})"
         for label, fact in setup.facts(document)
@@ -75,7 +77,7 @@ def _ease_of_setup(document: Json) -> list[str]:
 def _tried(cell: Mapping[str, Any]) -> str:
     """The answer, and what it was tried with."""
     qualified = "; ".join(filter(None, (cell["setting"], cell["note"])))
-    return setup.WORDS[cell["supported"]] + (f" ({qualified})" if qualified else "")
+    return answer_of(cell) + (f" ({qualified})" if qualified else "")
 
 
 def _bullets(title: str, lines: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 import vl_convert
 
+from loadtest.effort.wording import WORDS, mark_of
 from loadtest.report.answer import answer, conditions, validity
 from loadtest.report.figure import Cell, Column, Figure, Table
 from loadtest.report.figures import setup
@@ -101,6 +102,7 @@ def _setup(document: Json) -> dict[str, Any]:
         "labels": list(setup.labels_of(document).values()),
         "counted": setup.counted(document),
         "capabilities": setup.capabilities(document),
+        "stand_ins": setup.stand_ins(document),
         "facts": setup.facts(document),
         "faults": setup.faults(document),
     }
@@ -132,7 +134,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals.update(known=_known, money=_money, paths=PATHS, words=setup.WORDS)
+    environment.globals.update(known=_known, money=_money, paths=PATHS, words=WORDS, mark=mark_of)
     return environment
 
 

@@ -87,6 +87,21 @@ def test_setup_section_holds_the_numbers_of_the_measurement(open_page: Open, rep
         assert answers == ["yes" if cell["supported"] else "no" for cell in server["capabilities"]]
 
 
+def test_cells_of_a_stand_in_are_marked(open_page: Open, report: Path, document: Document) -> None:
+    """Each cell that is a stand-in's own says so, no other does, and below stands what it stands in for."""
+    page = open_page(report)
+    columns = page.locator("table.capabilities thead th").all_inner_texts()[1:]
+    rows = page.locator("table.capabilities tbody tr").evaluate_all(
+        "all => all.map(row => [...row.children].map(cell => cell.innerText.includes('(stand-in)')))"
+    )
+    for server in document["setup"]["servers"].values():
+        marked = [row[1 + columns.index(server["label"])] for row in rows]
+        assert marked == [cell["stand_in"] for cell in server["capabilities"]]
+    assert any(True in row for row in rows)
+    told = "TF Serving API (embedded) stands in for TensorFlow Serving"
+    assert told in page.locator("section:has(table.capabilities)").inner_text()
+
+
 def test_other_charts_hold_the_numbers_of_the_result(open_page: Open, report: Path, document: Document) -> None:
     """Bars show the table's values, the time line every window, the percentiles their curve, the capacities theirs."""
     page = open_page(report)

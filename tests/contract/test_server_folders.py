@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import UsageError
+from loadtest.launch.container import LABEL
 from loadtest.servers import Server, fill, load_servers, select_servers, server_folders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,6 +73,39 @@ def test_a_stand_in_never_bears_the_name_of_the_real_thing(servers: Mapping[str,
     assert real.requires == "tensorflow_model_server"
     assert embedded.label == "TF Serving API (embedded)"
     assert servers["tf_serving"].label != embedded.label
+    assert embedded.stands_in_for == servers["tf_serving"].label
+    assert real.stands_in_for == ""
+
+
+def test_a_container_of_the_stand_in_is_known_as_one(servers: Mapping[str, Server]) -> None:
+    """Labels of images and of the compose files lead back to the launch that says what it stands in for."""
+    dockerfile = (ROOT / "tf_serving" / "Dockerfile").read_text(encoding="utf-8")
+    compose = (ROOT / "compose.embedded.yaml").read_text(encoding="utf-8")
+    labels = [
+        *re.findall(rf'^LABEL {re.escape(LABEL)}="(.*)"$', dockerfile, re.MULTILINE),
+        *re.findall(r"^ +LOADTEST_LABELS: tf_serving=(.*)$", compose, re.MULTILINE),
+    ]
+    assert len(labels) == 2
+    for label in labels:
+        launch = servers["tf_serving"].launch_called(label)
+        assert launch is not None
+        assert launch.stands_in_for == "TensorFlow Serving"
+    official = servers["tf_serving"].launch_called("TensorFlow Serving")
+    assert official is not None
+    assert official.stands_in_for == ""
+    assert not official.in_python
+    assert servers["tf_serving"].launch_called("somebody else's") is None
+    variant = servers["tf_serving:batching"]
+    assert [launch.stands_in_for for launch in variant.launches] == ["", "TensorFlow Serving"]
+
+
+def test_a_stand_in_without_a_label_is_refused(tmp_path: Path) -> None:
+    """It would be shown under the name of what it stands in for."""
+    shutil.copytree(ROOT / "flask_server", tmp_path / "odd", ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "odd" / "server.toml"
+    path.write_text(path.read_text().replace("[[launch]]", '[[launch]]\nstands_in_for = "Flask"'))
+    with pytest.raises(UsageError, match=r"odd/server\.toml.*stands_in_for Flask needs a label of its own"):
+        load_servers(tmp_path)
 
 
 def test_a_fourth_folder_is_a_fourth_server(tmp_path: Path) -> None:

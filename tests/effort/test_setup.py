@@ -99,6 +99,33 @@ def test_the_document_keeps_its_schema(
     assert "gRPC" in text
 
 
+def test_what_a_stand_in_can_do_is_marked_as_its_own(
+    folder_of: Any, servers: Mapping[str, Server], launcher: LocalLauncher
+) -> None:
+    """No cell of it stands as that of the server it stands in for; what was looked up is that server's and is not."""
+    server = folder_of("good")
+    stand_in = replace(server.launches[0], label="Obedient (embedded)", stands_in_for="Obedient")
+    plain = measure_setup([replace(server, key="plain")], servers, launcher, Plan(repeat=1))
+    marked = measure_setup([replace(server, launches=(stand_in,))], servers, launcher, Plan(repeat=1))
+    document = to_json(marked)
+    _check(document)
+    found = document["servers"]["obedient"]
+    assert found["label"] == "Obedient (embedded)"
+    assert found["stands_in_for"] == "Obedient"
+    assert [cell["capability"] for cell in found["capabilities"] if not cell["stand_in"]] == ["arm64"]
+    text = _tables(document)
+    assert "yes (stand-in)" in text
+    assert "Obedient (embedded) stands in for Obedient: cells marked (stand-in) are its own" in text
+    assert "docs/setup-effort.md" in text
+    assert "  Obedient, arm64: t" in text
+
+    document = to_json(plain)
+    found = document["servers"]["plain"]
+    assert found["stands_in_for"] is None
+    assert not any(cell["stand_in"] for cell in found["capabilities"])
+    assert "stand" not in _tables(document)
+
+
 def test_the_schema_refuses_what_is_not_a_finding(
     folder_of: Any, servers: Mapping[str, Server], launcher: LocalLauncher
 ) -> None:

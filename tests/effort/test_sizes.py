@@ -1,6 +1,10 @@
 """Bytes: installed packages from their metadata, and a server's part of the artifact."""
 
+import shutil
+import sys
+import sysconfig
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +12,17 @@ import pytest
 from loadtest.artifact import Artifact
 from loadtest.effort.closure import find_closure, requirements_of
 from loadtest.effort.declared import read_declared
+from loadtest.effort.document import to_json
+from loadtest.effort.program import read_program
+from loadtest.effort.setup import Plan, measure_setup
 from loadtest.effort.size import image_size, measure_size
+from loadtest.effort.table import SIZE_ROWS
+from loadtest.effort.weights import figures
 from loadtest.errors import UsageError
+from loadtest.launch.launcher import LocalLauncher, running
+from loadtest.placement import UNPINNED
 from loadtest.servers import Server
+from tests.launch.conftest import Obedient
 
 Install = dict[str, list[str]]
 
@@ -95,3 +107,63 @@ def test_without_docker_there_is_a_reason(servers: Mapping[str, Server], monkeyp
     size = image_size(servers["flask_server"])
     assert size.bytes is None
     assert "docker" in size.note
+
+
+@pytest.fixture
+def program(obedient: Obedient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A server that is an executable on PATH behind a script: the interpreter, copied to where no package put it."""
+    shutil.copy(Path(sys.executable).resolve(), tmp_path / "answerer.bin")
+    script = tmp_path / "answerer"
+    script.write_text(f'#!/bin/sh\nexec {tmp_path}/answerer.bin "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    server = obedient("good")
+    (server.folder / "README.md").write_text("```sh\nanswerer\n```\n")
+    env = {"PYTHONHOME": sys.base_prefix, "PYTHONPATH": sysconfig.get_path("platlib")}
+    launch = server.launches[0]
+    native = replace(launch, command=("answerer", *launch.command[1:]), env={**launch.env, **env}, requires="answerer")
+    return replace(server, launches=(native,), setup={"extra": "tf_serving"})
+
+
+def test_a_program_is_its_executable_and_its_libraries(
+    program: Server, servers: Mapping[str, Server], artifact: Artifact, tmp_path: Path
+) -> None:
+    """What was installed is counted and not what this environment has; the C library is every machine's own."""
+    launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
+    document = to_json(measure_setup([program], servers, launcher, Plan(repeat=1, probe=False)))
+    found = document["servers"]["obedient"]
+    assert found["faults"] == []
+    size = found["size"]
+    assert size["packages"] is None
+    assert size["program"]["executable"] == "answerer.bin"
+    files = {file["name"]: file["bytes"] for file in size["program"]["files"]}
+    for name in ("answerer", "answerer.bin"):
+        assert files[name] == (tmp_path / name).stat().st_size
+    libraries = set(files) - {"answerer", "answerer.bin"}
+    assert any("multiarray" in name for name in libraries)
+    assert [name for name in libraries if name.startswith(("libc.", "libm.", "ld-"))] == []
+    assert size["program"]["bytes"] == sum(files.values())
+    assert SIZE_ROWS["packages"](found) == f"a program, {len(libraries)} libraries"
+    assert SIZE_ROWS["installed"](found) == f"{size['program']['bytes'] / 2**20:,.1f} MiB"
+    assert figures(found)["program_mib"] == size["program"]["bytes"] / 2**20
+
+
+def test_a_program_that_did_not_start_has_no_packages_either(
+    program: Server, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """The packages of this environment are nobody's guess for it."""
+    launches = (replace(program.launches[0], command=("/bin/false",)),)
+    launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
+    plan = Plan(repeat=1, probe=False)
+    document = to_json(measure_setup([replace(program, launches=launches)], servers, launcher, plan))
+    size = document["servers"]["obedient"]["size"]
+    assert (size["packages"], size["program"]) == (None, None)
+
+
+def test_a_server_in_this_environment_is_no_program(obedient: Obedient, artifact: Artifact) -> None:
+    """What it has installed is its packages."""
+    server = obedient("good")
+    launch = replace(server.launches[0], command=("{python}", *server.launches[0].command[1:]))
+    here = replace(server, launches=(launch,))
+    with running(LocalLauncher(artifact, UNPINNED, any_port=True), [here]) as (one,):
+        assert read_program(one) is None

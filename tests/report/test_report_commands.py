@@ -70,6 +70,12 @@ def test_the_text_holds_the_ease_of_setup(folder: Path) -> None:
         answers = [cell.split()[0] for cell in cells[first["title"]]]
         expected = ["yes" if server["capabilities"][index]["supported"] else "no" for server in servers]
         assert sorted(answers) == sorted(expected), first["title"]
+    tried = text.partition("### Capabilities, tried out")[2]
+    embedded = tried.strip().splitlines()[0].strip("| ").split(" | ").index("TF Serving API (embedded)")
+    assert cells["SIGTERM loses no request"][embedded] == "yes (stand-in)"
+    assert "(stand-in)" not in cells["arm64"][embedded]
+    assert sum("(stand-in)" in cell for row in cells.values() for cell in row) == 16
+    assert "TF Serving API (embedded) stands in for TensorFlow Serving: cells marked (stand-in) are its own" in text
     assert "archived" in text.lower()
     assert "(figures/setup-warm.svg)" in text
     (folder / "setup.json").unlink()

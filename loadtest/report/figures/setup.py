@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 
 from loadtest.effort.table import MOVING_ROWS, SIZE_ROWS, STAGES, WRITTEN_ROWS, Row
+from loadtest.effort.wording import looked_up_of, stand_in_lines
 from loadtest.report.charting import BAR_STEP, Canvas, above, captions, linear_axis, named_rows, server_scale, stacked
 from loadtest.report.figure import Cell, Column, Figure, Panel, Sign, Table
 from loadtest.report.look import role
@@ -16,7 +17,6 @@ SHAPES = ("circle", "triangle-up", "diamond")
 """One per stage of a warm start, in the order of `STAGES`."""
 
 SHADES = (1.0, 0.5, 0.15)
-WORDS = {True: "yes", False: "no", None: "?"}
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,20 @@ def capabilities(document: Json) -> list[Capability]:
     ]
 
 
-def facts(document: Json) -> list[tuple[str, Mapping[str, Any]]]:
-    """What was looked up: the server's name and the fact."""
+def stand_ins(document: Json) -> list[str]:
+    """Which column of the capability table is that of a stand-in, one line each."""
     servers = document["setup"]["servers"]
-    return [(label, fact) for key, label in labels_of(document).items() for fact in servers[key]["facts"]]
+    return stand_in_lines({label: servers[key] for key, label in labels_of(document).items()})
+
+
+def facts(document: Json) -> list[tuple[str, Mapping[str, Any]]]:
+    """What was looked up: whose fact it is, and the fact."""
+    servers = document["setup"]["servers"]
+    return [
+        (looked_up_of(servers[key], label), fact)
+        for key, label in labels_of(document).items()
+        for fact in servers[key]["facts"]
+    ]
 
 
 def faults(document: Json) -> list[str]:
