@@ -52,19 +52,24 @@ def read_program(running: RunningServer) -> Program | None:
     are.
 
     Returns:
-        None for a server in this Python environment, and for a container, into which one cannot look.
+        None for a server in this Python environment or that has ended, and for a container: one cannot look into it.
     """
     if not isinstance(running, LocalServer) or running.server.launch().in_python:
         return None
-    top = psutil.Process(running.pid)
     command = shutil.which(running.describe()["command"][0])
     found = [Path(command)] if command else []
-    for process in (top, *top.children(recursive=True)):
+    try:
+        top = psutil.Process(running.pid)
+        executable = Path(top.exe())
+        family = [top, *top.children(recursive=True)]
+    except psutil.Error:  # it has just ended
+        return None
+    for process in family:
         with contextlib.suppress(psutil.Error):
             found += [Path(process.exe()), *_mapped_code(process)]
     files = {path.resolve() for path in found if path.is_file() and not _C_LIBRARY.fullmatch(path.name)}
     sizes = [ProgramFile(path.name, path.stat().st_size) for path in files]
-    return Program(Path(top.exe()).name, tuple(sorted(sizes, key=lambda file: (-file.bytes, file.name))))
+    return Program(executable.name, tuple(sorted(sizes, key=lambda file: (-file.bytes, file.name))))
 
 
 def _mapped_code(process: psutil.Process) -> Iterator[Path]:
