@@ -11,8 +11,8 @@ import pytest
 from loadtest.artifact import Artifact
 from loadtest.effort.declared import read_declared
 from loadtest.effort.facts import read_facts
-from loadtest.effort.probes import shutdown, wire
-from loadtest.effort.probes.bench import Bench
+from loadtest.effort.probes import shutdown, versions, wire
+from loadtest.effort.probes.bench import Bench, fate_of
 from loadtest.effort.probes.cell import CAPABILITIES, Cell, excerpt, in_order, unknown
 from loadtest.effort.probes.every import probe_capabilities
 from loadtest.effort.probes.load import outcome_of, put_load_until
@@ -152,6 +152,17 @@ def test_each_bad_body_is_judged_alone(
     (ended,) = [one for one in cell.evidence if one.answer.endswith(fate)]
     assert "wrong shape" in ended.request
     assert all(one.answer.startswith("400: ") for one in cell.evidence if one is not ended)
+
+
+def test_a_worker_that_still_loads_is_no_finding(
+    obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """A refusal that passes is no end of the server, and its two workers are no version 2."""
+    bench = _bench(obedient("halting"), servers, artifact)
+    with running(bench.launcher, [bench.server]) as (one,):
+        assert fate_of(one) == ""
+    assert versions.probe_new_folder(bench).supported is False
+    assert bench.look() == ""
 
 
 @pytest.mark.parametrize("bound", [100, 300])

@@ -3,7 +3,8 @@
 It knows the golden answers by heart. Modes: good; never-ready; dies (before it listens); wrong; stubborn (ignores
 SIGTERM and starts a child that does too); mortal:FILE (good when started first, which makes FILE; started again it
 ends after 10 predictions); aborts:WHAT (good, refuses bad input, and is ended by SIGABRT by a request that is WHAT, of
-`LETHAL`); sulks:WHAT (the same, but lives on and predicts no more).
+`LETHAL`); sulks:WHAT (the same, but lives on and predicts no more); halting (good, but at first every second answer is
+a 503, as if one of the two workers that its configuration names was still loading).
 """
 
 import json
@@ -33,7 +34,8 @@ LETHAL: dict[str, Callable[[str, Message, bytes], bool]] = {
     "a look at /config": lambda path, headers, body: path == "/config",
 }
 known = {image.tobytes(): answer for image, answer in zip(inputs, outputs, strict=True)}
-answered = 0
+HALTS = 20
+answered = asked = 0
 sulking = False
 
 
@@ -44,17 +46,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Readiness or configuration."""
+        if self._halts():
+            return
         if mode == "aborts" and LETHAL[marker](self.path, self.headers, b""):
             os.abort()
         if self.path == "/ready":
             self._answer(503 if mode == "never-ready" else 200, b"yes")
         else:
-            self._answer(200, json.dumps({"threads": os.environ["THREADS"]}).encode())
+            threads = "2" if mode == "halting" else os.environ["THREADS"]
+            self._answer(200, json.dumps({"threads": threads}).encode())
 
     def do_POST(self) -> None:
         """Look the answers up."""
         global answered
         content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self._halts():
+            return
         if mode in ("aborts", "sulks"):
             self._answer_warily(content)
             return
@@ -68,6 +75,15 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(3)
         answers = [known[image.tobytes()] + (0.5 if mode == "wrong" else 0.0) for image in images]
         self._answer(200, json.dumps({"predictions": np.array(answers).tolist()}).encode())
+
+    def _halts(self) -> bool:
+        """Whether this request met the worker that was still loading, and was told so."""
+        global asked
+        asked += 1
+        if mode == "halting" and asked < HALTS and asked % 2 == 0:
+            self._answer(503, b'{"error": "loading"}')
+            return True
+        return False
 
     def _answer_warily(self, content: bytes) -> None:
         """Refuse what is no prediction, unless it is what this server does not survive."""

@@ -11,15 +11,15 @@ from loadtest.effort.probes.ask import Call, ask, is_golden
 from loadtest.effort.probes.cell import Exchange
 from loadtest.effort.scratch import Scratch
 from loadtest.effort.timeline import stop_whole
-from loadtest.errors import UsageError
+from loadtest.errors import LoadtestError, UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.launch.running import RunningServer
 from loadtest.servers import Server, fill
 
 PROCEDURE_S = 120.0
-END_S = 2.0
-"""How long a server that no longer predicts is given to end, so that its end is told and not only its silence."""
-POLL_S = 0.02
+PATIENCE_S = 5.0
+"""How long a server that does not predict is asked again: it may be about to end, or one of its workers still loads."""
+POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ class Bench:
         try:
             yield running
             self.fates.append(fate_of(running))
+        except LoadtestError:  # why the probe failed may be that the server ended
+            self.fates.append(fate_of(running))
+            raise
         finally:
             stop_whole(running)
 
@@ -82,14 +85,18 @@ def fate_of(running: RunningServer) -> str:
     Args:
         running: It did predict before.
     """
-    reply = ask(running, Call(running.predict_path, running.artifact.bodies()[0]))
-    right = is_golden(running, reply)
-    deadline = time.monotonic() + (0.0 if right else END_S)
-    while not (ending := running.ending()):
-        if time.monotonic() >= deadline:
-            return "" if right else f"the server predicted no more ({reply})"
+    call = Call(running.predict_path, running.artifact.bodies()[0])
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        reply = ask(running, call)
+        ending = running.ending()
+        if ending:
+            return f"it killed the server ({ending})"
+        if is_golden(running, reply):
+            return ""
+        if time.monotonic() > deadline:
+            return f"the server predicted no more ({reply})"
         time.sleep(POLL_S)
-    return f"it killed the server ({ending})"
 
 
 def carry_out(running: RunningServer, requests: tuple[Request, ...], scratch: Scratch) -> list[Exchange]:

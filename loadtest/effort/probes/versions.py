@@ -152,10 +152,10 @@ def probe_new_folder(bench: Bench) -> Cell:
         scratch_copy(bench.server, bench.artifact) as scratch,
         bench.start(scratch.server, scratch.artifact) as running,
     ):
-        before = running.effective()
+        before = _configuration(running)
         target = scratch.publish(bench.declared.new_version)
         time.sleep(UNDECLARED_S)
-        after = running.effective()
+        after = _configuration(running)
         number = scratch.next_version
     asked = f"version {target.name} is laid beside the present one; the configuration {UNDECLARED_S:.0f} s later"
     evidence = (
@@ -165,3 +165,14 @@ def probe_new_folder(bench: Bench) -> Cell:
     if number in map(str, leaves(after)) and number not in map(str, leaves(before)):
         return Cell("hot_swap", None, evidence, note="it took notice, but server.toml does not say how a swap is told")
     return Cell("hot_swap", False, evidence, note="it takes no notice: a new version is a new start")
+
+
+def _configuration(running: RunningServer) -> dict[str, object]:
+    """What the server reports; while one of its workers still loads, it may say no more than that at first."""
+    deadline = time.monotonic() + APPEAR_S
+    while True:
+        answers = {name: running.probe(probe) for name, probe in running.server.effective.items()}
+        complete = all(answer.status == 200 for answer in answers.values())
+        if complete or running.ending() or time.monotonic() > deadline:
+            return {name: answer.json for name, answer in answers.items()}
+        time.sleep(POLL_S)
