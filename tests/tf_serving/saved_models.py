@@ -1,5 +1,7 @@
 """Small SavedModels, each made to show one thing about the server that runs it."""
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +43,32 @@ def scale(base: Path, version: int, factor: float) -> Path:
         return {"y": -x}
 
     return save(base, version, {"serving_default": serve, "negate": negate})
+
+
+def wide(base: Path, version: int = 1) -> Path:
+    """X (n, 2) -> y (n) = sum of x, by way of an array of 4,096 floats a row."""
+
+    @_function(_spec([None, 2], tf.float32, "x"))
+    def serve(x: Any) -> Any:
+        return {"y": tf.reduce_mean(tf.nn.relu(tf.matmul(x, tf.ones([2, 4096]))), axis=1)}
+
+    return save(base, version, {"serving_default": serve})
+
+
+def write_manifest(base: Path, version: int, **more: Any) -> Path:
+    """Lists the files of a version in a manifest beside the base path, as `python -m models build` does."""
+    folder = base / str(version)
+    files = {
+        path.relative_to(base.parent).as_posix(): {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "bytes": path.stat().st_size,
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    manifest = base.parent / "manifest.json"
+    manifest.write_text(json.dumps({"schema_version": 1, "files": files, **more}))
+    return manifest
 
 
 def named(base: Path) -> Path:

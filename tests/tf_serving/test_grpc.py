@@ -1,7 +1,7 @@
 """The gRPC API, spoken with the official stubs."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,44 +21,14 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from tests.tf_serving.grpc_client import TIMEOUT, failure, predict_request
 from tests.tf_serving.process import ServerProcess, until
-
-TIMEOUT = 60
-
-
-@pytest.fixture(scope="module")
-def channel(server: ServerProcess) -> Iterator[grpc.Channel]:
-    """A connection to the shared server."""
-    with grpc.insecure_channel(server.target) as channel:
-        yield channel
-
-
-@pytest.fixture(scope="module")
-def prediction(channel: grpc.Channel) -> Any:
-    """The PredictionService stub."""
-    return prediction_service_pb2_grpc.PredictionServiceStub(channel)
-
-
-def predict_request(name: str, **inputs: Any) -> Any:
-    """A PredictRequest for arrays."""
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = name
-    for alias, array in inputs.items():
-        request.inputs[alias].CopyFrom(tf.make_tensor_proto(array))
-    return request
 
 
 def gate_request(folder: Path, number: int) -> Any:
     """A request that runs until the file `opened` is there."""
     started, opened = (np.array([str(folder / name)]) for name in (f"started-{number}", "opened"))
     return predict_request("gate", started=started, opened=opened)
-
-
-def failure(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
-    """Code and details of a call that must fail."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    return caught.value.code(), caught.value.details()
 
 
 def test_predict(prediction: Any) -> None:

@@ -50,12 +50,14 @@ class ServingError(Exception):
     Attributes:
         code: the canonical status code.
         message: what the client is told; the text TensorFlow Serving uses where clients may match on it.
+        lasting: whether it would be the same the next time, so that a load is not tried again.
     """
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: Code, message: str, *, lasting: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.lasting = lasting
 
     @property
     def http_status(self) -> int:

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
     model_management_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
     regression_pb2,
 )
 
@@ -24,39 +25,51 @@ from tf_serving.embedded.config_files import check_models
 from tf_serving.embedded.core import Core, ModelSpec
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.flags import Options
+from tf_serving.embedded.memory import MAX_BODY, MAX_WORKING, Budget
 from tf_serving.embedded.metrics import micros_since
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 2**31 - 1  # what the real server sets
+MAX_ANSWER = 2**31 - 1  # what the real server sets, for both directions
+MAX_DETAILS = 1024  # characters; beyond 8 KiB of headers a client hears of those instead of the error
+
+# A message becomes at most so many times its size, parsed and as tensors: strings of two bytes each do.
+_EXPANSION = 32
 
 Method = Callable[[Any, Any, grpc.ServicerContext], Any]
 
 
-def _call(api: str = "") -> Callable[[Method], Method]:
-    """Wraps a method: takes one of the places, counts the call, and turns a ServingError into a status.
+def _call(kind: Any, api: str = "") -> Callable[[Method], Method]:
+    """Wraps a method: takes one of the places, parses the message, counts the call, turns an error into a status.
 
     Args:
+        kind: the class of the request's message.
         api: the name under which its latency is counted; "" for calls that are not inference.
     """
 
     def decorate(method: Method) -> Method:
         @functools.wraps(method)
-        def wrapped(self: "_Service", request: Any, context: grpc.ServicerContext) -> Any:
+        def wrapped(self: "_Service", message: bytes, context: grpc.ServicerContext) -> Any:
             start = time.perf_counter()
-            failure = None
+            # Not the exception itself: with its traceback it would be a cycle that holds the message.
+            name, code, details = "", Code.OK, ""
             try:
-                with self.places:
+                # Parsed here and not by gRPC, so that it happens only once there is room for it.
+                with self.places, self.budget.hold(min(_EXPANSION * len(message), MAX_WORKING)):
+                    request = _parse(kind, message)
+                    name = request.model_spec.name if api else ""
                     response = method(self, request, context)
             except ServingError as error:
-                failure = error
+                code, details = error.code, error.message
+            except Exception:  # a fault of this server's own: the trace is for the log
+                log.exception("%s failed", method.__name__)
+                code, details = Code.INTERNAL, "internal error; the server's log has more"
             if api:
-                name = request.model_spec.name
-                self.core.metrics.requests.increment(name, failure.code.name if failure else Code.OK.name)
-                if failure is None:
+                self.core.metrics.requests.increment(name, code.name)
+                if code is Code.OK:
                     self.core.metrics.request_latency.observe(micros_since(start), name, api, "GRPC")
-            if failure is not None:
-                context.abort(grpc.StatusCode[failure.code.name], failure.message)
+            if code is not Code.OK:
+                context.abort(grpc.StatusCode[code.name], details[:MAX_DETAILS])
             return response
 
         return wrapped
@@ -80,10 +93,34 @@ class _Places:
 
 
 class _Service:
-    def __init__(self, core: Core, places: _Places, as_content: bool) -> None:
+    name: str
+    methods: tuple[str, ...]
+
+    def __init__(self, core: Core, places: _Places, budget: Budget, as_content: bool) -> None:
         self.core = core
         self.places = places
+        self.budget = budget
         self.as_content = as_content
+
+    def handler(self) -> Any:
+        """What gRPC calls; it leaves the messages as they came."""
+        methods = {
+            method: grpc.unary_unary_rpc_method_handler(getattr(self, method), response_serializer=_serialize)
+            for method in self.methods
+        }
+        return grpc.method_handlers_generic_handler(self.name, methods)
+
+
+def _parse(kind: Any, message: bytes) -> Any:
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise invalid_argument(f"the message is no {kind.DESCRIPTOR.name}") from error
+
+
+def _serialize(response: Any) -> bytes:
+    message: bytes = response.SerializeToString()
+    return message
 
 
 def _spec(request: Any) -> ModelSpec:
@@ -105,13 +142,16 @@ def _fill_spec(response: Any, name: str, version: int, signature: str) -> None:
 class PredictionService(_Service):
     """prediction_service.proto."""
 
-    @_call("Predict")
+    name = "tensorflow.serving.PredictionService"
+    methods = ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
+
+    @_call(predict_pb2.PredictRequest, "Predict")
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
         """One forward pass over named tensors."""
         with self.core.acquire(_spec(request)) as servable:
             signature = tensor_proto.predict_signature(servable, request.model_spec.signature_name)
             wanted = _filter(request.output_filter, signature.outputs)
-            inputs = signature.complete(tensor_proto.decode_all(request.inputs))
+            inputs = signature.complete(tensor_proto.decode_all(request.inputs, signature))
             outputs = self.core.run(servable, signature, inputs, _milliseconds_left(context), "Predict")
             response = predict_pb2.PredictResponse()
             _fill_spec(response, servable.name, servable.version, signature.name)
@@ -119,7 +159,7 @@ class PredictionService(_Service):
             response.outputs[alias].CopyFrom(tensor_proto.encode(outputs[alias], self.as_content))
         return response
 
-    @_call("Classify")
+    @_call(classification_pb2.ClassificationRequest, "Classify")
     def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
         """Labels and scores of tf.train.Examples."""
         response = classification_pb2.ClassificationResponse()
@@ -129,7 +169,7 @@ class PredictionService(_Service):
                 row.classes.add(label=label, score=score)
         return response
 
-    @_call("Regress")
+    @_call(regression_pb2.RegressionRequest, "Regress")
     def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
         """One value per tf.train.Example."""
         response = regression_pb2.RegressionResponse()
@@ -137,12 +177,12 @@ class PredictionService(_Service):
             response.result.regressions.add(value=value)
         return response
 
-    @_call()
+    @_call(inference_pb2.MultiInferenceRequest)
     def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
         """Not available."""
         raise ServingError(Code.UNIMPLEMENTED, "MultiInference is not available in the embedded server")
 
-    @_call()
+    @_call(get_model_metadata_pb2.GetModelMetadataRequest)
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
         """The signatures of a version."""
         spec = _spec(request)
@@ -173,12 +213,15 @@ class PredictionService(_Service):
 class ModelService(_Service):
     """model_service.proto."""
 
-    @_call()
+    name = "tensorflow.serving.ModelService"
+    methods = ("GetModelStatus", "HandleReloadConfigRequest")
+
+    @_call(get_model_status_pb2.GetModelStatusRequest)
     def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
         """The state of a model's versions."""
         return self.core.status(_spec(request))
 
-    @_call()
+    @_call(model_management_pb2.ReloadConfigRequest)
     def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802 -- the RPC's name
         """Replaces the configuration; answers once the new models serve."""
         if request.config.WhichOneof("config") != "model_config_list":
@@ -215,15 +258,15 @@ def _milliseconds_left(context: grpc.ServicerContext) -> int:
     return 1 << max(0, int(seconds * 1000)).bit_length()
 
 
-def start(core: Core, options: Options, host: str) -> grpc.Server:
+def start(core: Core, options: Options, host: str, budget: Budget) -> grpc.Server:
     """Starts the gRPC server on `host` and on the socket path, as the flags say.
 
     Raises:
         ServingError: the port or the path cannot be bound.
     """
     arguments: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MAX_BODY),
+        ("grpc.max_send_message_length", MAX_ANSWER),
         ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
     ]
     for pair in filter(None, options.grpc_channel_arguments.split(",")):
@@ -232,9 +275,8 @@ def start(core: Core, options: Options, host: str) -> grpc.Server:
     # Two threads more than places, so that a call too many hears so at once.
     workers = ThreadPoolExecutor(options.grpc_max_threads + 2, thread_name_prefix="grpc")
     server = grpc.server(workers, options=arguments)
-    parts = (core, _Places(options.grpc_max_threads), options.enable_serialization_as_tensor_content)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(*parts), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(*parts), server)
+    parts = (core, _Places(options.grpc_max_threads), budget, options.enable_serialization_as_tensor_content)
+    server.add_generic_rpc_handlers((PredictionService(*parts).handler(), ModelService(*parts).handler()))
     host = f"[{host}]" if ":" in host else host
     addresses = [f"{host}:{options.port}"] if options.port else []
     addresses += [f"unix:{options.grpc_socket_path}"] if options.grpc_socket_path else []

@@ -247,8 +247,10 @@ class Manager:
                 return
             log.error("loading %s failed (attempt %d of %d): %s", version, attempt, self._load_attempts, fault)
             with self._changed:
-                if attempt == self._load_attempts or self._changed.wait_for(
-                    lambda: self._closing or not version.aspired, self._retry_interval
+                if (
+                    fault.lasting
+                    or attempt == self._load_attempts
+                    or self._changed.wait_for(lambda: self._closing or not version.aspired, self._retry_interval)
                 ):
                     self._set(model, version, State.END, fault)
                     return

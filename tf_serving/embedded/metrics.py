@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 # Buckets of every latency there: 10 us times powers of 1.8, 33 finite limits, some twenty minutes.
 LATENCY_LIMITS = tuple(10 * 1.8**power for power in range(33))
-MAX_SERIES = 10_000  # a client chooses the model name that a failed request is counted under
+MAX_SERIES = 10_000  # a client chooses the model name that a failed request is counted under,
+MAX_LABEL = 256  # and its length
 
 
 def _escape(value: str) -> str:
@@ -38,6 +39,8 @@ class Counter(_Metric):
     def increment(self, *values: str) -> None:
         """Adds one to the cell of these label values."""
         with self._lock:
+            if values not in self._cells:
+                values = tuple(value[:MAX_LABEL] for value in values)
             if values in self._cells or len(self._cells) < MAX_SERIES:
                 self._cells[values] = self._cells.get(values, 0) + 1
 

@@ -8,8 +8,9 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.client import pywrap_tf_session as tf_session
 
+from tf_serving.embedded import artifact
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.flags import Options
 from tf_serving.embedded.runtime import tf
@@ -60,37 +62,60 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A named function of the model; `inputs` and `outputs` are in the order of their aliases."""
+    """A named function of the model; `inputs` and `outputs` are in the order of their aliases.
+
+    A request may have `max_instances`, if that is not None: so many rows in each of its inputs.
+    """
 
     name: str
     method_name: str
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
     defaults: Tensors
+    max_instances: int | None
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Checks the names of a request's inputs.
+
+        Raises:
+            ServingError: one is missing or unknown.
+        """
+        found = set(names)
+        missing = self.inputs.keys() - found - self.defaults.keys()
+        extra = found - self.inputs.keys()
+        if missing or extra:
+            sent, wanted, more, less = (",".join(sorted(names)) for names in (found, self.inputs, extra, missing))
+            raise invalid_argument(
+                f"input size does not match signature: {len(found)}!={len(self.inputs)} len({{{sent}}}) != "
+                f"len({{{wanted}}}). Sent extra: {{{more}}}. Missing but required: {{{less}}}."
+            )
+
+    def check(self, alias: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        """Checks one input of a request.
+
+        Raises:
+            ServingError: it is of another type or shape, or has too many instances.
+        """
+        spec = self.inputs[alias]
+        if dtype != spec.dtype:
+            raise invalid_argument(f"input {alias} must be of type {spec.type_name}, not {dtype}")
+        if not spec.accepts(shape):
+            raise invalid_argument(
+                f"input {alias} must have shape {spec.shape_text()}, not {str(list(shape)).replace(' ', '')}"
+            )
+        if self.max_instances is not None and shape and shape[0] > self.max_instances:
+            raise invalid_argument(f"{shape[0]} instances in one request, at most {self.max_instances} are served")
 
     def complete(self, inputs: Tensors) -> Tensors:
         """Checks the inputs of a request against the signature and adds its defaults.
 
         Raises:
-            ServingError: an input is missing, unknown, or of another type or shape.
+            ServingError: an input is missing, unknown, too long, or of another type or shape.
         """
-        missing = self.inputs.keys() - inputs.keys() - self.defaults.keys()
-        extra = inputs.keys() - self.inputs.keys()
-        if missing or extra:
-            sent, wanted, more, less = (",".join(sorted(names)) for names in (inputs, self.inputs, extra, missing))
-            raise invalid_argument(
-                f"input size does not match signature: {len(inputs)}!={len(self.inputs)} len({{{sent}}}) != "
-                f"len({{{wanted}}}). Sent extra: {{{more}}}. Missing but required: {{{less}}}."
-            )
+        self.check_names(inputs)
         complete = {alias: inputs[alias] if alias in inputs else self.defaults[alias] for alias in self.inputs}
         for alias, array in complete.items():
-            spec = self.inputs[alias]
-            if array.dtype != spec.dtype:
-                raise invalid_argument(f"input {alias} must be of type {spec.type_name}, not {array.dtype}")
-            if not spec.accepts(array.shape):
-                raise invalid_argument(
-                    f"input {alias} must have shape {spec.shape_text()}, not {str(list(array.shape)).replace(' ', '')}"
-                )
+            self.check(alias, array.dtype, array.shape)
         return complete
 
 
@@ -106,13 +131,14 @@ def _spec(alias: str, info: Any) -> TensorSpec:
     )
 
 
-def _signature(name: str, definition: Any) -> Signature:
+def _signature(name: str, definition: Any, max_instances: int | None) -> Signature:
     return Signature(
         name=name,
         method_name=definition.method_name,
         inputs={alias: _spec(alias, definition.inputs[alias]) for alias in sorted(definition.inputs)},
         outputs={alias: _spec(alias, definition.outputs[alias]) for alias in sorted(definition.outputs)},
         defaults={alias: tf.make_ndarray(proto) for alias, proto in definition.defaults.items()},
+        max_instances=max_instances,
     )
 
 
@@ -120,7 +146,14 @@ class Servable:
     """A loaded version; `run` may be called from any number of threads."""
 
     def __init__(
-        self, name: str, version: int, path: str, session: Any, definitions: Mapping[str, Any], turns: Turns
+        self,
+        name: str,
+        version: int,
+        path: str,
+        session: Any,
+        definitions: Mapping[str, Any],
+        turns: Turns,
+        max_instances: int | None,
     ) -> None:
         self.name = name
         self.version = version
@@ -128,7 +161,7 @@ class Servable:
         self.definitions = definitions
         self._session = session
         self._turns = turns
-        self._signatures = {key: _signature(key, definition) for key, definition in definitions.items()}
+        self._signatures = {key: _signature(key, definition, max_instances) for key, definition in definitions.items()}
         self._endpoints = {key: self._resolve(signature) for key, signature in self._signatures.items()}
         with session.graph.as_default():
             # Hands the graph to the session, which a model without variables may have had no reason for yet.
@@ -217,17 +250,25 @@ def load(name: str, version: int, path: str, how: Runtime) -> Servable:
     """Loads a SavedModel folder.
 
     Raises:
-        ServingError: the folder holds no SavedModel that TensorFlow can load with these tags.
+        ServingError: the folder holds no SavedModel that TensorFlow can load with these tags, or not the one its
+            artifact's manifest lists.
     """
+    max_instances = artifact.check(Path(path))
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=how.config)
     try:
         with graph.as_default():
             meta_graph = tf.compat.v1.saved_model.load(session, how.tags, path)
-        return Servable(name, version, path, session, dict(meta_graph.signature_def), how.turns)
+        return Servable(name, version, path, session, dict(meta_graph.signature_def), how.turns, max_instances)
     except tf.errors.OpError as error:
         session.close()
         raise ServingError(Code(error.error_code), error.message) from error
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+    except OSError as error:  # no saved_model.pb, or not one
         session.close()
-        raise ServingError(Code.NOT_FOUND if isinstance(error, OSError) else Code.INTERNAL, str(error)) from error
+        file = Path(path, "saved_model.pb")
+        if file.is_file():
+            raise ServingError(Code.DATA_LOSS, f"Can't parse {file} as binary proto") from error
+        raise ServingError(Code.NOT_FOUND, str(error)) from error
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        session.close()
+        raise ServingError(Code.INTERNAL, str(error)) from error

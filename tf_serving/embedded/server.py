@@ -22,6 +22,7 @@ from tf_serving.embedded.errors import ServingError
 from tf_serving.embedded.flags import Options
 from tf_serving.embedded.http_app import HttpApp
 from tf_serving.embedded.manager import Loader, Manager
+from tf_serving.embedded.memory import Budget
 from tf_serving.embedded.metrics import Metrics
 from tf_serving.embedded.rest import RestApi
 from tf_serving.embedded.servable import Servable
@@ -90,9 +91,10 @@ async def _serve(
     stop: asyncio.Event,
 ) -> None:
     """Answers on both ports until `stop`, then lets the requests in flight finish."""
-    grpc_server = grpc_service.start(core, options, host)
+    budget = Budget()
+    grpc_server = grpc_service.start(core, options, host, budget)
     api = RestApi(core, options.rest_api_timeout_in_ms, metrics_path)
-    app = HttpApp(api, options.rest_api_num_threads, options.rest_api_enable_cors_support)
+    app = HttpApp(api, options.rest_api_num_threads, budget, options.rest_api_enable_cors_support)
     http_server = _HttpServer(
         uvicorn.Config(
             app,

@@ -1,5 +1,6 @@
 """TensorProto <-> NumPy, for gRPC."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,23 +26,93 @@ _FIELDS = {
     "uint64": "uint64_val",
     "bool": "bool_val",
 }
+_MORE_FIELDS = {  # those that TensorFlow itself writes best
+    "object": "string_val",
+    "float16": "half_val",
+    "bfloat16": "half_val",
+    "complex64": "scomplex_val",
+    "complex128": "dcomplex_val",
+}
+_ALL_FIELDS = _FIELDS | _MORE_FIELDS
+_PARTS = {"int_val": np.int32, "half_val": np.uint16, "scomplex_val": np.float32, "dcomplex_val": np.float64}
+
+# One value may stand for a whole tensor. In the real server that is any tensor; here only so many bytes of a request
+# may be promised and not sent, or fifty bytes would take the memory of the machine.
+MAX_FILLED = 1024 * 1024
+MAX_RANK = 64  # NumPy has no more
+_STRING_BYTES = 32  # of an empty string, in an array and in a tensor
 
 
-def decode_all(protos: Mapping[str, Any]) -> Tensors:
-    """Every tensor of a request as an array.
+def decode_all(protos: Mapping[str, Any], signature: Signature, max_filled: float = MAX_FILLED) -> Tensors:
+    """The inputs of a request as arrays; nothing is made of one that is not what the signature asks for.
+
+    Args:
+        protos: TensorProto by alias.
+        signature: what they are for.
+        max_filled: bytes that their shapes may promise beyond the values they bring.
 
     Raises:
-        ServingError: a tensor whose values do not fill its shape, or of an unknown type.
+        ServingError: a tensor is missing or unknown, of another type or shape, or its values do not fill its shape.
     """
-    return {alias: _decode(alias, protos[alias]) for alias in protos}
+    signature.check_names(protos)
+    arrays = {}
+    for alias in protos:
+        proto = protos[alias]
+        try:
+            dtype, shape = _type(proto), _shape(proto)
+            signature.check(alias, dtype, shape)
+            arrays[alias], filled = _decode(proto, dtype, shape, max_filled)
+        except (TypeError, ValueError, KeyError, OverflowError, MemoryError) as error:
+            raise invalid_argument(f"tensor parsing error: {alias} ({error})") from error
+        max_filled -= filled
+    return arrays
 
 
-def _decode(alias: str, proto: Any) -> npt.NDArray[Any]:
-    try:
-        array: npt.NDArray[Any] = tf.make_ndarray(proto)
-    except (TypeError, ValueError, KeyError, OverflowError, MemoryError) as error:
-        raise invalid_argument(f"tensor parsing error: {alias}") from error
-    return array
+def _type(proto: Any) -> np.dtype[Any]:
+    dtype = tf.as_dtype(proto.dtype)
+    target: np.dtype[Any] = np.dtype(dtype.as_numpy_dtype)
+    if target.name not in _ALL_FIELDS or dtype._is_ref_dtype or (target.hasobject and dtype != tf.string):
+        raise TypeError(f"no values of type {dtype.name} can be sent")
+    return target
+
+
+def _shape(proto: Any) -> tuple[int, ...]:
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if len(shape) > MAX_RANK or min(shape, default=0) < 0:
+        raise ValueError(f"more than {MAX_RANK} dimensions, or a negative one")
+    return shape
+
+
+def _decode(
+    proto: Any, target: np.dtype[Any], shape: tuple[int, ...], max_filled: float
+) -> tuple[npt.NDArray[Any], int]:
+    """The array, and how many bytes of it were promised only."""
+    count = math.prod(shape)
+    if proto.tensor_content:
+        if target.hasobject or len(proto.tensor_content) != count * target.itemsize:
+            raise ValueError(f"{len(proto.tensor_content)} bytes of content do not fill shape {list(shape)}")
+        return np.frombuffer(proto.tensor_content, dtype=target).copy().reshape(shape), 0
+    field = _ALL_FIELDS[target.name]
+    sent = _values(getattr(proto, field), field, target)
+    # A dimension of 0 hides the others from the count, but not from whatever is made of the shape later.
+    missing = max(0, math.prod(max(size, 1) for size in shape) - len(sent))
+    filled = missing * (_STRING_BYTES if target.hasobject else target.itemsize)
+    if filled > max_filled:
+        raise ValueError(f"{len(sent)} values for shape {list(shape)}")
+    if len(sent) < count:  # the last value goes on to the end, and none are zeros
+        last = sent[-1] if len(sent) else b"" if target.hasobject else target.type(0)
+        sent = np.concatenate([sent, np.full(count - len(sent), last, dtype=target)])
+    return sent[:count].reshape(shape), filled
+
+
+def _values(sent: Any, field: str, target: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The values of a typed field; too large an integer wraps around, as in C."""
+    if field == "string_val":
+        array = np.empty(len(sent), dtype=object)
+        array[:] = list(sent)
+        return array
+    parts = np.fromiter(sent, dtype=_PARTS.get(field, target), count=len(sent))
+    return parts.astype(target, copy=False) if field == "int_val" else parts.view(target)
 
 
 def encode(array: npt.NDArray[Any], as_content: bool = False) -> Any:

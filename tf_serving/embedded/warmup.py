@@ -1,6 +1,7 @@
 """Replaying the requests a SavedModel brings along, before it takes traffic."""
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,9 @@ def _run(servable: Servable, record: bytes, file: Path) -> None:
     if kind == "predict_log":
         request = entry.predict_log.request
         signature = tensor_proto.predict_signature(servable, request.model_spec.signature_name)
-        servable.run(signature, signature.complete(tensor_proto.decode_all(request.inputs)))
+        servable.run(
+            signature, signature.complete(tensor_proto.decode_all(request.inputs, signature, max_filled=math.inf))
+        )
     elif kind in ("classify_log", "regress_log"):
         task = examples.CLASSIFY if kind == "classify_log" else examples.REGRESS
         request = getattr(entry, kind).request

@@ -25,7 +25,10 @@ class Workers:
         """Calls the function in one of the threads, when one is free; returns or raises what it does."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._calls.put((future, lambda: function(*args, **kwargs)))
-        return await future
+        try:
+            return await future
+        finally:
+            del future  # with an exception in it, it would be part of a cycle that holds the request's body
 
     def _work(self) -> None:
         while True:
@@ -35,6 +38,7 @@ class Workers:
             except Exception as error:
                 deliver, outcome = future.set_exception, error
             future.get_loop().call_soon_threadsafe(_deliver, future, deliver, outcome)
+            del future, call, deliver, outcome  # an idle thread must not keep the last request's body and answer
 
 
 def _deliver(future: asyncio.Future[Any], deliver: Callable[[Any], None], outcome: object) -> None:

@@ -1,0 +1,107 @@
+"""The memory that requests may take: how much may be sent, how much may be made of it at a time, and giving it back.
+
+A request takes many times the memory of its bytes (a JSON list of two bytes is 80 bytes of Python). So the large ones
+say beforehand what they will take, and wait until there is room; small ones never wait.
+"""
+
+import collections
+import contextlib
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from tf_serving.embedded.errors import invalid_argument
+
+MIB = 1024 * 1024
+MAX_BODY = 32 * MIB  # of one request, as sent and as inflated; the same as in the other servers of this project
+MAX_BODIES = 256 * MIB  # of all requests that are being received or wait for a thread
+MAX_WORKING = 768 * MIB  # what all large requests together are taken to need while they are worked on
+SMALL = 1 * MIB  # a request that takes no more than this never waits
+PAUSE_SECONDS = 0.2  # from the end of the last large request until its memory is given back
+
+_SIZES = {b"[": 88, b"{": 200, b":": 64, b",": 64, b'"': 32}
+_NOTHING = contextlib.nullcontext()
+
+
+class Budget:
+    """Room for large requests; may be used by any number of threads.
+
+    Args:
+        total: bytes there are.
+    """
+
+    def __init__(self, total: int = MAX_WORKING) -> None:
+        self._total = total
+        self._taken = 0
+        self._waiting: collections.deque[object] = collections.deque()
+        self._changed = threading.Condition()
+        self._pending: threading.Timer | None = None
+
+    def hold(self, size: int) -> AbstractContextManager[None]:
+        """Room for a request for as long as the `with` block lasts; waits its turn for it.
+
+        Args:
+            size: bytes the request will take at most.
+
+        Raises:
+            ServingError: there is not so much at all.
+        """
+        if size > self._total:
+            with self._changed:
+                self._give_back_soon()
+            raise invalid_argument(
+                f"the request would take {size // MIB} MiB of memory, at most {self._total // MIB} are there: send less"
+            )
+        return self._room(size) if size > SMALL else _NOTHING
+
+    @contextlib.contextmanager
+    def _room(self, size: int) -> Iterator[None]:
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)  # in turn, so that a large one is not passed by others for ever
+            self._changed.wait_for(lambda: self._waiting[0] is ticket and self._taken + size <= self._total)
+            self._waiting.popleft()
+            self._taken += size
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= size
+                self._changed.notify_all()
+                self._give_back_soon()
+
+    def _give_back_soon(self) -> None:
+        if not self._taken and self._pending is None:
+            self._pending = threading.Timer(PAUSE_SECONDS, self._give_back)
+            self._pending.daemon = True
+            self._pending.start()
+
+    def _give_back(self) -> None:
+        with self._changed:
+            self._pending = None
+        give_back()
+
+
+def give_back() -> None:
+    """Returns freed memory to the operating system.
+
+    glibc keeps what was freed below a block that is still in use, in one heap for every thread: gigabytes after a few
+    large requests. Other C libraries have no such function, and do without.
+    """
+    if _trim is not None:
+        _trim(0)
+
+
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+def json_size(text: bytes | bytearray) -> int:
+    """The memory that the values of a JSON text take at most, parsed and as an array, in bytes; 0 for a short one.
+
+    Measured with orjson and CPython 3.11 on texts of nothing but empty lists, objects, keys, numbers or short strings.
+    """
+    if len(text) * max(_SIZES.values()) <= SMALL:
+        return 0
+    return sum(size * text.count(mark) for mark, size in _SIZES.items())
