@@ -2,6 +2,7 @@
 
 import json
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,15 @@ from tf_serving.embedded import json_body, json_predict, json_values
 from tf_serving.embedded.errors import ServingError
 from tf_serving.embedded.servable import TensorSpec
 
-DTYPES = {"float": "float32", "double": "float64", "int32": "int32", "int64": "int64", "uint8": "uint8", "bool": "bool"}
+DTYPES = {
+    "float": "float32",
+    "double": "float64",
+    "int32": "int32",
+    "int64": "int64",
+    "uint8": "uint8",
+    "uint32": "uint32",
+    "bool": "bool",
+}
 
 LEAVES = st.one_of(
     st.integers(-(2**70), 2**70),
@@ -82,8 +91,8 @@ def test_floats_survive_the_answer(array: Any) -> None:
 def test_an_array_need_not_be_contiguous() -> None:
     """A slice of a batch, or a transposed one, is written like any other."""
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    assert json_predict.write({"y": array.T}, True) == b'{"predictions":[[0.0,3.0],[1.0,4.0],[2.0,5.0]]}'
-    assert json_predict.write({"y": array[:, 1]}, False) == b'{"outputs":[1.0,4.0]}'
+    assert json.loads(json_predict.write({"y": array.T}, True)) == {"predictions": [[0, 3], [1, 4], [2, 5]]}
+    assert json.loads(json_predict.write({"y": array[:, 1]}, False)) == {"outputs": [1, 4]}
 
 
 def test_outputs_of_different_length_have_no_rows() -> None:
@@ -98,19 +107,120 @@ def test_text_that_is_not_utf_8_is_passed_through() -> None:
     """The real server writes the bytes of a string as they are."""
     array = np.empty(1, dtype=object)
     array[0] = b"\xffz"
-    assert json_predict.write({"s": array}, True) == b'{"predictions": ["\xffz"]}'
+    assert json_predict.write({"s": array}, True) == b'{\n    "predictions": ["\xffz"\n    ]\n}'
 
 
-def test_what_follows_the_document_is_ignored() -> None:
-    """The real parser stops when the object is complete."""
-    assert json_body.parse(b' {"instances": [1]} trailing') == {"instances": [1]}
+def column(*texts: bytes) -> Any:
+    """Strings as a model answers them."""
+    array = np.empty(len(texts), dtype=object)
+    array[:] = texts
+    return array
+
+
+@pytest.mark.parametrize(
+    ("outputs", "by_row", "text"),
+    [
+        (
+            {"y": np.array([[0.1, 1 / 3], [2, 1e-7]], np.float32)},
+            True,
+            """
+            {
+                "predictions": [[0.1, 0.333333343], [2.0, 1e-07]
+                ]
+            }""",
+        ),
+        (
+            {"y": np.array([[0.1, 1 / 3], [2, 1e-7]])},
+            False,
+            """
+            {
+                "outputs": [
+                    [
+                        0.1,
+                        0.33333333333333331
+                    ],
+                    [
+                        2.0,
+                        1e-07
+                    ]
+                ]
+            }""",
+        ),
+        (
+            {"a": np.array([[[1, 2]]], np.int8), "b": np.array([True]), "c_bytes": column(b"\xff")},
+            True,
+            """
+            {
+                "predictions": [
+                    {
+                        "a": [[1, 2]],
+                        "b": true,
+                        "c_bytes": {
+                            "b64": "/w=="
+                        }
+                    }
+                ]
+            }""",
+        ),
+        (
+            {"a": np.array(9000000, np.float32), "b": np.zeros((2, 0), np.int64), "c_bytes": column(b"a")},
+            False,
+            """
+            {
+                "outputs": {
+                    "a": 9e+06,
+                    "b": [
+                        [],
+                        []
+                    ],
+                    "c_bytes": [
+                        {
+                            "b64": "YQ=="
+                        }
+                    ]
+                }
+            }""",
+        ),
+        ({"s": column(b'"\n', b"z")}, True, """
+            {
+                "predictions": ["\\"\\n", "z"
+                ]
+            }"""),
+        ({"y": np.zeros((0, 2), np.float32)}, True, """
+            {
+                "predictions": []
+            }"""),
+    ],
+)  # fmt: skip
+def test_answers_are_laid_out_as_by_the_real_server(outputs: Any, by_row: bool, text: str) -> None:
+    """Four spaces, an instance on a line, a column's values below each other; floats of six digits, or of nine."""
+    assert json_predict.write(outputs, by_row).decode() == textwrap.dedent(text).strip()
+
+
+def test_what_follows_the_document_is_a_fault() -> None:
+    """The real parser wants nothing but white space after the object."""
+    assert json_body.parse(b' {"instances": [1]} ') == {"instances": [1]}
+    with pytest.raises(ServingError, match="JSON Parse error: "):
+        json_body.parse(b'{"instances": [1]} trailing')
+
+
+def test_a_byte_order_mark_may_come_first() -> None:
+    """Some editors write one."""
+    assert json_body.parse(b'\xef\xbb\xbf{"instances": [NaN]}').keys() == {"instances"}
+
+
+def test_an_escaped_backslash_is_no_surrogate() -> None:
+    """Of the text backslash-u, and of a pair, nothing is refused, whichever parser reads it."""
+    assert json_body.parse(rb'{"a": "\\ud800 \ud83d\ude00", "b": NaN}')["a"] == "\\ud800 \U0001f600"
 
 
 def test_numbers_beyond_the_type() -> None:
-    """A double too large for float32 is infinite, as in C; an integer too large for its type is a fault."""
+    """Infinity for a double too large for float32, as in C; the narrow integers wrap, the others are a fault."""
     assert json_values.tensor([1e39], spec("float"), False).tolist() == [math.inf]
-    with pytest.raises(ServingError):
-        json_values.tensor([256], spec("uint8"), False)
+    assert json_values.tensor([256, -1], spec("uint8"), False).tolist() == [0, 255]
+    for value, type_name in ((2**31, "uint8"), (2**31, "int32"), (-1, "uint32")):
+        with pytest.raises(ServingError):
+            json_values.tensor([value], spec(type_name), False)
 
 
 def test_an_error_shows_only_the_beginning_of_a_large_value() -> None:

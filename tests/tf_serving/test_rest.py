@@ -83,7 +83,7 @@ def test_every_type_makes_the_round_trip(server: ServerProcess, name: str, value
         assert answer(server, "/v1/models/numbers:predict", body) == {"outputs": inputs}
 
 
-def test_floats_have_the_fewest_digits_that_round_trip(server: ServerProcess) -> None:
+def test_floats_survive_the_round_trip(server: ServerProcess) -> None:
     """What comes back as text is the same float32, and 0.1 is not 0.10000000149011612."""
     values = np.array([0.1, 1 / 3, 1e-7, 16777216, 3.4028235e38, 1e-45], dtype=np.float32)
     body = {"inputs": [float(value) for value in values], "signature_name": "float32"}
@@ -163,15 +163,18 @@ def test_classify_and_regress(server: ServerProcess) -> None:
 
 
 def test_cors_preflight(server: ServerProcess) -> None:
-    """A preflight that names an origin succeeds, and with the flag every answer names the origins: all."""
+    """A preflight must name an origin; with the flag every answer of the API names the origins: all."""
     assert http_request(server, "OPTIONS", SCALE, Origin="https://example.org") == (200, None)
+    assert http_request(server, "OPTIONS", SCALE) == (400, None)
     assert server.post(f"{SCALE}:predict", {}).headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in server.post("/elsewhere", {}).headers
 
 
 def test_names_are_matched_as_the_real_server_matches_them(server: ServerProcess) -> None:
-    """The path's fixed parts in any case, a name percent-encoded."""
+    """The path's fixed parts in any case, a name percent-encoded; the method as it is."""
     body = {"instances": [[1, 2]]}
-    assert answer(server, "/V1/Models/%73cale:PREDICT", body) == {"predictions": [[30.0, 60.0]]}
+    assert answer(server, "/V1/Models/%73cale:predict", body) == {"predictions": [[30.0, 60.0]]}
+    assert error(server, f"{SCALE}:PREDICT", body) == (400, f"Malformed request: POST {SCALE}:PREDICT")
 
 
 def test_a_slow_model_does_not_hold_up_the_others(server: ServerProcess, tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from tf_serving.embedded import json_text
 from tf_serving.embedded.errors import invalid_argument
 from tf_serving.embedded.json_body import decode_base64, excerpt, is_base64, type_name
-from tf_serving.embedded.json_predict import dump, to_list
 from tf_serving.embedded.runtime import tf
 from tf_serving.embedded.servable import DEFAULT_SIGNATURE, Servable, Signature, Tensors
 
@@ -158,7 +158,7 @@ def classes(outputs: Tensors, count: int) -> list[list[tuple[str, float]]]:
     if len({array.shape for array in columns.values()}) > 1:
         raise invalid_argument("Tensors class and score should match in dim_size(1).")
     shape = next(iter(columns.values())).shape
-    scores = to_list(columns.get("scores", np.zeros(shape, np.float32)))
+    scores = columns.get("scores", np.zeros(shape, np.float32)).tolist()
     labels = columns.get("classes", np.full(shape, b"", dtype=object))
     return [
         [(label.decode("utf-8", "surrogateescape"), score) for label, score in zip(*row, strict=True)]
@@ -179,10 +179,17 @@ def values(outputs: Tensors, count: int) -> list[float]:
         )
     if array.dtype != np.float32:
         raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {array.dtype}")
-    flat: list[float] = to_list(array.ravel())
+    flat: list[float] = array.ravel().tolist()
     return flat
 
 
 def write(task: Task, outputs: Tensors, count: int) -> bytes:
     """The JSON answer: {"results": ...} with one entry per example."""
-    return dump({"results": classes(outputs, count) if task is CLASSIFY else values(outputs, count)})
+    if task is REGRESS:
+        return json_text.document("results", json_text.nested(json_text.decimals(values(outputs, count)), [count]))
+    texts = []
+    for pairs in classes(outputs, count):
+        scores = json_text.decimals([score for _, score in pairs])
+        labels = [json_text.string(label) for label, _ in pairs]
+        texts.append(f"[{', '.join(f'[{label}, {score}]' for label, score in zip(labels, scores, strict=True))}]")
+    return json_text.document("results", json_text.rows(texts))

@@ -3,26 +3,33 @@
 import base64
 import binascii
 import json
+import math
+import re
 from typing import Any
 
 import orjson
 
-from tf_serving.embedded.errors import invalid_argument
+from tf_serving.embedded.errors import ServingError, invalid_argument
 
 _EXCERPT = 256
+_BOM = b"\xef\xbb\xbf"
+
+# Every escape in its turn, so that "\\\\ud800" is not taken for one; the group is half of a surrogate pair by itself.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL)
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes | bytearray) -> dict[str, Any]:
     """The request's JSON object.
 
-    NaN, Infinity and -Infinity are numbers, and anything after the object is ignored, as in the real server.
+    NaN, Infinity and -Infinity are numbers, and a byte order mark may come first, as in the real server.
 
     Raises:
         ServingError: not JSON, or not an object.
     """
     if not body.strip():
-        raise invalid_argument("JSON Parse error: The document is empty")
+        raise _parse_error("The document is empty")
     document: Any
+    body = body.removeprefix(_BOM)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -32,17 +39,40 @@ def parse(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _parse_leniently(body: bytes) -> Any:
+def _parse_leniently(body: bytes | bytearray) -> Any:
     try:
         text = body.decode()
-        return json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))[0]
+        document = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise invalid_argument(f"JSON Parse error: {error.msg} at offset: {error.pos}") from error
+        raise _parse_error(f"{error.msg} at offset: {error.pos}") from error
     except UnicodeDecodeError as error:
-        message = f"JSON Parse error: Invalid encoding in string. at offset: {error.start}"
-        raise invalid_argument(message) from error
-    except (RecursionError, ValueError) as error:  # ValueError: an integer of thousands of digits
-        raise invalid_argument("JSON Parse error: nested too deeply, or a number too long") from error
+        raise _parse_error(f"Invalid encoding in string. at offset: {error.start}") from error
+    except RecursionError as error:
+        raise _parse_error("nested too deeply") from error
+    for escape in _ESCAPE.finditer(text):
+        if escape[1]:
+            raise _parse_error(f"The surrogate pair in string is invalid. at offset: {escape.start()}")
+    return document
+
+
+def _parse_error(what: str) -> ServingError:
+    return invalid_argument(f"JSON Parse error: {what}")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _parse_error("Number too big to be stored in double.")
+    return number
+
+
+def _int(digits: str) -> int | float:
+    """An integer, or the nearest double where 64 bits are too few."""
+    number = int(digits) if len(digits) <= 20 else _float(digits)
+    return number if -(2**63) <= number < 2**64 else float(number)
+
+
+_DECODER = json.JSONDecoder(parse_float=_float, parse_int=_int)
 
 
 def excerpt(value: Any) -> str:

@@ -1,22 +1,17 @@
 """Predict requests and answers in JSON: row format ("instances") and column format ("inputs")."""
 
-import base64
-import json
+import math
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-import orjson
 
-from tf_serving.embedded import json_values
+from tf_serving.embedded import json_text, json_values
 from tf_serving.embedded.errors import invalid_argument
 from tf_serving.embedded.json_body import excerpt, is_base64
 from tf_serving.embedded.servable import Signature, Tensors
 
-_WRITABLE = {"float32", "float64", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "bool"}
 
-
-def read(document: dict[str, Any], signature: Signature, body: bytes) -> tuple[Tensors, bool]:
+def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray) -> tuple[Tensors, bool]:
     """The inputs of a predict request.
 
     Args:
@@ -108,58 +103,49 @@ def _columns(inputs: Any, signature: Signature, has_booleans: bool) -> Tensors:
 def write(outputs: Tensors, by_row: bool) -> bytes:
     """The answer: {"predictions": ...} by row, {"outputs": ...} by column; a single output goes unnamed.
 
-    A float has the fewest digits that give the same float32 (or float64) back.
-
     Raises:
         ServingError: an output has no batch dimension (by row), or a type JSON has no form for.
     """
-    ready = {alias: _plain(alias, array) for alias, array in outputs.items()}
-    value: Any
-    if by_row:
-        sizes = {}
-        for alias, array in outputs.items():
-            if array.ndim == 0:
-                raise invalid_argument(f"Tensor name: {alias} has no shape information ")
-            sizes[alias] = len(array)
-        batch = next(iter(sizes.values()))
-        for alias, size in sizes.items():
-            if size != batch:
-                raise invalid_argument(f"Tensor name: {alias} has inconsistent batch size: {size} expecting: {batch}")
-        named = [{alias: ready[alias][row] for alias in ready} for row in range(batch)] if len(ready) > 1 else None
-        value = {"predictions": next(iter(ready.values())) if named is None else named}
-    else:
-        value = {"outputs": ready if len(ready) > 1 else next(iter(ready.values()))}
-    if all(isinstance(part, np.ndarray | np.generic) for part in ready.values()):
-        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return dump(value)
+    return _write_rows(outputs) if by_row else _write_columns(outputs)
 
 
-def dump(value: Any, indent: int | None = None) -> bytes:
-    """JSON with what strict JSON has no place for: NaN, infinities, and strings of any bytes (as surrogates)."""
-    text = json.dumps(value, ensure_ascii=False, default=to_list, indent=indent)
-    return text.encode("utf-8", "surrogateescape")
+def _write_rows(outputs: Tensors) -> bytes:
+    sizes = {}
+    for alias, array in outputs.items():
+        if array.ndim == 0:
+            raise invalid_argument(f"Tensor name: {alias} has no shape information ")
+        sizes[alias] = len(array)
+    batch = next(iter(sizes.values()))
+    for alias, size in sizes.items():
+        if size != batch:
+            raise invalid_argument(f"Tensor name: {alias} has inconsistent batch size: {size} expecting: {batch}")
+    named = len(outputs) > 1
+    columns = {alias: _column(alias, array, 3 if named else 2) for alias, array in outputs.items()}
+    if not named:
+        return json_text.document("predictions", json_text.rows(next(iter(columns.values()))))
+    instances = (
+        "{" + ",".join(json_text.member(alias, column[row], 3) for alias, column in columns.items()) + "\n        }"
+        for row in range(batch)
+    )
+    return json_text.document("predictions", json_text.nested(list(instances), [batch], 1))
 
 
-def _plain(alias: str, array: npt.NDArray[Any]) -> Any:
-    """The array itself if orjson can write it, else lists of Python values."""
-    if array.dtype.name in _WRITABLE:
-        if array.dtype.kind != "f" or np.isfinite(array).all():
-            return np.ascontiguousarray(array) if array.ndim else array[()]
-        return to_list(array)
-    if array.dtype != object:
-        raise invalid_argument(f"Failed to write JSON value for tensor type: {array.dtype}")
-    leaves = np.empty(array.shape, dtype=object)
-    as_base64 = alias.endswith("_bytes")
-    for index in np.ndindex(array.shape):
-        raw: Any = array[index]
-        leaves[index] = {"b64": base64.b64encode(raw).decode()} if as_base64 else raw.decode("utf-8", "surrogateescape")
-    return leaves.tolist()
+def _column(alias: str, array: npt.NDArray[Any], depth: int) -> list[str]:
+    """The text of every instance of one output."""
+    texts = json_text.leaves(alias, array, depth + array.ndim - 1)
+    if array.ndim == 1:
+        return texts
+    size = math.prod(array.shape[1:])
+    return [json_text.nested(texts[row * size : (row + 1) * size], array.shape[1:]) for row in range(len(array))]
 
 
-def to_list(array: Any) -> Any:
-    """Nested lists of an array's values, each float as the float64 with the same shortest digits."""
-    if array.dtype == np.float32:
-        # Widened to float64, 0.1 would be written 0.10000000149011612.
-        shortest = np.array([float(str(x)) for x in array.ravel()], dtype=np.float64)
-        return shortest.reshape(array.shape).tolist()
-    return array.tolist()
+def _write_columns(outputs: Tensors) -> bytes:
+    depth = 2 if len(outputs) > 1 else 1
+    columns = {
+        alias: json_text.nested(json_text.leaves(alias, array, depth + array.ndim), array.shape, depth)
+        for alias, array in outputs.items()
+    }
+    if len(outputs) == 1:
+        return json_text.document("outputs", next(iter(columns.values())))
+    members = ",".join(json_text.member(alias, column, 2) for alias, column in columns.items())
+    return json_text.document("outputs", "{" + members + "\n    }")

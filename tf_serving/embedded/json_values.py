@@ -28,6 +28,8 @@ _KINDS = {
     "bool": "b",
 }
 
+MAX_RANK = 64  # NumPy has no more
+
 
 def tensor(value: Any, spec: TensorSpec, has_booleans: bool) -> npt.NDArray[Any]:
     """A nested list, or a single value, as an array.
@@ -89,7 +91,7 @@ def _convert(value: Any, spec: TensorSpec, has_booleans: bool) -> npt.NDArray[An
     if array.dtype.kind not in kinds and array.size:
         return None
     if kinds == "iu" and array.size:
-        limits = np.iinfo(spec.dtype)
+        limits = np.iinfo(_wire_type(spec))
         if int(array.min()) < limits.min or int(array.max()) > limits.max:
             return None
     with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
@@ -144,7 +146,7 @@ def _leaf(value: Any, spec: TensorSpec) -> Any:
             except OverflowError:
                 raise invalid_argument("JSON Parse error: Number too big to be stored in double.") from None
     elif isinstance(value, int) and spec.dtype.kind in "iu":
-        limits = np.iinfo(spec.dtype)
+        limits = np.iinfo(_wire_type(spec))
         if limits.min <= value <= limits.max:
             return value
     raise invalid_argument(
@@ -152,11 +154,18 @@ def _leaf(value: Any, spec: TensorSpec) -> Any:
     )
 
 
+def _wire_type(spec: TensorSpec) -> np.dtype[Any]:
+    """The type a value must fit. The narrow integers travel as int32 and wrap around, as in the real server."""
+    return np.dtype(np.int32) if spec.dtype.kind in "iu" and spec.dtype.itemsize < 4 else spec.dtype
+
+
 def _array(flat: list[Any], shape: list[int], spec: TensorSpec) -> npt.NDArray[Any]:
+    if len(shape) > MAX_RANK:
+        raise invalid_argument(f"JSON Value is nested too deeply for a tensor: {len(shape)} levels")
     if spec.type_name == "string":
         array = np.empty(len(flat), dtype=object)  # np.array would take bytes for fixed-width and strip zeros
         array[:] = flat
     else:
         with np.errstate(over="ignore"):
-            array = np.array(flat, dtype=np.float64 if spec.dtype.kind == "f" else spec.dtype).astype(spec.dtype)
+            array = np.array(flat, dtype=np.float64 if spec.dtype.kind == "f" else _wire_type(spec)).astype(spec.dtype)
     return array.reshape(shape)

@@ -1,6 +1,7 @@
 """The REST API: one request in, one response out, in a worker thread. `http_app` carries it over HTTP."""
 
 import dataclasses
+import json
 import logging
 import re
 import time
@@ -9,16 +10,15 @@ from urllib.parse import unquote
 
 from google.protobuf import json_format
 
-from tf_serving.embedded import examples, json_body, json_predict
+from tf_serving.embedded import examples, json_body, json_predict, json_text
 from tf_serving.embedded.core import Core, ModelSpec
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
-from tf_serving.embedded.json_predict import dump
 from tf_serving.embedded.metrics import micros_since
 from tf_serving.embedded.servable import DEFAULT_SIGNATURE
 
 log = logging.getLogger(__name__)
 
-_MODEL = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_MODEL = r"(?:/versions/0*(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(rf"/v1/models/(?P<name>[^/:]+){_MODEL}:(?P<method>classify|regress|predict)", re.IGNORECASE)
 _INFO = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_MODEL}(?:/(?P<what>metadata))?", re.IGNORECASE)
 _NONE = re.compile(r"(?!)")  # other methods reach nothing
@@ -31,13 +31,13 @@ class Response:
     """An HTTP response."""
 
     status: int
-    body: bytes
+    body: bytes | bytearray
     content_type: str = JSON
 
 
 def error_response(status: int, message: str) -> Response:
     """The body every error has: {"error": message}."""
-    return Response(status, dump({"error": message}))
+    return Response(status, json_text.document("error", json_text.string(message.encode("utf-8", "replace").decode())))
 
 
 class RestApi:
@@ -48,7 +48,7 @@ class RestApi:
         self._timeout_ms = max(0, timeout_ms)
         self._metrics_path = metrics_path
 
-    def handle(self, method: str, path: str, query: str, body: bytes) -> Response:
+    def handle(self, method: str, path: str, query: str, body: bytes | bytearray) -> Response:
         """Answers one request.
 
         Args:
@@ -66,10 +66,11 @@ class RestApi:
         try:
             target = f"{path}?{query}" if query else path
             match = {"POST": _CALL, "GET": _INFO}.get(method, _NONE).fullmatch(target)
-            if match is None:
+            # Any case will do for the rest of the path, but not for the method.
+            if match is None or (method == "POST" and match["method"] not in ("classify", "regress", "predict")):
                 raise invalid_argument(f"Malformed request: {method} {target}")
             spec = _model_spec(match)
-            name, call = spec.name, match["method"].lower() if method == "POST" else ""
+            name, call = spec.name, match["method"] if method == "POST" else ""
             response = Response(200, self._call(call, spec, body) if call else self._info(spec, match["what"]))
         except ServingError as error:
             self._core.metrics.requests.increment(name, error.code.name)
@@ -82,7 +83,7 @@ class RestApi:
         self._core.metrics.request_latency.observe(micros_since(start), name, call, "REST")
         return response
 
-    def _call(self, method: str, spec: ModelSpec, body: bytes) -> bytes:
+    def _call(self, method: str, spec: ModelSpec, body: bytes | bytearray) -> bytes:
         document = json_body.parse(body)
         signature_name = json_body.signature_name(document)
         if method == "predict":
@@ -95,7 +96,9 @@ class RestApi:
             outputs = self._core.run(servable, signature, inputs, self._timeout_ms, method.capitalize())
         return examples.write(task, outputs, len(batch))
 
-    def _predict(self, spec: ModelSpec, document: dict[str, Any], signature_name: str, body: bytes) -> bytes:
+    def _predict(
+        self, spec: ModelSpec, document: dict[str, Any], signature_name: str, body: bytes | bytearray
+    ) -> bytes:
         with self._core.acquire(spec) as servable:
             signature = servable.find_signature(signature_name)
             if signature is None:
@@ -113,14 +116,14 @@ class RestApi:
         if not spec.name:
             raise invalid_argument("Missing model name in request.")
         if what is None:
-            return dump(_as_json(self._core.status(spec)), indent=1)
+            return _dump(_as_json(self._core.status(spec)))
         found, signatures = self._core.metadata(spec)
-        return dump({"model_spec": _as_json(found), "metadata": {"signature_def": _as_json(signatures)}}, indent=1)
+        return _dump({"model_spec": _as_json(found), "metadata": {"signature_def": _as_json(signatures)}})
 
 
 def _model_spec(match: re.Match[str]) -> ModelSpec:
     version = match["version"]
-    if version is not None and int(version) >= 2**63:
+    if version is not None and (len(version) > 19 or int(version) >= 2**63):
         raise invalid_argument(f"Failed to convert version: {version} to numeric.")
     return ModelSpec(
         name=unquote(match["name"] or ""),
@@ -133,3 +136,7 @@ def _as_json(message: Any) -> Any:
     return json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+
+
+def _dump(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode()
