@@ -114,7 +114,7 @@ def test_a_new_version_takes_over_without_a_lost_request(start: Start, tmp_path:
     assert load.factors == [10.0, 20.0]
     assert server.states("scale") == {3: "END", 2: "AVAILABLE", 1: "END"}
     status = requests.get(f"{server.url}/v1/models/scale", timeout=60).json()["model_version_status"]
-    assert [entry["status"]["error_code"] for entry in status] == ["NOT_FOUND", "OK", "OK"]
+    assert [entry["status"]["error_code"] for entry in status] == ["DATA_LOSS", "OK", "OK"]
     assert "saved_model.pb" in status[0]["status"]["error_message"]
     assert "replayed 1 warm-up requests for scale version 2" in server.log_text()
     assert server.terminate() == 0
@@ -221,6 +221,42 @@ def test_model_configuration_is_followed_and_reloaded(start: Start, tmp_path: Pa
             stub.HandleReloadConfigRequest(request, timeout=60)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert server.states("numbers") == {1: "AVAILABLE"}
+
+
+@pytest.mark.parametrize("mended", ["another folder", "the same folder"])
+def test_a_right_configuration_after_a_broken_one(start: Start, tmp_path: Path, mended: str) -> None:
+    """A reload by gRPC to a folder that cannot be loaded is followed by one that can, with no request lost between."""
+    good, bad = tmp_path / "good" / "scale", tmp_path / "bad" / "scale"
+    saved_models.scale(good, 1, 10.0)
+    saved_models.break_version(bad, 2)
+    flags = ("--max_num_load_retries=1", "--load_retry_interval_micros=1000")
+    server = start("--model_name=scale", f"--model_base_path={good}", *flags)
+    server.wait("scale")
+    with grpc.insecure_channel(server.target) as channel, Load(server, "scale") as load:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+
+        def reload(*entries: str) -> None:
+            request = model_management_pb2.ReloadConfigRequest()
+            text_format.Parse(f"model_config_list {{ {''.join(entries)} }}", request.config)
+            stub.HandleReloadConfigRequest(request, timeout=60)
+
+        reload(model_config("scale", bad))
+        server.wait("scale", 2, "END")
+        with pytest.raises(grpc.RpcError, match="did not become available"):
+            reload(model_config("scale", bad), model_config("new", bad))
+        if mended == "the same folder":
+            (bad / "2").rename(tmp_path / "away")
+            saved_models.scale(tmp_path / "next", 2, 20.0).rename(bad / "2")
+            good = bad
+        reload(model_config("scale", good), model_config("new", good))
+        expected, version = (20.0, 2) if good is bad else (10.0, 1)
+        assert server.states("new")[version] == "AVAILABLE"
+        server.wait("scale", version)
+        until(lambda: load.factors[-1] == expected, "answers of the right version")
+    assert load.failures == []
+    assert {name: server.states(name)[version] for name in ("scale", "new")} == dict.fromkeys(
+        ("scale", "new"), "AVAILABLE"
+    )
 
 
 def test_a_missing_model_is_waited_for(start: Start, tmp_path: Path) -> None:

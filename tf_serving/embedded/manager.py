@@ -119,7 +119,7 @@ class Manager:
         """Sets out to serve the models of a checked ModelServerConfig, and no others.
 
         Returns:
-            the names of the models that were not configured before.
+            the names of the models that were not configured before, or do not serve.
 
         Raises:
             ServingError: a label names a version that is not available; nothing has changed then.
@@ -133,13 +133,14 @@ class Manager:
                 model = self._models.setdefault(name, Model(model_config))
                 model.config, model.configured = model_config, True
                 model.labels = dict(model_config.version_labels)
+                model.forget_failures()  # the folder may be another one now, or have been mended
             for name in known - wanted.keys():
                 model = self._models[name]
                 model.configured, model.labels = False, {}
                 model.aspire({})
             self._poll_now = True
             self._changed.notify_all()
-        return [name for name in wanted if name not in known]
+            return [name for name in wanted if name not in known or self._models[name].latest is None]
 
     def wait_until_available(self, names: list[str]) -> None:
         """Returns once every version found for these models has loaded or failed.

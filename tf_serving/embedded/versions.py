@@ -81,11 +81,21 @@ class Model:
     def aspire(self, folders: dict[int, str]) -> list[Version]:
         """Makes these versions (folders by number) the ones to serve, and returns those not known before."""
         for version in self.versions.values():
-            version.aspired = version.aspired and version.number in folders
+            path = folders.get(version.number)
+            if version.state is State.AVAILABLE:
+                # One that was to go is taken back while it still serves. One that serves stays, whatever the folder
+                # of that number is called now, as in the real server.
+                version.aspired = path == version.path or (version.aspired and path is not None)
+            else:
+                version.aspired = version.aspired and path == version.path
         # One that is on its way out is not taken back; it is found again once it is gone.
         new = [Version(self.config.name, n, path) for n, path in folders.items() if n not in self.versions]
         self.versions.update((version.number, version) for version in new)
         return new
+
+    def forget_failures(self) -> None:
+        """Forgets the versions that failed to load, which are then found and tried again."""
+        self.versions = {n: version for n, version in self.versions.items() if version.state is not State.END}
 
     def drop_finished(self) -> bool:
         """Forgets the versions that are neither wanted nor loaded; says whether there were any."""
