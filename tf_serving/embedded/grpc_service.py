@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 MAX_ANSWER = 2**31 - 1  # what the real server sets, for both directions
 MAX_DETAILS = 1024  # characters; beyond 8 KiB of headers a client hears of those instead of the error
 
-# A message becomes at most so many times its size, parsed and as tensors: strings of two bytes each do.
+# The inputs in a message take at most so many times its size, parsed and as arrays: strings of two bytes each do.
 _EXPANSION = 32
 
 Method = Callable[[Any, Any, grpc.ServicerContext], Any]

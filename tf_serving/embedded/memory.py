@@ -21,6 +21,7 @@ SMALL = 1 * MIB  # a request that takes no more than this never waits
 PAUSE_SECONDS = 0.2  # from the end of the last large request until its memory is given back
 
 _SIZES = {b"[": 88, b"{": 200, b":": 64, b",": 64, b'"': 32}
+_SHORT = SMALL // max(_SIZES.values())
 _NOTHING = contextlib.nullcontext()
 
 
@@ -102,6 +103,6 @@ def json_size(text: bytes | bytearray) -> int:
 
     Measured with orjson and CPython 3.11 on texts of nothing but empty lists, objects, keys, numbers or short strings.
     """
-    if len(text) * max(_SIZES.values()) <= SMALL:
+    if len(text) < _SHORT:
         return 0
     return sum(size * text.count(mark) for mark, size in _SIZES.items())
