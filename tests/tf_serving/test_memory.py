@@ -1,10 +1,12 @@
 """What large requests may take of the server's memory, and that they leave nothing of it behind."""
 
 import gzip
+import json
 import resource
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -230,9 +232,6 @@ def test_the_size_of_json_is_not_underrated(unit: bytes) -> None:
 
 
 def _taken(text: bytes) -> int:
-    import json
-    import tracemalloc
-
     tracemalloc.start()
     try:
         document = json.loads(text)
