@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from loadtest.errors import ArtifactError
+from loadtest.errors import ArtifactError, UsageError
 from loadtest.expectation import Golden
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,13 +61,27 @@ class Artifact:
             batch: Instances in one request.
         """
         return [
-            orjson.dumps({"instances": self.inputs[i : i + batch]}, option=orjson.OPT_SERIALIZE_NUMPY)
-            for i in range(0, self.size, batch)
+            orjson.dumps({"instances": self.inputs[part]}, option=orjson.OPT_SERIALIZE_NUMPY)
+            for part in self.batches(batch)
         ]
 
     def expectation(self, batch: int = 1) -> Golden:
         """The check of the answers to `bodies`."""
-        return Golden([self.outputs[i : i + batch] for i in range(0, self.size, batch)], self.tolerance)
+        return Golden([self.outputs[part] for part in self.batches(batch)], self.tolerance)
+
+    def batches(self, batch: int) -> list[slice]:
+        """The golden examples of each request; the last one may have fewer than the others.
+
+        Args:
+            batch: Instances in one request.
+
+        Raises:
+            UsageError: If there are not as many golden examples.
+        """
+        if not 1 <= batch <= self.size:
+            known = f"the golden examples of {self.workload}"
+            raise UsageError(f"--batch must be from 1 to {self.size}, {known}, not {batch}")
+        return [slice(first, first + batch) for first in range(0, self.size, batch)]
 
 
 def artifacts_root() -> Path:

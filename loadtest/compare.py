@@ -76,7 +76,7 @@ class Plan:
             raise UsageError("the shares of the curve must be above 0 and at most 2")
         if self.slo:
             Objective.parse(self.slo)
-        Poisson(self.rate or 1.0, self.duration_s)
+        Load(Poisson(self.rate or 1.0, self.duration_s), self.warmup_s, self.connections, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,10 @@ def compare(
         watcher: Who is told.
 
     Raises:
+        UsageError: If there are fewer golden examples than instances in one request.
         LoadtestError: If no server passes the gate.
     """
+    artifact.batches(plan.batch)
     watcher = watcher or Watcher()
     # Until a server has started it is not known whether it is the real one or its stand-in: its key claims neither.
     comparison = Comparison(plan, artifact, launcher, [Record(server, server.key) for server in servers])

@@ -150,7 +150,7 @@ def message_format(method: str, artifact: Artifact) -> MessageFormat:
 
 def golden_requests(form: MessageFormat, artifact: Artifact, batch: int = 1) -> list[bytes]:
     """Requests that together hold every golden input once, as `loadtest.artifact.Artifact.bodies` for REST."""
-    return [form.request(artifact.inputs[i : i + batch]) for i in range(0, artifact.size, batch)]
+    return [form.request(artifact.inputs[part]) for part in artifact.batches(batch)]
 
 
 def _tensor(message: bytes) -> npt.NDArray[np.float64]:

@@ -157,19 +157,26 @@ def load_servers(root: Path = ROOT) -> dict[str, Server]:
     return servers
 
 
-def select_servers(wanted: str, servers: Mapping[str, Server]) -> list[Server]:
-    """Pick servers by a comma-separated list of keys; an empty list means every server in its default form.
+def select_servers(wanted: str | None, servers: Mapping[str, Server]) -> list[Server]:
+    """Pick servers by a comma-separated list of keys; None means every server in its default form.
 
     Raises:
-        UsageError: If a key is unknown; the text lists the known ones.
+        UsageError: If there is no key, or an unknown one; the text lists the known ones.
     """
-    keys = [key.strip() for key in wanted.split(",") if key.strip()]
-    if not keys:
+    if wanted is None:
         return [server for key, server in servers.items() if ":" not in key]
-    for key in keys:
-        if key not in servers:
-            raise UsageError(f"no server {key!r}; there are: {', '.join(servers)}")
-    return [servers[key] for key in dict.fromkeys(keys)]
+    return [select_server(key, servers) for key in dict.fromkeys(key.strip() for key in wanted.split(","))]
+
+
+def select_server(wanted: str, servers: Mapping[str, Server]) -> Server:
+    """Pick one server by its key.
+
+    Raises:
+        UsageError: If the key is unknown; the text lists the known ones.
+    """
+    if wanted not in servers:
+        raise UsageError(f"no server {wanted!r}; there are: {', '.join(servers)}")
+    return servers[wanted]
 
 
 def _read(folder: Path) -> list[Server]:

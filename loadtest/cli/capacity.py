@@ -8,20 +8,23 @@ import click
 from loadtest.capacity import Capacity, Probe, find_capacity
 from loadtest.cli.common import (
     LaunchOptions,
+    batch_option,
     check_writable,
     following,
     launch_options,
     reachable,
+    seed_option,
     status,
     stdout,
     workload_option,
     write_text,
 )
+from loadtest.cli.numbers import CONNECTIONS, COUNT, PRECISION, RATE, SECONDS
 from loadtest.measure import Load
 from loadtest.results import RunResult
 from loadtest.schedule import Poisson
 from loadtest.server_run import measure_server
-from loadtest.servers import load_servers, select_servers
+from loadtest.servers import load_servers, select_server
 from loadtest.slo import Objective
 
 
@@ -29,13 +32,15 @@ from loadtest.slo import Objective
 @click.argument("server")
 @click.option("--slo", default="p99<50ms", show_default=True, help="Objective on the response time.")
 @click.option("--errors", default="<0.1%", show_default=True, help="Share of requests that may fail.")
-@click.option("--start", default=50.0, show_default=True, help="First rate, requests per second.")
-@click.option("--precision", default=0.05, show_default=True, help="Relative width at which a search ends.")
-@click.option("--searches", default=3, show_default=True, help="Repetitions, for the interval.")
-@click.option("--min-duration", default=3.0, show_default=True, help="Shortest probe, seconds.")
-@click.option("--connections", default=16, show_default=True)
-@click.option("--batch", default=1, show_default=True, help="Instances in one request.")
-@click.option("--seed", default=1, show_default=True)
+@click.option("--start", type=RATE, default=50.0, show_default=True, help="First rate, requests per second.")
+@click.option(
+    "--precision", type=PRECISION, default=0.05, show_default=True, help="Relative width at which a search ends."
+)
+@click.option("--searches", type=COUNT, default=3, show_default=True, help="Repetitions, for the interval.")
+@click.option("--min-duration", type=SECONDS, default=3.0, show_default=True, help="Shortest probe, seconds.")
+@click.option("--connections", type=CONNECTIONS, default=16, show_default=True)
+@batch_option
+@seed_option
 @click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the result as JSON.")
 @workload_option
 @launch_options
@@ -57,9 +62,9 @@ def capacity(
     """Find the highest Poisson rate at which SERVER meets an objective."""
     check_writable(json_out)
     objective = Objective.parse(slo, errors)
-    Poisson(start, min_duration)
-    (wanted,) = select_servers(server, load_servers())
+    wanted = select_server(server, load_servers())
     launcher = launch.launcher(workload)
+    launcher.artifact.batches(batch)
     with reachable(wanted, launcher) as running, status("searching") as update:
 
         def run(rate: float, duration_s: float, probe_seed: int) -> RunResult:

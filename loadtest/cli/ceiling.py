@@ -3,6 +3,7 @@
 import click
 
 from loadtest.cli.common import stdout
+from loadtest.cli.numbers import CONNECTIONS, SECONDS
 from loadtest.expectation import Exactly
 from loadtest.http1 import Target
 from loadtest.measure import Load, measure
@@ -12,9 +13,9 @@ from loadtest.schedule import Closed
 
 
 @click.command()
-@click.option("--connections", default=16, show_default=True)
-@click.option("--processes", default=1, show_default=True, help="Client processes.")
-@click.option("--duration", default=3.0, show_default=True, help="Seconds.")
+@click.option("--connections", type=CONNECTIONS, default=16, show_default=True)
+@click.option("--processes", type=CONNECTIONS, default=1, show_default=True, help="Client processes.")
+@click.option("--duration", type=SECONDS, default=3.0, show_default=True, help="Seconds.")
 @click.option("--pin/--no-pin", default=True, show_default=True, help="Client on one core, server on the others.")
 def ceiling(connections: int, processes: int, duration: float, pin: bool) -> None:
     """Measure this client against a server that does nothing, checking every answer."""

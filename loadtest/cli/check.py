@@ -19,7 +19,7 @@ from loadtest.parity import check_parity
 @servers_option
 @workload_option
 @launch_options
-def check(servers: str, workload: str, launch: LaunchOptions) -> None:
+def check(servers: str | None, workload: str, launch: LaunchOptions) -> None:
     """Send every golden input through every real endpoint; exit 0 only if all answers agree."""
     wanted = chosen(servers)
     launcher = launch.launcher(workload, published=True)

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from loadtest.artifact import load_artifact
+from loadtest.cli.numbers import COUNT, SECONDS, SEED
 from loadtest.clients import Progress
 from loadtest.errors import UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher
@@ -26,9 +27,13 @@ stdout = Console(soft_wrap=True, highlight=False)
 stderr = Console(stderr=True, highlight=False)
 
 servers_option = click.option(
-    "--servers", default="", metavar="A,B", help="Servers, comma-separated; NAME:VARIANT for a variant. Default: all."
+    "--servers", default=None, metavar="A,B", help="Servers, comma-separated; NAME:VARIANT for a variant. Default: all."
 )
 workload_option = click.option("--workload", default="digits", show_default=True, help="Which model.")
+batch_option = click.option(
+    "--batch", type=COUNT, default=1, show_default=True, help="Golden instances in one request."
+)
+seed_option = click.option("--seed", type=SEED, default=1, show_default=True, help="Of the schedules.")
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,13 @@ def launch_options(command: Callable[..., Any]) -> Callable[..., Any]:
             envvar="LOADTEST_LAUNCHER",
             help="Processes of this machine, containers of compose.yaml, or (in a container) those that are up.",
         ),
-        click.option("--start-timeout", default=120.0, show_default=True, help="Seconds until the first prediction."),
+        click.option(
+            "--start-timeout",
+            type=SECONDS,
+            default=120.0,
+            show_default=True,
+            help="Seconds until the first prediction.",
+        ),
         click.option("--any-port", is_flag=True, help="Take free ports in place of the default ones."),
         click.option(
             "--pin/--no-pin", default=True, show_default=True, help="Client on one core, servers on the others."
@@ -112,7 +123,7 @@ def launch_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return collected
 
 
-def chosen(servers: str) -> list[Server]:
+def chosen(servers: str | None) -> list[Server]:
     """The servers that the option names."""
     return select_servers(servers, load_servers())
 

@@ -9,8 +9,18 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from loadtest.cli.common import LaunchOptions, chosen, launch_options, servers_option, stderr, stdout, workload_option
+from loadtest.cli.common import (
+    LaunchOptions,
+    batch_option,
+    chosen,
+    launch_options,
+    servers_option,
+    stderr,
+    stdout,
+    workload_option,
+)
 from loadtest.cli.gate import Gate, gate_options, report_folder
+from loadtest.cli.numbers import CONNECTIONS, COUNT, RATE, SECONDS, SECONDS_OR_NONE, SEED
 from loadtest.clients import Progress as Glimpse
 from loadtest.compare import Comparison, Plan, Watcher
 from loadtest.compare import compare as run_comparison
@@ -27,17 +37,19 @@ THOROUGH = Plan(rounds=5, duration_s=6.0, warmup_s=5.0, curve=(0.1, 0.3, 0.5, 0.
 @click.command()
 @servers_option
 @workload_option
-@click.option("--rounds", type=int, help=f"Rounds per server; default: {Plan.rounds}.")
-@click.option("--duration", type=float, help=f"Seconds of a round's open-loop run; default: {Plan.duration_s:g}.")
+@click.option("--rounds", type=COUNT, help=f"Rounds per server; default: {Plan.rounds}.")
+@click.option("--duration", type=SECONDS, help=f"Seconds of a round's open-loop run; default: {Plan.duration_s:g}.")
 @click.option(
     "--warmup",
-    type=float,
+    type=SECONDS_OR_NONE,
     help=f"Seconds of load before each run, not counted; default: {Plan.warmup_s:g}, thorough {THOROUGH.warmup_s:g}.",
 )
-@click.option("--rate", default=0.0, help="Common offered rate; default: half of the slowest server's ceiling.")
-@click.option("--connections", default=8, show_default=True)
-@click.option("--batch", default=1, show_default=True, help="Instances in one request.")
-@click.option("--seed", default=1, show_default=True, help="Of the schedules and of the order of the rounds.")
+@click.option("--rate", type=RATE, help="Common offered rate; default: half of the slowest server's ceiling.")
+@click.option("--connections", type=CONNECTIONS, default=8, show_default=True)
+@batch_option
+@click.option(
+    "--seed", type=SEED, default=1, show_default=True, help="Of the schedules and of the order of the rounds."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the result; default: results/<timestamp>.")
 @click.option("--slo", help="Search the capacity under this objective too, such as 'p99<50ms'.")
 @click.option("--quick", is_flag=True, help="One short round: a look, not a finding.")
@@ -45,12 +57,12 @@ THOROUGH = Plan(rounds=5, duration_s=6.0, warmup_s=5.0, curve=(0.1, 0.3, 0.5, 0.
 @gate_options
 @launch_options
 def compare(
-    servers: str,
+    servers: str | None,
     workload: str,
     rounds: int | None,
     duration: float | None,
     warmup: float | None,
-    rate: float,
+    rate: float | None,
     connections: int,
     batch: int,
     seed: int,
@@ -71,7 +83,7 @@ def compare(
         rounds=default.rounds if rounds is None else rounds,
         duration_s=default.duration_s if duration is None else duration,
         warmup_s=default.warmup_s if warmup is None else warmup,
-        rate=rate,
+        rate=rate or 0.0,
         connections=connections,
         batch=batch,
         seed=seed,

@@ -13,15 +13,18 @@ from rich.table import Table
 from loadtest.artifact import Artifact, load_artifact
 from loadtest.cli.common import (
     LaunchOptions,
+    batch_option,
     check_writable,
     following,
     launch_options,
     reachable,
+    seed_option,
     status,
     stdout,
     workload_option,
     write_text,
 )
+from loadtest.cli.numbers import CONNECTIONS, COUNT_OR_NONE, RATE, SECONDS, SECONDS_OR_NONE, Several
 from loadtest.errors import UsageError
 from loadtest.expectation import Anything, Exactly, Expectation
 from loadtest.grpc import GrpcTarget
@@ -32,7 +35,7 @@ from loadtest.messages import GoldenMessages, golden_requests, message_format
 from loadtest.placement import choose_placement
 from loadtest.results import RunResult
 from loadtest.schedule import Closed, Constant, Piecewise, Poisson, Replay, Schedule
-from loadtest.servers import load_servers, select_servers
+from loadtest.servers import load_servers, select_server
 from loadtest.session import Endpoint
 
 SCENARIOS = {
@@ -49,17 +52,30 @@ KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
 @click.argument("target")
 @click.option("--wire", type=click.Choice(("rest", "grpc")), help="Default: grpc for a grpc:// address, else rest.")
 @click.option("--schedule", "kind", type=click.Choice(KINDS), default="poisson", show_default=True)
-@click.option("--rate", default="100", show_default=True, help="Requests per second; A:B:… for ramp and step.")
+@click.option(
+    "--rate",
+    "rates",
+    type=Several(RATE, ":"),
+    default="100",
+    show_default=True,
+    help="Requests per second; A:B:… for ramp and step.",
+)
 @click.option("--replay", "recording", type=click.Path(path_type=Path), help="File of offsets in seconds.")
 @click.option("--scenario", type=click.Choice(list(SCENARIOS)), help="As in MLPerf LoadGen; sets schedule and batch.")
-@click.option("--min-requests", default=0, help="Go on beyond the duration until so many requests have ended.")
-@click.option("--connections", default=8, show_default=True)
-@click.option("--processes", default=1, show_default=True, help="Client processes.")
-@click.option("--duration", default=10.0, show_default=True, help="Seconds.")
-@click.option("--warmup", default=1.0, show_default=True, help="Seconds of load before it, not counted.")
-@click.option("--timeout", default=10.0, show_default=True, help="Seconds until a request counts as failed.")
-@click.option("--seed", default=1, show_default=True)
-@click.option("--batch", default=1, show_default=True, help="Golden instances in one request.")
+@click.option(
+    "--min-requests", type=COUNT_OR_NONE, default=0, help="Go on beyond the duration until so many requests have ended."
+)
+@click.option("--connections", type=CONNECTIONS, default=8, show_default=True)
+@click.option("--processes", type=CONNECTIONS, default=1, show_default=True, help="Client processes.")
+@click.option("--duration", type=SECONDS, default=10.0, show_default=True, help="Seconds.")
+@click.option(
+    "--warmup", type=SECONDS_OR_NONE, default=1.0, show_default=True, help="Seconds of load before it, not counted."
+)
+@click.option(
+    "--timeout", type=SECONDS, default=10.0, show_default=True, help="Seconds until a request counts as failed."
+)
+@seed_option
+@batch_option
 @click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: the golden inputs.")
 @click.option("--method", default=None, help="HTTP method; default: POST, or GET for an address without a body.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="May be repeated.")
@@ -71,7 +87,7 @@ def run(
     target: str,
     wire: str | None,
     kind: str,
-    rate: str,
+    rates: tuple[float, ...],
     recording: Path | None,
     scenario: str | None,
     min_requests: int,
@@ -108,7 +124,9 @@ def run(
         kind = "poisson" if scenario == "server" else "closed"
         connections = 1 if scenario == "single-stream" else connections
         batch = artifact().size if scenario == "offline" else batch
-    load = Load(_schedule(kind, rate, duration, recording, min_requests), warmup, connections, processes, seed, timeout)
+    load = Load(
+        _schedule(kind, rates, duration, recording, min_requests), warmup, connections, processes, seed, timeout
+    )
     grpc_method = _grpc_method(target, wire)
     if grpc_method and method is not None:
         raise UsageError("--method is for REST; a gRPC method is part of the address")
@@ -118,7 +136,7 @@ def run(
         if is_url:
             url, usage, placement = target, None, choose_placement(pin=launch.pin, client_cores=processes)
         else:
-            (server,) = select_servers(target, load_servers())
+            server = select_server(target, load_servers())
             running = stack.enter_context(reachable(server, launcher()))
             url = running.grpc_url if grpc_method else running.url
             usage, placement = running.usage_if_known(), launcher().placement
@@ -144,22 +162,20 @@ def run(
         raise click.exceptions.Exit(1)
 
 
-def _schedule(kind: str, rate: str, duration: float, recording: Path | None, min_requests: int) -> Schedule | Closed:
+def _schedule(
+    kind: str, rates: tuple[float, ...], duration: float, recording: Path | None, min_requests: int
+) -> Schedule | Closed:
     if kind == "closed":
         return Closed(duration, min_requests)
     if kind == "replay":
         if recording is None:
             raise UsageError("--schedule replay needs --replay FILE, a file with one offset in seconds per line")
         return Replay.read(recording)
-    try:
-        rates = tuple(float(part) for part in rate.split(":"))
-    except ValueError:
-        raise UsageError(f"--rate {rate!r} is not a number of requests per second, such as 200") from None
     if kind in ("ramp", "step"):
         return Piecewise(rates, duration, kind)
     if len(rates) != 1:
-        raise UsageError(f"--rate {rate!r}: several rates are for --schedule ramp or step")
-    duration = max(duration, min_requests / rates[0]) if rates[0] > 0 else duration
+        raise UsageError("several rates are for --schedule ramp or step; name one with --rate")
+    duration = max(duration, min_requests / rates[0])
     return Poisson(rates[0], duration) if kind == "poisson" else Constant(rates[0], duration)
 
 
@@ -170,7 +186,7 @@ def _grpc_method(target: str, wire: str | None) -> str:
         if wire is not None and (wire == "grpc") != is_grpc:
             raise UsageError(f"--wire {wire} does not go with the address {target}")
         return urlsplit(target).path.strip("/") or "/" if is_grpc else ""
-    (server,) = select_servers(target, load_servers())
+    server = select_server(target, load_servers())
     if wire == "grpc" and not server.grpc_method:
         raise UsageError(f"{server.key} does not speak gRPC: leave --wire grpc out")
     return server.grpc_method if wire == "grpc" else ""

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from loadtest.cli.common import LaunchOptions, chosen, launch_options, servers_option, status, stdout, workload_option
+from loadtest.cli.numbers import COUNT
 from loadtest.effort.document import to_json, write_setup
 from loadtest.effort.setup import Plan, measure_setup
 from loadtest.effort.table import rich_tables
@@ -18,7 +19,7 @@ FILE = "setup.json"
 @click.command()
 @servers_option
 @workload_option
-@click.option("--repeat", default=Plan.repeat, show_default=True, help="Warm starts of each server.")
+@click.option("--repeat", type=COUNT, default=Plan.repeat, show_default=True, help="Warm starts of each server.")
 @click.option("--probe/--no-probe", default=True, show_default=True, help="Try the capabilities out.")
 @click.option("--cold", is_flag=True, help="Install, or build, from nothing too: minutes and gigabytes.")
 @click.option("--clean-cache", is_flag=True, help="With --cold: nothing from the caches of pip or the image builder.")
@@ -27,7 +28,7 @@ FILE = "setup.json"
 @click.option("--out", type=click.Path(path_type=Path), help=f"Write it to {FILE} in this folder, for the report.")
 @launch_options
 def setup(
-    servers: str,
+    servers: str | None,
     workload: str,
     repeat: int,
     probe: bool,

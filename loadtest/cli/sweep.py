@@ -7,37 +7,45 @@ from rich.table import Table
 
 from loadtest.cli.common import (
     LaunchOptions,
+    batch_option,
     check_writable,
     following,
     launch_options,
     reachable,
+    seed_option,
     status,
     stdout,
     workload_option,
     write_text,
 )
-from loadtest.errors import UsageError
+from loadtest.cli.numbers import CONNECTIONS, RATE, SECONDS, SECONDS_OR_NONE, Several
 from loadtest.measure import Load
 from loadtest.schedule import Closed, Poisson
 from loadtest.server_run import measure_server
-from loadtest.servers import load_servers, select_servers
+from loadtest.servers import load_servers, select_server
 
 
 @click.command()
 @click.argument("server")
-@click.option("--connections", default="1,2,4,8,16", show_default=True, help="Closed loop at each of these.")
-@click.option("--rates", default="", metavar="A,B,…", help="Instead: Poisson arrivals at each of these rates.")
-@click.option("--duration", default=3.0, show_default=True, help="Seconds of each run.")
-@click.option("--warmup", default=0.5, show_default=True)
-@click.option("--batch", default=1, show_default=True, help="Instances in one request.")
-@click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--connections",
+    type=Several(CONNECTIONS),
+    default="1,2,4,8,16",
+    show_default=True,
+    help="Closed loop at each of these.",
+)
+@click.option("--rates", type=Several(RATE), metavar="A,B,…", help="Instead: Poisson arrivals at each of these rates.")
+@click.option("--duration", type=SECONDS, default=3.0, show_default=True, help="Seconds of each run.")
+@click.option("--warmup", type=SECONDS_OR_NONE, default=0.5, show_default=True, help="Seconds before each.")
+@batch_option
+@seed_option
 @click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the runs as JSON.")
 @workload_option
 @launch_options
 def sweep(
     server: str,
-    connections: str,
-    rates: str,
+    connections: tuple[int, ...],
+    rates: tuple[float, ...] | None,
     duration: float,
     warmup: float,
     batch: int,
@@ -48,13 +56,13 @@ def sweep(
 ) -> None:
     """Run SERVER at several concurrencies (closed loop), or at several rates (open loop)."""
     check_writable(json_out)
-    counts = [int(count) for count in _numbers(connections)]
     if rates:
-        loads = [Load(Poisson(rate, duration), warmup, max(counts), seed=seed) for rate in _numbers(rates)]
+        loads = [Load(Poisson(rate, duration), warmup, max(connections), seed=seed) for rate in rates]
     else:
-        loads = [Load(Closed(duration), warmup, count, seed=seed) for count in counts]
-    (wanted,) = select_servers(server, load_servers())
+        loads = [Load(Closed(duration), warmup, count, seed=seed) for count in connections]
+    wanted = select_server(server, load_servers())
     launcher = launch.launcher(workload)
+    launcher.artifact.batches(batch)
     results = []
     with reachable(wanted, launcher) as running, status("sweeping") as update:
         for number, load in enumerate(loads, 1):
@@ -82,10 +90,3 @@ def sweep(
             "valid" if result.verdict.valid else "INVALID: " + "; ".join(result.verdict.reasons),
         )
     stdout.print(table)
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{text!r} is not a list of numbers such as 1,2,4") from None

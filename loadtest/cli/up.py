@@ -12,7 +12,7 @@ from loadtest.launch.launcher import running
 @servers_option
 @workload_option
 @launch_options
-def up(servers: str, workload: str, launch: LaunchOptions) -> None:
+def up(servers: str | None, workload: str, launch: LaunchOptions) -> None:
     """Start servers, print a curl line for each, and stop them on Ctrl-C."""
     wanted = chosen(servers)
     launcher = launch.launcher(workload, published=True)
