@@ -18,6 +18,7 @@ from loadtest.schedule import NS, Closed, Schedule
 
 NEVER = 1 << 62
 MISMATCHED = "mismatched"
+TIMEOUT = "timeout"
 PATIENCE_NS = 120 * NS
 """A closed loop that owes a number of requests goes on for so long beyond its duration: a dead server ends few."""
 
@@ -54,7 +55,8 @@ class Engine:
         clock: Returns the time in nanoseconds.
         wake: Called with a time at which `tick` is to be called; a later call replaces an earlier one.
         window_s: Length of a stretch of the time line, in seconds.
-        timeout_s: A request without an answer after this many seconds is an error of kind ``timeout``.
+        timeout_s: A request without an answer this many seconds after its send is an error of kind ``timeout``,
+            whatever comes of it later.
         grace_s: How long after the end of the schedule the last answers are waited for.
     """
 
@@ -119,6 +121,9 @@ class Engine:
     def completed(self, slot: Slot) -> None:
         """Record that the slot's request was answered correctly, and use the slot for the next one."""
         now = self.clock()
+        if now - slot.sent > self._timeout:  # `housekeeping` has not come by since its time was up
+            self.failed(slot, TIMEOUT)
+            return
         self._add((slot.intended, slot.sent, slot.free_at, now))
         slot.free_at = now
         if not self._closed:
@@ -130,10 +135,15 @@ class Engine:
             self._send_closed(slot, now)
 
     def failed(self, slot: Slot, kind: str) -> None:
-        """Count the slot's request as mismatched or as an error of this kind, and use the slot for the next one."""
+        """Count the slot's request as mismatched or as an error of this kind, and use the slot for the next one.
+
+        Where its time was up before, it is a timeout of whatever kind.
+        """
         now = self.clock()
         tally = self.recorder.tally
-        if kind == MISMATCHED:
+        if now - slot.sent > self._timeout:
+            tally.errors[TIMEOUT] += 1
+        elif kind == MISMATCHED:
             tally.mismatched += 1
         else:
             tally.errors[kind] += 1
@@ -163,7 +173,7 @@ class Engine:
             self._drop_unsent()
         for slot in self._slots:
             if slot.busy and (slot.sent <= late or over):
-                slot.abort("timeout")
+                slot.abort(TIMEOUT)
         self.recorder.housekeeping(now, self._waiting(now))
         self._finish_if_done()
 

@@ -1,10 +1,11 @@
 """Single gRPC calls, for checks outside the measured interval; the counterpart of `loadtest.wire`."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from loadtest.engine import Engine, Slot
+from loadtest.engine import TIMEOUT, Engine, Slot
 from loadtest.grpc import GrpcPool, GrpcTarget
 from loadtest.schedule import Closed
 from loadtest.wire import Answer
@@ -26,12 +27,13 @@ class _Kept:
 class _Listener:
     """What a connection needs of the engine, for one call."""
 
+    deadline: float
     schedule: Closed = field(default_factory=lambda: Closed(1.0))
     kind: str = ""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def completed(self, slot: Slot) -> None:
-        self._end(slot, "")
+        self._end(slot, TIMEOUT if time.monotonic() > self.deadline else "")
 
     def failed(self, slot: Slot, kind: str) -> None:
         self._end(slot, kind)
@@ -65,7 +67,7 @@ async def _call_each(target: GrpcTarget, timeout_s: float) -> list[Answer]:
     try:
         for payload in range(target.payloads):
             # A server that let one call wait for nothing is not asked again and again.
-            hangs = bool(answers) and answers[-1].fault in ("timeout", "connect_timeout")
+            hangs = bool(answers) and answers[-1].fault in (TIMEOUT, "connect_timeout")
             answers.append(answers[-1] if hangs else await _call(pool, payload, kept, timeout_s))
         return answers
     finally:
@@ -74,9 +76,9 @@ async def _call_each(target: GrpcTarget, timeout_s: float) -> list[Answer]:
 
 async def _call(pool: GrpcPool, payload: int, kept: _Kept, timeout_s: float) -> Answer:
     (slot,) = pool.slots
-    listener = _Listener()
+    listener = _Listener(time.monotonic() + timeout_s)
     pool.engine = cast(Engine, listener)
-    limit = asyncio.get_running_loop().call_later(timeout_s, slot.abort, "timeout")
+    limit = asyncio.get_running_loop().call_later(timeout_s, slot.abort, TIMEOUT)
     slot.busy = True
     slot.send(payload)
     await listener.ended.wait()

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +37,9 @@ def request(
 ) -> Answer:
     """Send one HTTP request: GET, or POST where there is a body.
 
-    A failure is returned and not raised.
+    A failure is returned and not raised; an answer that is not complete in time is one.
     """
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    connection = LimitedConnection(host, port, timeout_s)
     headers = {"Content-Type": "application/json"} if body is not None else {}
     try:
         connection.request(method or ("GET" if body is None else "POST"), path, body=body, headers=headers)
@@ -47,3 +49,42 @@ def request(
         return Answer(0, b"", f"{type(error).__name__}: {error}")
     finally:
         connection.close()
+
+
+class LimitedConnection(http.client.HTTPConnection):
+    """A connection for one request that ends within its timeout, however slowly the server sends its answer.
+
+    Args:
+        host: Name or address.
+        port: TCP port.
+        timeout_s: Limit for everything together, in seconds.
+    """
+
+    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+        super().__init__(host, port, timeout=timeout_s)
+        self._deadline = time.monotonic() + timeout_s
+
+    def connect(self) -> None:
+        """Connect, and limit what follows to the time that is left."""
+        super().connect()
+        self.sock = _LimitedSocket(self.sock, self._deadline)
+
+
+class _LimitedSocket(socket.socket):
+    """A socket whose timeout does not begin anew with every read."""
+
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
+        super().__init__(fileno=connected.detach())
+        self._deadline = deadline
+        self._limit()
+
+    def _limit(self) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left)
+
+    def recv_into(self, *arguments: Any) -> int:
+        """Read as much as there is, or wait for it until the deadline."""
+        self._limit()
+        return super().recv_into(*arguments)

@@ -190,6 +190,13 @@ async def byte_by_byte(connection: Connection) -> None:
         await asyncio.sleep(0)
 
 
+async def dripping(connection: Connection, pause_ms: float) -> None:
+    """The right answer, one byte after the other with a pause before each."""
+    for byte in http():
+        await asyncio.sleep(pause_ms / 1e3)
+        await connection.send(bytes([byte]))
+
+
 async def dated(connection: Connection) -> None:
     """The right answer with the time in its head, as most servers have it; here a new one each tenth of a second."""
     await connection.send(http(RIGHT, "200 OK", f"date: {int(time.time() * 10)}"))

@@ -16,7 +16,7 @@ from loadtest.expectation import Anything, Exactly
 from loadtest.grpc import GrpcTarget
 from loadtest.grpc_answer import STATUS_NAMES
 from loadtest.grpc_probe import call_each
-from loadtest.schedule import Constant, Poisson
+from loadtest.schedule import Constant, Poisson, Replay
 from loadtest.session import Phase, run_phases
 from tests.loadtest.grpc_load import put_under_load, some_calls
 from tests.loadtest.grpc_server import CERTIFICATE, RealServer, serving
@@ -258,6 +258,15 @@ def test_tls_where_plain_is_spoken(server: RealServer) -> None:
     tally = put_under_load(server.url("Right", "grpcs"), Constant(50, 0.2))
     assert tally.errors.total() == 10
     assert set(tally.errors) <= {"tls_error", "connection_closed", "connection_reset", "connect_failed"}
+
+
+def test_limit_holds_for_every_answer(server: RealServer) -> None:
+    """What comes after its time is a timeout, right or not, in a run and as a single call."""
+    for method in ("Right", "SometimesWrong"):
+        tally = put_under_load(server.url(method), Replay((0.0,) * 40), connections=2, timeout_s=1e-9)
+        assert (tally.ok, tally.mismatched, dict(tally.errors)) == (0, 0, {"timeout": 40})
+    calls = call_each(GrpcTarget.build(server.url("Echo"), [b"3", b"7"], Anything()), timeout_s=1e-9)
+    assert [answer.fault for answer in calls] == ["timeout", "timeout"]
 
 
 def test_single_calls(server: RealServer) -> None:

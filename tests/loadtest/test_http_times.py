@@ -1,14 +1,17 @@
 """Response times over real sockets. Lower bounds are strict; the machine may be busy, so upper ones are generous."""
 
+import time
 from collections import Counter
 from typing import Any
 
+import pytest
 import uvloop
 
 from loadtest.schedule import Closed, Constant, Poisson, Replay
 from loadtest.session import Phase, run_phases
+from loadtest.wire import request
 from tests.loadtest.http_load import load, target
-from tests.loadtest.programmable import Programmable
+from tests.loadtest.programmable import RIGHT, Programmable
 
 
 def test_fixed_delay_is_measured(servers: Programmable) -> None:
@@ -61,3 +64,30 @@ def test_late_answer_is_not_taken_for_the_next_one(servers: Programmable) -> Non
     tally = load(port.url, Replay((0.0, 1.0)), connections=1, timeout_s=0.2)
     assert (tally.ok, tally.errors) == (1, Counter(timeout=1))
     assert (port.counts["requests"], port.counts["connections"]) == (2, 2)
+
+
+@pytest.mark.parametrize("way", ["fixed", "wrong", "truncated"])
+def test_limit_holds_for_every_answer(servers: Programmable, way: str) -> None:
+    """What comes after its time is a timeout whatever it is, also where nothing looked at the clock in between."""
+    tally = load(servers.listen(way).url, Replay((0.0,) * 40), connections=2, timeout_s=1e-9)
+    assert (tally.ok, tally.mismatched, tally.errors) == (0, 0, Counter(timeout=40))
+
+
+def test_answer_just_after_its_time_is_a_timeout(servers: Programmable) -> None:
+    """A limit of 10 ms and answers after 20 ms, a closed loop included, which goes on with the next request."""
+    for plan in (Constant(100.0, 0.3), Closed(0.3)):
+        tally = load(servers.listen("fixed", delay_ms=20).url, plan, connections=4, timeout_s=0.01)
+        assert tally.ok == 0
+        assert set(tally.errors) <= {"timeout", "unsent"}
+        assert tally.errors["timeout"] >= 8
+
+
+def test_single_request_ends_within_its_limit(servers: Programmable) -> None:
+    """A probe is not kept waiting by a server that sends a byte every 20 ms, for two seconds in all."""
+    port = servers.listen("dripping", pause_ms=20)
+    began = time.monotonic()
+    slow = request("127.0.0.1", port.port, "/", b"{}", timeout_s=0.3)
+    assert time.monotonic() - began >= 0.3
+    assert (slow.status, slow.body, slow.fault) == (0, b"", "TimeoutError: timed out")
+    whole = request("127.0.0.1", port.port, "/", b"{}", timeout_s=60.0)
+    assert (whole.status, whole.body, whole.fault) == (200, RIGHT, "")

@@ -111,6 +111,16 @@ def test_schedules_and_processes_reach_the_run(servers: Programmable, tmp_path: 
     assert kind != "replay" or document["requests"]["ok"] == 3
 
 
+def test_timeout_holds_for_every_answer(servers: Programmable) -> None:
+    """A limit that no server can keep: not one answer is right, and the run is invalid."""
+    done = loadtest(*short(servers.listen("fixed"), "--timeout", "1e-9", "--json", "-"))
+    requests = json.loads(done.stdout)["requests"]
+    assert requests["ok"] == 0
+    assert sum(requests["errors"].values()) == requests["scheduled"] == 50
+    assert set(requests["errors"]) == {"timeout"}
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
