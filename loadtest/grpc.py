@@ -9,15 +9,16 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from loadtest import http2
+from loadtest.address import Address, without_credentials
 from loadtest.connection import ConnectionPool
 from loadtest.errors import UsageError
 from loadtest.expectation import Expectation
 from loadtest.grpc_connection import Connection
 
 NEVER_FITS = 1 << 62
+FORM = "of the form grpc://host:port/package.Service/Method"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class GrpcTarget:
         """Encode one call per message.
 
         Args:
-            url: ``grpc://host:port/package.Service/Method``, or ``grpcs://`` for TLS.
+            url: ``grpc://host:port/package.Service/Method``, or ``grpcs://`` for TLS; see
+                `loadtest.address` for one with credentials.
             messages: Encoded request messages.
             expectation: The check of the response messages.
             headers: Metadata that is added, or replaces the default fields.
@@ -57,30 +59,25 @@ class GrpcTarget:
         Raises:
             UsageError: If the address or a header cannot be used.
         """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise UsageError(f"{url!r} is not a usable address: {error}") from error
-        if parts.scheme not in ("grpc", "grpcs") or not parts.hostname or len(parts.path.split("/")) != 3:
-            raise UsageError(f"{url!r} is not of the form grpc://host:port/package.Service/Method")
-        tls = parts.scheme == "grpcs"
+        at = Address.parse(url, ("grpc", "grpcs"), FORM)
+        if len(at.path.split("/")) != 3:
+            raise UsageError(f"{without_credentials(url)!r} is not {FORM}")
         fields = {
-            ":path": parts.path,
-            ":authority": parts.netloc.rpartition("@")[2],
+            ":path": at.path,
+            ":authority": at.authority,
             "te": "trailers",
             "content-type": "application/grpc",
             "user-agent": "loadtest",
-        } | {name.lower(): value for name, value in (headers or {}).items()}
+            **at.fields,
+            **{name.lower(): value for name, value in (headers or {}).items()},
+        }
         # Of the static table: 3 is :method POST, 6 and 7 are :scheme http and https.
-        pseudo = b"\x83\x87" if tls else b"\x83\x86"
+        pseudo = b"\x83\x87" if at.tls else b"\x83\x86"
         blocks = http2.RequestFields.encode(pseudo, [_ascii(name, value) for name, value in fields.items()])
         if len(blocks.literal) > http2.MAX_FRAME:
             raise UsageError(f"the headers take {len(blocks.literal):,} bytes, allowed are {http2.MAX_FRAME:,}")
         bodies = [b"\0" + len(message).to_bytes(4, "big") + message for message in messages]
-        if port is None:
-            port = 443 if tls else 80
-        return cls(parts.hostname, port, tls, blocks, bodies, expectation)
+        return cls(at.host, at.port, at.tls, blocks, bodies, expectation)
 
     @property
     def payloads(self) -> int:

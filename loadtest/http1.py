@@ -9,10 +9,10 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httptools
 
+from loadtest.address import Address
 from loadtest.connection import MAX_BODY, ConnectionPool, KeptConnection
 from loadtest.engine import MISMATCHED
 from loadtest.errors import UsageError
@@ -52,7 +52,7 @@ class Target:
         """Encode one request per body.
 
         Args:
-            url: ``http://`` or ``https://`` address.
+            url: ``http://`` or ``https://`` address; see `loadtest.address` for one with credentials.
             bodies: Request bodies; an empty one is sent without a Content-Type.
             expectation: The check of the answers.
             method: HTTP method.
@@ -61,20 +61,11 @@ class Target:
         Raises:
             UsageError: If the address, the method or a header cannot be used.
         """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise UsageError(f"{url!r} is not a usable address: {error}") from error
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{url!r} is not an http:// or https:// address")
-        tls = parts.scheme == "https"
-        if port is None:
-            port = 443 if tls else 80
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        netloc = parts.netloc.rpartition("@")[2]
-        requests = [_encode(method, path, netloc, body, headers or {}) for body in bodies]
-        return cls(parts.hostname, port, tls, requests, expectation)
+        at = Address.parse(url, ("http", "https"), "an http:// or https:// address")
+        path = (at.path or "/") + (f"?{at.query}" if at.query else "")
+        extra = {**at.fields, **{name.lower(): value for name, value in (headers or {}).items()}}
+        requests = [_encode(method, path, at.authority, body, extra) for body in bodies]
+        return cls(at.host, at.port, at.tls, requests, expectation)
 
     @property
     def payloads(self) -> int:
@@ -92,7 +83,7 @@ def _encode(method: str, path: str, host: str, body: bytes, extra: Mapping[str, 
         fields["content-type"] = "application/json"
     if body or method != "GET":
         fields["content-length"] = str(len(body))
-    fields |= {name.lower(): value for name, value in extra.items()}
+    fields |= extra
     try:
         head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         encoded = head.encode("latin-1")

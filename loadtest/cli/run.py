@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 from rich.table import Table
 
+from loadtest.address import without_credentials
 from loadtest.artifact import Artifact, load_artifact
 from loadtest.cli.common import (
     LaunchOptions,
@@ -146,11 +147,11 @@ def run(
             endpoint = resolve(GrpcTarget.build(url, bodies, expectation, headers=fields))
         else:
             endpoint = resolve(Target.build(url, bodies, expectation, method=method, headers=fields))
-        live = following(stack.enter_context(status("waiting")), f"{kind} load on {url}")
+        live = following(stack.enter_context(status("waiting")), f"{kind} load on {without_credentials(url)}")
         result, _ = measure(
             endpoint,
             load,
-            target=url,
+            target=without_credentials(url),
             wire="grpc" if grpc_method else "rest",
             expectation=expectation.name,
             placement=placement,
@@ -184,7 +185,7 @@ def _grpc_method(target: str, wire: str | None) -> str:
     if "://" in target:
         is_grpc = target.startswith(("grpc://", "grpcs://"))
         if wire is not None and (wire == "grpc") != is_grpc:
-            raise UsageError(f"--wire {wire} does not go with the address {target}")
+            raise UsageError(f"--wire {wire} does not go with the address {without_credentials(target)}")
         return urlsplit(target).path.strip("/") or "/" if is_grpc else ""
     server = select_server(target, load_servers())
     if wire == "grpc" and not server.grpc_method:

@@ -66,6 +66,11 @@ def token(request: bytes, context: grpc.ServicerContext) -> bytes:
     return str(dict(context.invocation_metadata()).get("x-token")).encode()
 
 
+def credentials(request: bytes, context: grpc.ServicerContext) -> bytes:
+    """Who the client says it is."""
+    return str(dict(context.invocation_metadata()).get("authorization")).encode()
+
+
 METHODS = {
     "Right": right,
     "Echo": echo,
@@ -74,6 +79,7 @@ METHODS = {
     "Status": status,
     "Never": never,
     "Token": token,
+    "Credentials": credentials,
 }
 
 

@@ -207,6 +207,12 @@ async def echo(connection: Connection) -> None:
     await connection.send(http(connection.memory["body"]))
 
 
+async def needing(connection: Connection, field: str, value: str | None) -> None:
+    """The right answer to a request whose head has this field with this value; 401 to any other."""
+    good = connection.memory["fields"].get(field) == value
+    await connection.send(http(RIGHT, "200 OK" if good else "401 Unauthorized"))
+
+
 async def unsolicited(connection: Connection, pause_ms: float = 20.0) -> None:
     """The right answer, and a moment later, on the idle connection, one that nobody asked for."""
     await connection.send(http())
@@ -242,16 +248,16 @@ class Port:
                 await connection.send(http())
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                self.memory["body"] = await self._read(reader, head)
+                lines = head.decode("latin-1").split("\r\n")[1:-2]
+                self.memory["fields"] = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+                self.memory["body"] = await self._read(reader, int(self.memory["fields"].get("content-length", 0)))
                 self.counts["requests"] += 1
                 await self._way(connection, **self._options)
                 self.counts["answers"] += 1
         writer.close()
         return None
 
-    async def _read(self, reader: asyncio.StreamReader, head: bytes) -> bytes:
-        fields = dict(line.lower().split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:-2])
-        left = int(fields.get("content-length", 0))
+    async def _read(self, reader: asyncio.StreamReader, left: int) -> bytes:
         if self._manner != "slow reading":
             return await reader.readexactly(left)
         body = b""

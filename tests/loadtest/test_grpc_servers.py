@@ -269,6 +269,13 @@ def test_limit_holds_for_every_answer(server: RealServer) -> None:
     assert [answer.fault for answer in calls] == ["timeout", "timeout"]
 
 
+def test_credentials_of_the_address_are_metadata(server: RealServer) -> None:
+    """As over HTTP/1.1: the server gets them as Basic authentication."""
+    url = server.url("Credentials").replace("://", "://user:pw@")
+    (answer,) = call_each(GrpcTarget.build(url, [b""], Anything()))
+    assert answer.body == b"Basic dXNlcjpwdw=="
+
+
 def test_single_calls(server: RealServer) -> None:
     """Probes return the message, or the status with the server's own words."""
     good, bad = (

@@ -3,13 +3,17 @@
 import socket
 
 import pytest
+import uvloop
 
+from loadtest.address import without_credentials
 from loadtest.errors import UsageError
-from loadtest.expectation import Anything
+from loadtest.expectation import Anything, Exactly
+from loadtest.grpc import GrpcTarget
 from loadtest.http1 import Target
 from loadtest.measure import resolve
-from tests.loadtest.http_load import BODY, target
-from tests.loadtest.programmable import Listening, Programmable
+from loadtest.session import Phase, run_phases
+from tests.loadtest.http_load import BODY, PLAN, REQUESTS, target
+from tests.loadtest.programmable import RIGHT, Listening, Programmable
 
 
 @pytest.mark.parametrize(
@@ -73,3 +77,36 @@ def test_requests_that_would_break_the_protocol_are_refused(method: str, headers
     """No line break gets into a head, and no HEAD, whose answers have no body to check."""
     with pytest.raises(UsageError):
         Target.build("http://127.0.0.1/", [BODY], Anything(), method=method, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("before_the_host", "headers", "sent"),
+    [
+        ("", {}, None),
+        ("user:pw@", {}, "Basic dXNlcjpwdw=="),
+        ("user@", {}, "Basic dXNlcjo="),
+        ("us%40er:p%3Aw%20%C3%A4@", {}, "Basic dXNAZXI6cDp3IMOk"),
+        ("user:pw@", {"Authorization": "Bearer token"}, "Bearer token"),
+    ],
+)
+def test_credentials_of_the_address_are_sent(
+    servers: Programmable, before_the_host: str, headers: dict[str, str], sent: str | None
+) -> None:
+    """As Basic authentication, as curl does it; a header that says otherwise comes first."""
+    port = servers.listen("needing", field="authorization", value=sent)
+    url = port.url.replace("://", f"://{before_the_host}")
+    endpoint = resolve(Target.build(url, [BODY], Exactly(RIGHT), headers=headers))
+    (outcome,) = uvloop.run(run_phases(endpoint, [Phase(PLAN, 1, 5.0)], 2))
+    assert (outcome.tally.ok, dict(outcome.tally.errors)) == (REQUESTS, {})
+
+
+def test_credentials_stay_out_of_messages() -> None:
+    """An address that cannot be used is named without its password."""
+    for url in ("ftp://user:secret@host/", "http://user:secret@host:99999/"):
+        with pytest.raises(UsageError, match="host") as refused:
+            Target.build(url, [BODY], Anything())
+        assert "secret" not in str(refused.value)
+    with pytest.raises(UsageError, match="host") as refused:
+        GrpcTarget.build("grpc://user:secret@host/path", [b""], Anything())
+    assert "secret" not in str(refused.value)
+    assert without_credentials("http://host/a@b?c@d#e@f") == "http://host/a@b?c@d#e@f"

@@ -111,6 +111,19 @@ def test_schedules_and_processes_reach_the_run(servers: Programmable, tmp_path: 
     assert kind != "replay" or document["requests"]["ok"] == 3
 
 
+def test_credentials_are_sent_and_not_told(servers: Programmable) -> None:
+    """The server gets those of the address; the result, the table and the messages do not."""
+    port = servers.listen("needing", field="authorization", value="Basic dXNlcjpzZWNyZXQ=")
+    command = short(port, "--rate", "100")
+    command = (command[0].replace("://", "://user:secret@"), *command[1:])
+    document = json.loads(loadtest(*command, "--json", "-").stdout)
+    assert document["requests"]["ok"] == 50
+    assert document["run"]["target"] == port.url
+    done = loadtest(*command)
+    assert "50 of 50 answered correctly" in done.stdout
+    assert "secret" not in done.stdout + done.stderr
+
+
 def test_timeout_holds_for_every_answer(servers: Programmable) -> None:
     """A limit that no server can keep: not one answer is right, and the run is invalid."""
     done = loadtest(*short(servers.listen("fixed"), "--timeout", "1e-9", "--json", "-"))
