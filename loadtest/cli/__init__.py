@@ -1,6 +1,5 @@
 """The command line: one module per verb. Only this package prints and exits."""
 
-import io
 import signal
 import sys
 from types import FrameType
@@ -12,6 +11,7 @@ from loadtest.cli.ceiling import ceiling
 from loadtest.cli.check import check
 from loadtest.cli.compare import compare
 from loadtest.cli.diff import diff
+from loadtest.cli.output import guard_output
 from loadtest.cli.report import report
 from loadtest.cli.run import run
 from loadtest.cli.setup import setup
@@ -33,14 +33,13 @@ for command in (capacity, ceiling, check, compare, diff, report, run, setup, swe
 def main() -> None:
     """Entry point: one-line errors, and servers that end on Ctrl-C as on a plain kill."""
     signal.signal(signal.SIGTERM, _interrupt)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # who reads `up` through a pipe waits for its lines
+    guard_output()
     try:
         sys.exit(cli(standalone_mode=False))  # click returns the code of its Exit, and None where there was none
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except LoadtestError as error:
+    except (LoadtestError, OSError) as error:  # such as a full disk under the temporary directory
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):

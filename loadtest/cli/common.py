@@ -13,6 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from loadtest import files
 from loadtest.artifact import load_artifact
 from loadtest.cli.numbers import COUNT, SECONDS, SEED
 from loadtest.clients import Progress
@@ -147,29 +148,25 @@ def check_writable(target: str | None) -> None:
     """Find out before a long run, and not after it, that its result cannot be written.
 
     Raises:
-        UsageError: If the file cannot be written.
+        UsageError: If the file, or standard output for ``-``, cannot be written.
     """
-    if target and target != "-":
-        try:
-            with Path(target).open("a", encoding="utf-8"):
-                pass
-        except OSError as error:
-            raise UsageError(f"cannot write {target}: {error.strerror}") from error
+    if target == "-":
+        if sys.stdout is None:
+            raise UsageError("standard output is closed: name a file in place of -")
+    elif target is not None:
+        files.check_writable(Path(target))
 
 
 def write_text(target: str, text: str) -> None:
     """Write to a file, or to standard output where the target is ``-``.
 
     Raises:
-        UsageError: If the file cannot be written.
+        UsageError: If it cannot be written.
     """
     if target == "-":
         sys.stdout.write(text)
-        return
-    try:
-        Path(target).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror}") from error
+    else:
+        files.write_whole(Path(target), text)
 
 
 @contextlib.contextmanager

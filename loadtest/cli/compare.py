@@ -24,7 +24,7 @@ from loadtest.cli.numbers import CONNECTIONS, COUNT, RATE, SECONDS, SECONDS_OR_N
 from loadtest.clients import Progress as Glimpse
 from loadtest.compare import Comparison, Plan, Watcher
 from loadtest.compare import compare as run_comparison
-from loadtest.errors import UsageError
+from loadtest.errors import LoadtestError, UsageError
 from loadtest.report import write_report
 from loadtest.report.document import write_json
 from loadtest.report.reading import read_comparison
@@ -100,16 +100,16 @@ def compare(
     try:
         with screen:
             comparison = run_comparison(wanted, launcher.artifact, launcher, plan, screen)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, LoadtestError):
         if screen.saved:
             stderr.print(f"the rounds that ended are kept: loadtest report {folder}", soft_wrap=True, markup=False)
         raise
     document = read_comparison(write_json(comparison, folder))
-    with report_folder(folder):
-        page, _ = write_report(document, folder)
     stdout.print(rich_table(document))
     for line in remarks(document):
         stdout.print(f"- {line}", soft_wrap=True, markup=False)
+    with report_folder(folder):
+        page, _ = write_report(document, folder)
     stdout.print(f"written: {page}, and report.md and result.json beside it", soft_wrap=True, markup=False)
     if not gate.passed(document) or any(record.faults for record in comparison.records):
         raise click.exceptions.Exit(1)

@@ -10,6 +10,7 @@ import click
 
 from loadtest.cli.common import stdout
 from loadtest.errors import UsageError
+from loadtest.files import check_writable, write_whole
 from loadtest.report.reading import Json
 from loadtest.thresholds import Threshold, judge, junit, read_thresholds
 
@@ -58,10 +59,8 @@ class Gate:
         if junit_file is not None:
             if not thresholds:
                 raise UsageError("--junit needs a threshold: add --assert or --assert-file")
-            if junit_file.is_dir():
-                raise UsageError(f"cannot write {junit_file}: it is a folder")
             with report_folder(junit_file.absolute().parent):
-                pass
+                check_writable(junit_file)
         return cls(thresholds, junit_file)
 
     def passed(self, document: Json) -> bool:
@@ -77,10 +76,7 @@ class Gate:
         for outcome in outcomes:
             stdout.print(str(outcome), style="green" if outcome.passed else "red", markup=False)
         if self.junit is not None:
-            try:
-                self.junit.write_text(junit(outcomes), encoding="utf-8")
-            except OSError as error:
-                raise UsageError(f"cannot write {self.junit}: {error.strerror}") from error
+            write_whole(self.junit, junit(outcomes))
         return all(outcome.passed for outcome in outcomes)
 
 

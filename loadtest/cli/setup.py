@@ -5,12 +5,13 @@ from pathlib import Path
 import click
 
 from loadtest.cli.common import LaunchOptions, chosen, launch_options, servers_option, status, stdout, workload_option
-from loadtest.cli.numbers import COUNT
+from loadtest.cli.numbers import Number
 from loadtest.effort.document import to_json, write_setup
-from loadtest.effort.setup import Plan, measure_setup
+from loadtest.effort.setup import MOST_REPEATS, Plan, measure_setup
 from loadtest.effort.table import rich_tables
 from loadtest.effort.weights import read_weights, weigh
 from loadtest.errors import UsageError
+from loadtest.files import check_writable
 from loadtest.servers import load_servers
 
 FILE = "setup.json"
@@ -19,7 +20,13 @@ FILE = "setup.json"
 @click.command()
 @servers_option
 @workload_option
-@click.option("--repeat", type=COUNT, default=Plan.repeat, show_default=True, help="Warm starts of each server.")
+@click.option(
+    "--repeat",
+    type=Number(int, 1, MOST_REPEATS, "times"),
+    default=Plan.repeat,
+    show_default=True,
+    help="Warm starts of each server.",
+)
 @click.option("--probe/--no-probe", default=True, show_default=True, help="Try the capabilities out.")
 @click.option("--cold", is_flag=True, help="Install, or build, from nothing too: minutes and gigabytes.")
 @click.option("--clean-cache", is_flag=True, help="With --cold: nothing from the caches of pip or the image builder.")
@@ -69,3 +76,4 @@ def _check_writable(path: Path) -> None:
         raise UsageError(f"cannot write to {path.parent}: {error.strerror}; name another folder") from error
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name a file, or use --out {path}")
+    check_writable(path)

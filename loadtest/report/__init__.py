@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from loadtest.files import write_whole
 from loadtest.report.reading import Json
 
 
@@ -23,6 +24,6 @@ def write_report(document: Json, folder: Path) -> list[Path]:
 
     figures = all_figures(document)
     page, text = folder / "report.html", folder / "report.md"
-    page.write_text(render_page(document, figures), encoding="utf-8")
-    text.write_text(render(document, figures, write_pictures(figures, folder)), encoding="utf-8")
+    write_whole(page, render_page(document, figures))
+    write_whole(text, render(document, figures, write_pictures(figures, folder)))
     return [page, text]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from loadtest.diff import Diff
+from loadtest.files import write_whole
 from loadtest.report.answer import conditions
 from loadtest.report.figures import changes
 from loadtest.report.markdown import environment
@@ -27,7 +28,8 @@ def write_changes(found: Diff, before: Json, after: Json, folder: Path) -> list[
     drawn = changes.figure(found, after)
     figures = [drawn] if found.changes else []
     page, text, data = (folder / f"diff.{kind}" for kind in ("html", "md", "json"))
-    page.write_text(
+    write_whole(
+        page,
         render(
             "changes.html.j2",
             figures,
@@ -42,11 +44,10 @@ def write_changes(found: Diff, before: Json, after: Json, folder: Path) -> list[
             environment_before=environment(before),
             environment_after=environment(after),
         ),
-        encoding="utf-8",
     )
     pictures = write_pictures(figures, folder).get(drawn.key, [])
-    text.write_text(_markdown(found, before, after, pictures), encoding="utf-8")
-    data.write_text(json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_whole(text, _markdown(found, before, after, pictures))
+    write_whole(data, json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
     return [page, text, data]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.compare import Comparison, Record, Round
+from loadtest.files import write_whole
 from loadtest.host import describe_host
 from loadtest.report.summary import Row, Versus, pairs, summarise
 
@@ -64,11 +65,12 @@ def write_json(comparison: Comparison, folder: Path) -> Path:
 
     Returns:
         Its path.
+
+    Raises:
+        UsageError: If it cannot be written.
     """
     path = folder / "result.json"
-    draft = path.with_suffix(".part")
-    draft.write_text(dumps(to_json(comparison)), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, dumps(to_json(comparison)))
     return path
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import vl_convert
 
+from loadtest.files import write_whole
 from loadtest.report.figure import Figure
 from loadtest.report.look import picture
 
@@ -28,6 +29,6 @@ def write_pictures(figures: Sequence[Figure], folder: Path) -> dict[str, list[st
         paths = [f"{FOLDER}/{panel.key}.svg" for panel in figure.panels]
         for panel, path in zip(figure.panels, paths, strict=True):
             svg = vl_convert.vegalite_to_svg(picture(panel.spec, panel.title))
-            (folder / path).write_text(svg, encoding="utf-8")
+            write_whole(folder / path, svg)
         written[figure.key] = paths
     return written

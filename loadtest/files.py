@@ -1,0 +1,58 @@
+"""Results are written whole or not at all."""
+
+import os
+from pathlib import Path
+
+from loadtest.errors import UsageError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a failure, or an end in mid-write, leaves what was there before.
+
+    The text goes to a draft beside the file, which then takes its place. A link, and what is no regular file, such as
+    /dev/null or a named pipe, is written to as it is.
+
+    Raises:
+        UsageError: If it cannot be written; no draft is left.
+    """
+    try:
+        if not _may_be_replaced(path):
+            path.write_text(text, encoding="utf-8")
+            return
+        draft = _draft(path)
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Find out before a long run, and not after it, that its result cannot be written; nothing is changed.
+
+    Raises:
+        UsageError: If the file cannot be written.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        if _may_be_replaced(path):
+            draft = _draft(path)
+            draft.touch()
+            draft.unlink()
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def _may_be_replaced(path: Path) -> bool:
+    return not path.is_symlink() and (path.is_file() or not path.exists())
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _refusal(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot write {path}: {error.strerror or error}")
