@@ -1,7 +1,5 @@
 """Reads what `python -m models build` left in artifacts/, without any framework."""
 
-import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +11,9 @@ import orjson
 
 from loadtest.errors import ArtifactError, UsageError
 from loadtest.expectation import Golden
+from loadtest.manifest import ManifestError, read_manifest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -90,14 +88,14 @@ def artifacts_root() -> Path:
 
 
 def load_artifact(workload: str, root: Path | None = None) -> Artifact:
-    """Read the newest version of a workload's artifact and check every file against its sha256.
+    """Read the newest version of a workload's artifact and check every file against the manifest.
 
     Args:
         workload: For example ``digits``.
         root: The folder of all artifacts; default: `artifacts_root`.
 
     Raises:
-        ArtifactError: If it was never built, or a file is missing, altered or of another schema.
+        ArtifactError: If it was never built, or its manifest is none, or a file is missing, altered or not listed.
     """
     root = root or artifacts_root()
     built = sorted(
@@ -122,23 +120,15 @@ def _plain(workload: str) -> str:
 def _read(folder: Path) -> Artifact:
     rebuild = f"python -m models build {folder.parent.name} --force"
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{folder}/manifest.json cannot be read ({error}): {rebuild}") from error
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        raise ArtifactError(f"{folder} has schema {manifest.get('schema_version')}, not {SCHEMA_VERSION}: {rebuild}")
-    for name, entry in manifest["files"].items():
-        try:
-            with (folder / name).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ArtifactError(f"{folder / name} is missing or unreadable: {rebuild}") from error
-        if digest != entry["sha256"]:
-            raise ArtifactError(f"{folder / name} was altered since it was built (sha256 differs): {rebuild}")
+        manifest = read_manifest(folder)
+    except ManifestError as error:
+        raise ArtifactError(f"{folder}: {error}: {rebuild}") from error
     golden = manifest["golden"]
     try:
         inputs = np.load(folder / golden["inputs"], allow_pickle=False)
         outputs = np.load(folder / golden["outputs"], allow_pickle=False)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"the golden examples in {folder} cannot be read ({error}): {rebuild}") from error
+    if not 0 < len(inputs) == len(outputs):
+        raise ArtifactError(f"{folder} has {len(inputs)} golden inputs and {len(outputs)} outputs: {rebuild}")
     return Artifact(folder, manifest, inputs, outputs)

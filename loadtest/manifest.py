@@ -1,0 +1,114 @@
+"""Reads and checks the manifest of an artifact: what its folder holds, file by file."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+FILE = "manifest.json"
+SCHEMA_VERSION = 2
+WEIGHTS = "weights.safetensors"
+EXAMPLE = "golden/request.json"
+
+Check = Callable[[Any], bool]
+
+
+class ManifestError(ValueError):
+    """What is wrong with a manifest or with the files that it lists, in a few words."""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest and check every file of the folder against it.
+
+    What stands in the folder and not in the manifest is a fault as well, since nobody vouches for it and a server may
+    serve it: a higher version of the model, for example. Names that begin with a dot, and __pycache__, are passed over.
+
+    Args:
+        folder: ``artifacts/<workload>/<version>``.
+
+    Raises:
+        ManifestError: If it is no manifest of this schema, or a file is missing, altered or not listed.
+    """
+    try:
+        manifest = json.loads((folder / FILE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{FILE} cannot be read ({error})") from error
+    if not isinstance(manifest, dict):
+        raise ManifestError(f"{FILE} is not a manifest but {type(manifest).__name__}")
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise ManifestError(f"{FILE} has schema {manifest.get('schema_version')}, not {SCHEMA_VERSION}")
+    for place, what, check in KEYS:
+        if not check(_at(manifest, place)):
+            raise ManifestError(f"{FILE}: {place} must be {what}")
+    listed = manifest["files"]
+    for needed in (WEIGHTS, EXAMPLE, *manifest["golden"].values()):
+        if needed not in listed:
+            raise ManifestError(f"{FILE} does not list {needed}")
+    for name in _present(folder):
+        if name not in listed:
+            raise ManifestError(f"{FILE} does not list {name}, which is there")
+    for name, entry in listed.items():
+        _check_file(folder / name, name, entry["sha256"])
+    return manifest
+
+
+def _at(manifest: dict[str, Any], place: str) -> Any:
+    value: Any = manifest
+    for key in place.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _present(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        passed_over = any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if path.is_file() and not passed_over and parts != (FILE,):
+            yield "/".join(parts)
+
+
+def _check_file(path: Path, name: str, expected: str) -> None:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ManifestError(f"{name} is missing or unreadable") from error
+    if digest != expected:
+        raise ManifestError(f"{name} was altered since it was built (sha256 differs)")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_files(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(entry, dict) and _is_text(entry.get("sha256")) for entry in value.values()
+    )
+
+
+KEYS: list[tuple[str, str, Check]] = [
+    ("workload", "a text", _is_text),
+    ("version", "a whole number", _is_whole),
+    ("tolerance", "a number above 0", lambda value: _is_number(value) and value > 0),
+    ("accuracy", "a number", _is_number),
+    ("seed", "a whole number", _is_whole),
+    ("versions", "a table", lambda value: isinstance(value, dict)),
+    ("input.name", "a text", _is_text),
+    ("output.name", "a text", _is_text),
+    ("golden.inputs", "the name of a file", _is_text),
+    ("golden.outputs", "the name of a file", _is_text),
+    ("golden.labels", "the name of a file", _is_text),
+    ("files", "a table of files, each with its sha256", _are_files),
+]
+"""What this package reads of a manifest; other keys are for others."""
