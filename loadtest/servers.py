@@ -13,7 +13,10 @@ from typing import Any
 
 from loadtest.artifact import ROOT
 from loadtest.errors import UsageError
+from loadtest.toml_table import Table
 
+PROTOCOLS = ("rest", "grpc")
+MAX_PORT = 65_535
 REQUIRED = (
     "name",
     "label",
@@ -182,52 +185,80 @@ def select_server(wanted: str, servers: Mapping[str, Server]) -> Server:
 def _read(folder: Path) -> list[Server]:
     path = folder / "server.toml"
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in REQUIRED if key not in data]
+        data = Table(tomllib.loads(path.read_text(encoding="utf-8")))
+        missing = [key for key in REQUIRED if key not in data.values]
         if missing:
             raise UsageError(f"{path} lacks: {', '.join(missing)}")
         default = _server(folder, data)
-        return [default, *(_variant(default, name, table) for name, table in data.get("variants", {}).items())]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} does not keep the contract of a server folder: {error!r}") from error
+        return [default, *(_variant(default, name, one) for name, one in data.tables_by_name("variants").items())]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} does not keep the contract of a server folder: {error}") from error
 
 
-def _server(folder: Path, data: Mapping[str, Any]) -> Server:
+def _server(folder: Path, data: Table) -> Server:
+    ports = _ports(data.table("ports"))
+    protocols = data.texts("protocols")
+    for protocol in ("rest", *protocols):
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"protocols must be of {', '.join(PROTOCOLS)}, not {protocol!r}")
+        if protocol not in ports:
+            raise ValueError(f"ports must have one for {protocol}")
     return Server(
-        key=data["name"],
-        name=data["name"],
+        key=data.text("name"),
+        name=data.text("name"),
         folder=folder,
-        label=data["label"],
-        runtime=data["runtime"],
-        compose_service=data["compose_service"],
-        protocols=tuple(data["protocols"]),
-        written_files=tuple(data["written_files"]),
-        facts=data.get("facts", ""),
-        ports=dict(data["ports"]),
-        predict=data["rest"]["predict"],
-        grpc_method=data.get("grpc", {}).get("method", ""),
-        ready=Probe(**data["ready"]),
-        effective={name: Probe(**probe) for name, probe in data.get("effective", {}).items()},
-        launches=tuple(
-            Launch(
-                command=tuple(launch["command"]),
-                env=launch.get("env", {}),
-                requires=launch.get("requires", ""),
-                label=launch.get("label", ""),
-                stands_in_for=launch.get("stands_in_for", ""),
-            )
-            for launch in data["launch"]
-        ),
-        setup=dict(data.get("setup", {})),
+        label=data.text("label"),
+        runtime=data.text("runtime"),
+        compose_service=data.text("compose_service"),
+        protocols=protocols,
+        written_files=data.texts("written_files"),
+        facts=data.text("facts", ""),
+        ports=ports,
+        predict=data.table("rest").text("predict"),
+        grpc_method=data.table("grpc", {} if "grpc" in protocols else {"method": ""}).text("method"),
+        ready=_probe(data.table("ready"), ports),
+        effective={name: _probe(probe, ports) for name, probe in data.tables_by_name("effective").items()},
+        launches=tuple(map(_launch, data.tables("launch"))),
+        setup=dict(data.table("setup", {}).values),
     )
 
 
-def _variant(server: Server, name: str, table: Mapping[str, Any]) -> Server:
+def _ports(table: Table) -> dict[str, int]:
+    for name, port in table.values.items():
+        if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= MAX_PORT:
+            raise ValueError(f"{table.place(name)} must be a number from 1 to {MAX_PORT}, not {port!r}")
+    return dict(table.values)
+
+
+def _probe(table: Table, ports: Mapping[str, int]) -> Probe:
+    table.only("port", "path", "contains")
+    port = table.text("port")
+    if port not in ports:
+        raise ValueError(f"{table.place('port')} must be one of {', '.join(ports)}, not {port!r}")
+    return Probe(port, table.text("path"), table.text("contains", ""))
+
+
+def _launch(table: Table) -> Launch:
+    table.only("command", "env", "requires", "label", "stands_in_for")
+    command = table.texts("command")
+    if not command:
+        raise ValueError(f"{table.place('command')} is empty")
+    return Launch(
+        command=command,
+        env=table.texts_by_name("env"),
+        requires=table.text("requires", ""),
+        label=table.text("label", ""),
+        stands_in_for=table.text("stands_in_for", ""),
+    )
+
+
+def _variant(server: Server, name: str, table: Table) -> Server:
+    table.only("label", "runtime", "args", "env", "setup")
     launches = tuple(
         replace(
             launch,
-            command=(*launch.command, *table.get("args", ())),
-            env={**launch.env, **table.get("env", {})},
+            command=(*launch.command, *table.texts("args", ())),
+            env={**launch.env, **table.texts_by_name("env")},
             label=f"{launch.label}, {name}" if launch.label else "",
         )
         for launch in server.launches
@@ -235,10 +266,10 @@ def _variant(server: Server, name: str, table: Mapping[str, Any]) -> Server:
     return replace(
         server,
         key=f"{server.name}:{name}",
-        label=table["label"],
-        runtime=table.get("runtime", server.runtime),
+        label=table.text("label"),
+        runtime=table.text("runtime", server.runtime),
         launches=launches,
-        setup={**server.setup, **table.get("setup", {})},
+        setup={**server.setup, **table.table("setup", {}).values},
     )
 
 
@@ -250,6 +281,6 @@ def fill(template: str, context: Mapping[str, object]) -> str:
     """
     try:
         return template.format_map(dict(context))
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         names = ", ".join(context)
         raise UsageError(f"server.toml: {template!r} uses what does not exist ({error}); there are: {names}") from error

@@ -124,6 +124,58 @@ def test_a_broken_server_toml_is_named(tmp_path: Path) -> None:
         load_servers(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("rest = 8000", "rest = -1", "ports.rest must be a number from 1 to 65535, not -1"),
+        ("rest = 8000", "rest = 99999", "ports.rest must be a number from 1 to 65535, not 99999"),
+        ("rest = 8000", 'rest = "8000"', "ports.rest must be a number from 1 to 65535, not '8000'"),
+        ("rest = 8000", "http = 8000", "ports must have one for rest"),
+        ('[ready]\nport = "rest"', '[ready]\nport = "admin"', "ready.port must be one of rest, not 'admin'"),
+        ('[effective.model]\nport = "rest"', "[effective.model]\nport = 1", "effective.model.port must be a text"),
+        ('contains = "ready"', 'contain = "ready"', "ready.contain is not known; there are: port, path, contains"),
+        ('OMP_NUM_THREADS = "1"', "OMP_NUM_THREADS = 1", "launch[0].env.OMP_NUM_THREADS must be a text in quotes"),
+        (
+            '{ FLASK_SERVER_RUNTIME = "tensorflow" }',
+            "{ X = 1.5 }",
+            "variants.tensorflow.env.X must be a text in quotes",
+        ),
+        ('args = ["--wsgi", "gunicorn"]', 'args = "--wsgi"', "variants.gunicorn.args must be a list of texts"),
+        ('protocols = ["rest"]', 'protocols = ["http"]', "protocols must be of rest, grpc, not 'http'"),
+        ('protocols = ["rest"]', 'protocols = ["rest", "grpc"]', "ports must have one for grpc"),
+        ('label = "Flask + granian (torch)"', "label = 7", "label must be a text in quotes, not 7"),
+        ("[rest]", "[[rest]]", "rest must be a table"),
+        ("[[launch]]", "[launch]", "launch must be a list of tables"),
+        ("[ports]", "[ports", "(at line"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, before: str, after: str, told: str) -> None:
+    """Every command that reads the folder says so in one line, and starts nothing."""
+    copy = tmp_path / "flask_server"
+    shutil.copytree(ROOT / "flask_server", copy)
+    text = (copy / "server.toml").read_text(encoding="utf-8")
+    assert before in text
+    (copy / "server.toml").write_text(text.replace(before, after), encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        load_servers(tmp_path)
+    assert str(copy / "server.toml") in str(refused.value)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_wrong_value_ends_a_command_in_one_line(tmp_path: Path) -> None:
+    """A copy of the project in which one port is impossible."""
+    for name in ("loadtest", "flask_server"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "flask_server" / "server.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("rest = 8000", "rest = -1"), encoding="utf-8")
+    command = [sys.executable, "-m", "loadtest", "check"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.endswith("ports.rest must be a number from 1 to 65535, not -1")
+
+
 def test_an_unknown_server_is_refused_with_the_known_ones(servers: Mapping[str, Server]) -> None:
     """A typing error costs one line and no search."""
     with pytest.raises(UsageError, match="no server 'flsk'; there are: flask_server"):
@@ -132,8 +184,9 @@ def test_an_unknown_server_is_refused_with_the_known_ones(servers: Mapping[str, 
 
 def test_a_template_with_an_unknown_name_is_refused() -> None:
     """The message says which names there are."""
-    with pytest.raises(UsageError, match="uses what does not exist"):
-        fill("{nothing}", {"host": "127.0.0.1"})
+    for template in ("{nothing}", "{host.name}", "{threads[0]}", "{0}", "{host:d}", "{"):
+        with pytest.raises(UsageError, match="uses what does not exist"):
+            fill(template, {"host": "127.0.0.1", "threads": 1})
 
 
 def test_loadtest_imports_no_framework() -> None:

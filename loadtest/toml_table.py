@@ -1,0 +1,70 @@
+"""Values of a TOML file, each read as what it has to be; what is something else is named with its place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Table:
+    """A table of a TOML file.
+
+    Every method raises `ValueError` where a value is missing or of another type.
+
+    Args:
+        values: What the parser made of it.
+        place: Where it stands, such as ``ready``; nothing for the whole file.
+    """
+
+    def __init__(self, values: object, place: str = "") -> None:
+        if not isinstance(values, Mapping):
+            raise ValueError(f"{place} must be a table, not {values!r}")
+        self.values: Mapping[str, Any] = values
+        self._place = place
+
+    def place(self, key: str) -> str:
+        """How a key is named in a message."""
+        return f"{self._place}.{key}" if self._place else key
+
+    def only(self, *known: str) -> "Table":
+        """This table, which may hold these keys and no others."""
+        for key in self.values:
+            if key not in known:
+                raise ValueError(f"{self.place(key)} is not known; there are: {', '.join(known)}")
+        return self
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text."""
+        return _text(self.values.get(key, default), self.place(key))
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """A list of texts."""
+        values = self.values.get(key, default)
+        if not isinstance(values, list | tuple):
+            raise ValueError(f"{self.place(key)} must be a list of texts, not {values!r}")
+        return tuple(_text(value, f"{self.place(key)}[{at}]") for at, value in enumerate(values))
+
+    def texts_by_name(self, key: str) -> dict[str, str]:
+        """A table of texts; empty where it is missing."""
+        table = self.table(key, {})
+        return {name: table.text(name) for name in table.values}
+
+    def table(self, key: str, default: Mapping[str, Any] | None = None) -> "Table":
+        """A table in this one."""
+        return Table(self.values.get(key, default), self.place(key))
+
+    def tables_by_name(self, key: str) -> dict[str, "Table"]:
+        """A table of tables; empty where it is missing."""
+        table = self.table(key, {})
+        return {name: table.table(name) for name in table.values}
+
+    def tables(self, key: str) -> list["Table"]:
+        """A list of tables, one at least."""
+        values = self.values.get(key)
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"{self.place(key)} must be a list of tables, not {values!r}")
+        return [Table(value, f"{self.place(key)}[{at}]") for at, value in enumerate(values)]
+
+
+def _text(value: object, place: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{place} must be a text in quotes, not {value!r}")
+    return value
