@@ -1,5 +1,7 @@
 """Client processes: each runs its part of a load on a core of its own and sends home what it measured."""
 
+import atexit
+import functools
 import math
 import multiprocessing
 import os
@@ -12,10 +14,13 @@ from typing import Any
 
 from loadtest.errors import LoadtestError, MeasurementError
 from loadtest.recorder import Recorder
+from loadtest.run_folder import RunFolder
 from loadtest.session import Endpoint, Outcome, Phase, run_phases
 
 PRELOADED = ["loadtest.clients", "loadtest.http1", "loadtest.grpc", "loadtest.messages"]
 """What a client needs is imported once, by the process that all clients are forked from."""
+SOCKET_PATH_LIMIT = 104
+"""Bytes of the path of a Unix socket, the final zero included; Linux has 108, macOS 104."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ def run_clients(
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
+    _keep_socket_in_run_folder()
     clients: dict[Connection, BaseProcess] = {}
     outcomes: dict[Connection, list[Outcome]] = {}
     try:
@@ -107,6 +113,19 @@ def run_clients(
                 process.kill()
             process.join()
             pipe.close()
+
+
+@functools.cache
+def _keep_socket_in_run_folder() -> None:
+    """Have multiprocessing make the fork server's socket where the next process finds it if this one is killed.
+
+    It makes a folder of its own unless it has one, and offers no other way to name it. Its own name is shorter, so that
+    is used where this one would make the socket's path too long.
+    """
+    folder = RunFolder("clients")
+    atexit.register(folder.close)
+    if len(f"{folder.path}/listener-12345678") < SOCKET_PATH_LIMIT:
+        getattr(multiprocessing.current_process(), "_config", {}).setdefault("tempdir", str(folder.path))
 
 
 def _receive(pipe: Connection, process: BaseProcess) -> tuple[str, Any]:

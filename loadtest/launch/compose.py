@@ -2,10 +2,8 @@
 
 import contextlib
 import math
-import tempfile
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from docker.models.containers import Container
@@ -16,6 +14,7 @@ from loadtest.launch.compose_project import ComposeProject, translated
 from loadtest.launch.container import ContainerServer, start
 from loadtest.launch.running import RunningServer
 from loadtest.placement import UNPINNED, Placement, beside, parse_cores
+from loadtest.run_folder import RunFolder
 from loadtest.servers import Server, load_servers
 from loadtest.usage import MIB
 
@@ -75,7 +74,7 @@ class ComposeLauncher:
             LaunchError: If it cannot be built.
             ArtifactError: If servers run over a volume that is damaged.
         """
-        folder = Path(self._undo.enter_context(tempfile.TemporaryDirectory(prefix="serving-bakeoff-")))
+        folder = self._undo.enter_context(RunFolder("artifacts"))
         holder = self._holder() or self._build_models()
         mount = next(one for one in holder.attrs["Mounts"] if one["Destination"] in ("/artifacts", "/models"))
         try:

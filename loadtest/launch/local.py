@@ -3,14 +3,11 @@
 import contextlib
 import ctypes
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -19,7 +16,8 @@ from loadtest.artifact import ROOT, Artifact
 from loadtest.errors import LaunchError
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
 from loadtest.placement import Placement, running_on
-from loadtest.servers import Server, fill
+from loadtest.run_folder import RunFolder
+from loadtest.servers import Launch, Server, fill
 from loadtest.usage import Usage, tree_usage
 
 HOST = "127.0.0.1"
@@ -30,22 +28,27 @@ PR_SET_PDEATHSIG = 1
 class LocalServer(RunningServer):
     """A server that runs as a child process, in a session of its own, with its output in a log file."""
 
-    def __init__(
-        self, server: Server, artifact: Artifact, ports: dict[str, int], placement: Placement, run_dir: Path
-    ) -> None:
+    def __init__(self, server: Server, artifact: Artifact, ports: dict[str, int], placement: Placement) -> None:
         launch = server.launch()
         super().__init__(server, artifact, launch.label or server.label, HOST, ports)
-        self._run_dir = run_dir
-        self._log = run_dir / "server.log"
         self._placement = placement
+        with contextlib.ExitStack() as undo:
+            self._folder = RunFolder(server.name)
+            undo.callback(self._folder.close)
+            self._log = self._folder.path / "server.log"
+            self._start(launch)
+            undo.pop_all()
+
+    def _start(self, launch: Launch) -> None:
+        server, placement = self.server, self._placement
         context = {
             **self._context,
             "python": sys.executable,
             "here": server.folder,
             "root": ROOT,
-            "artifact": artifact.folder.resolve(),
+            "artifact": self.artifact.folder.resolve(),
             "threads": placement.server_threads,
-            "run_dir": run_dir,
+            "run_dir": self._folder.path,
         }
         self._command = [fill(word, context) for word in launch.command]
         self._env = {name: fill(value, context) for name, value in launch.env.items()}
@@ -61,6 +64,7 @@ class LocalServer(RunningServer):
                     env={**os.environ, **self._env},
                     cwd=ROOT,
                     start_new_session=True,
+                    pass_fds=(self._folder.lock,),  # its folder is in use as long as the server is there
                     preexec_fn=_end_with_parent if sys.platform == "linux" else None,
                 )
             except OSError as error:
@@ -110,7 +114,7 @@ class LocalServer(RunningServer):
                     process.kill()
             self._process.wait()
             psutil.wait_procs(family, timeout=STOP_S)
-            shutil.rmtree(self._run_dir, ignore_errors=True)
+            self._folder.close()
 
 
 def start_local(
@@ -137,10 +141,8 @@ def start_local(
     ports = _free_ports(list(server.ports)) if any_port else dict(server.ports)
     for role, port in ports.items():
         _check_free(server, role, port)
-    run_dir = Path(tempfile.mkdtemp(prefix=f"{server.name}-"))
     with contextlib.ExitStack() as undo:
-        undo.callback(shutil.rmtree, run_dir, ignore_errors=True)
-        running = LocalServer(server, artifact, ports, placement, run_dir)
+        running = LocalServer(server, artifact, ports, placement)
         undo.callback(running.stop)
         running.await_prediction(running.started, timeout_s)
         undo.pop_all()

@@ -1,8 +1,6 @@
 """Does the server ask for credentials by its own default, where this project has to turn that off?"""
 
-import tempfile
 import time
-from pathlib import Path
 
 from loadtest.effort.declared import Change
 from loadtest.effort.probes.ask import Call, ask, seen
@@ -31,8 +29,7 @@ def probe_own_default(bench: Bench, change: Change) -> Cell:
     """
     with scratch_copy(bench.server, bench.artifact, change) as scratch:
         server = with_free_ports(scratch.server)
-        run_dir = Path(tempfile.mkdtemp(prefix=f"{server.name}-"))
-        running = LocalServer(server, scratch.artifact, dict(server.ports), bench.local.placement, run_dir)
+        running = LocalServer(server, scratch.artifact, dict(server.ports), bench.local.placement)
         try:
             call = Call(running.predict_path, bench.artifact.bodies()[0], label="golden example 0, no credentials")
             deadline = time.monotonic() + bench.local.timeout_s
