@@ -18,6 +18,7 @@ from loadtest.effort.declared import Declared
 from loadtest.effort.timeline import watched_start
 from loadtest.errors import LaunchError, UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher
+from loadtest.run_folder import RunFolder
 from loadtest.servers import Server
 
 LEFT_BEHIND = (".git", ".venv", "artifacts", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "tests")
@@ -84,8 +85,8 @@ def cold_start(
         return _compose(server, launcher, clean_cache, say)
     if not isinstance(launcher, LocalLauncher):
         raise UsageError(f"--cold needs a launcher that installs or builds, and --launcher {launcher.name} does not")
-    with tempfile.TemporaryDirectory(prefix="setup-cold-") as name:
-        return _local(server, declared, launcher, clean_cache, Path(name), say)
+    with RunFolder("setup-cold") as scratch:
+        return _local(server, declared, launcher, clean_cache, scratch, say)
 
 
 def _local(

@@ -18,6 +18,7 @@ from loadtest.effort.size import ImageSize, Size
 from loadtest.effort.timeline import Spread, Start
 from loadtest.effort.written import KINDS, Written
 from loadtest.errors import UsageError
+from loadtest.files import write_whole
 from loadtest.host import describe_host
 
 SCHEMA_VERSION = 1
@@ -48,13 +49,11 @@ def write_setup(document: dict[str, Any], path: Path) -> None:
     Raises:
         UsageError: If it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        draft.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 def _record(record: Record) -> dict[str, Any]:

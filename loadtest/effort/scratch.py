@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from loadtest.artifact import Artifact
 from loadtest.effort.declared import Change, NewVersion
 from loadtest.errors import UsageError
+from loadtest.run_folder import RunFolder
 from loadtest.servers import Server, fill
 
 
@@ -70,8 +70,8 @@ class Scratch:
 @contextlib.contextmanager
 def scratch_copy(server: Server, artifact: Artifact, change: Change = Change()) -> Iterator[Scratch]:  # noqa: B008 - frozen
     """Copy an artifact, and a server's folder with a change made to it, for as long as the context lasts."""
-    with tempfile.TemporaryDirectory(prefix="setup-") as name:
-        root = Path(name).resolve()
+    with RunFolder("setup") as made:
+        root = made.resolve()
         folder = root / "artifacts" / artifact.workload / artifact.version
         shutil.copytree(artifact.folder, folder)
         if change.files:

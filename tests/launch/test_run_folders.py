@@ -24,6 +24,15 @@ child = subprocess.Popen(["sleep", "60"], pass_fds=[folder.lock]) if sys.argv[1:
 print(folder.path, child.pid if child else "", flush=True)
 time.sleep(60)
 """
+COPY = """
+import time
+from loadtest.artifact import load_artifact
+from loadtest.effort.scratch import scratch_copy
+from loadtest.servers import load_servers
+with scratch_copy(load_servers()["tf_serving"], load_artifact("digits")) as copy:
+    print(copy.artifact.folder, flush=True)
+    time.sleep(60)
+"""
 HURRY = """
 import sys
 from loadtest.run_folder import RunFolder
@@ -85,6 +94,17 @@ def test_the_next_start_clears_what_a_killed_one_left(
         assert {path.name for path in scratch.iterdir()} == {Path(used).name, own.name}
         assert (Path(used) / "content").exists()
     assert list(scratch.iterdir()) == [Path(used)]
+
+
+def test_a_killed_setup_leaves_its_copies_to_the_next_start(
+    scratch: Path, python: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    """What was copied to try things out on is cleared as well."""
+    dead = python("-c", COPY)
+    assert list(Path(first_line(dead)[0]).rglob("saved_model.pb"))
+    kill(dead)
+    clear_abandoned()
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_folder_is_in_use_as_long_as_the_server_is_there(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.effort.document import write_setup
 from loadtest.errors import UsageError
 from loadtest.files import check_writable, write_whole
 from tests.loadtest.programmable import Listening, Programmable
@@ -100,6 +101,20 @@ def test_full_disk_keeps_a_report(tmp_path: Path) -> None:
     out = tmp_path / "diff"
     assert_refused(loadtest("diff", tmp_path, tmp_path, "--out", out, preexec_fn=out_of_space()), "cannot write")
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"result.json", "report.html"}
+
+
+def test_full_disk_leaves_no_draft_of_a_setup(tmp_path: Path) -> None:
+    """The ease of setup is written as every result is; the limit is this process's own for the time of the write."""
+    out, before = tmp_path / "setup.json", resource.getrlimit(resource.RLIMIT_FSIZE)
+    out.write_text("earlier", encoding="utf-8")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (NO_SPACE, before[1]))
+    try:
+        with pytest.raises(UsageError, match="cannot write"):
+            write_setup({"servers": ["x" * 100] * 100}, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert out.read_text(encoding="utf-8") == "earlier"
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from loadtest.effort.probes.cell import Exchange, excerpt
 from loadtest.launch.running import RunningServer
 from loadtest.servers import Probe, fill
+from loadtest.wire import LimitedConnection
 
 JSON = {"Content-Type": "application/json"}
 
@@ -68,7 +69,7 @@ class Reply:
 
 def ask(running: RunningServer, call: Call, timeout_s: float = 10.0) -> Reply:
     """Send one request; a failure is returned and not raised."""
-    connection = http.client.HTTPConnection(running.host, running.ports[call.port], timeout=timeout_s)
+    connection = LimitedConnection(running.host, running.ports[call.port], timeout_s)
     headers = dict(call.headers) if call.body is not None else {}
     try:
         connection.request(call.verb, call.path, body=call.body, headers=headers)
