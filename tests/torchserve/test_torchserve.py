@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -24,6 +25,7 @@ import pytest
 from loadtest.artifact import ROOT, Artifact
 from loadtest.launch.local import LocalServer, start_local
 from loadtest.placement import UNPINNED
+from loadtest.run_folder import clear_abandoned
 from loadtest.servers import Server
 from loadtest.wire import Answer, request
 
@@ -455,6 +457,27 @@ def test_altered_archive_is_one_line(artifact: Artifact, tmp_path: Path) -> None
     assert done.returncode == 1
     assert done.stderr.startswith(f"torchserve: {folder}/manifest.json does not tell the sha256 of digits.mar")
     assert done.stderr.count("\n") == 1
+
+
+def test_scratch_folder_is_cleared_once_nobody_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that stands in for a run folder of too long a name lives as long as its server, and not for ever."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    hold = """if True:
+        import pathlib, runpy, sys
+        make_scratch = runpy.run_path(sys.argv[1])["make_scratch"]
+        print(make_scratch(pathlib.Path("x" * 200)), flush=True)
+        sys.stdin.read()
+    """
+    command = [sys.executable, "-c", hold, str(ROOT / "torchserve" / "serve.py")]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        folder = Path(holder.stdout.readline().strip())
+        clear_abandoned()
+        assert folder.is_dir()
+        holder.kill()
+    clear_abandoned()
+    assert not folder.exists()
 
 
 def test_missing_java_is_one_line(artifact: Artifact, tmp_path: Path) -> None:
