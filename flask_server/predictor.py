@@ -62,12 +62,12 @@ class Artifact:
                 input_name=manifest["input"]["name"],
                 input_shape=tuple(manifest["input"]["shape"]),
                 output_name=manifest["output"]["name"],
-                max_instances=manifest["max_instances"],
+                max_instances=int(manifest["max_instances"]),
                 sha256={name: entry["sha256"] for name, entry in manifest["files"].items()},
             )
         except FileNotFoundError:
             raise ArtifactError(f"no model at {folder}: run `python -m models build` first") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             path = folder / "manifest.json"
             raise ArtifactError(f"{path} is not a manifest ({error!r}): run `{REBUILD}`") from None
 

@@ -69,7 +69,9 @@ class Service:
             HTTPException: It is too large, too slow or cut short, or there is no room for it.
         """
         declared = scope.headers.get("content-length")
-        if declared is None and "transfer-encoding" not in scope.headers:
+        if "transfer-encoding" in scope.headers:
+            declared = None  # where both are sent, the length means nothing (RFC 9112, section 6.3)
+        elif declared is None:
             return b""
         try:
             async with asyncio.timeout(self._timeout):
@@ -82,7 +84,8 @@ class Service:
             raise BadRequest("the body was cut short") from None
         if declared is not None and int(declared) != sum(map(len, large)):
             raise BadRequest("the body was cut short")
-        return b"".join(large)
+        large[:] = [b"".join(large)]
+        return large[0]
 
     async def _collect_large(self, protocol: HTTPProtocol, large: list[bytes]) -> None:
         refusal: HTTPException | None = None
@@ -96,8 +99,11 @@ class Service:
             if refusal is None:
                 self._room -= len(part)
                 large.append(part)
-            elif size > DRAIN_LIMIT:
-                break  # else the rest is read and dropped, for the client to see the answer
+                continue
+            self._room += sum(map(len, large))
+            large.clear()
+            if size > DRAIN_LIMIT:
+                break  # up to there the rest is read and dropped, for the client to see the answer
         if refusal is not None:
             raise refusal
 

@@ -109,9 +109,14 @@ def read(folder: Path) -> Manifest:
 
 
 def scan(folder: Path) -> dict[str, FileEntry]:
-    """Hashes every file under `folder` except the manifest itself."""
+    """Hashes every file under `folder`, except the manifest itself, names with a leading dot and Python's byte code."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / FILE)
-    return {path.relative_to(folder).as_posix(): _entry(path.read_bytes()) for path in paths}
+    names = {path: path.relative_to(folder) for path in paths}
+    return {
+        name.as_posix(): _entry(path.read_bytes())
+        for path, name in names.items()
+        if not any(part.startswith(".") or part == "__pycache__" for part in name.parts)
+    }
 
 
 def _entry(content: bytes) -> FileEntry:

@@ -271,6 +271,17 @@ def test_altered_file_is_one_line(artifact: Artifact, tmp_path: Path, runtime: s
     )
 
 
+@pytest.mark.parametrize("change", [{"files": []}, {"files": {"torch/load.py": 1}}, {"max_instances": "many"}])
+def test_manifest_that_is_none_is_one_line(artifact: Artifact, tmp_path: Path, change: dict[str, object]) -> None:
+    """A manifest with wrong values ends the start with one line that says how to make a right one."""
+    (tmp_path / "manifest.json").write_text(json.dumps(artifact.manifest | change))
+    done = start(FLASK_SERVER_ARTIFACT=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"flask_server: {tmp_path}/manifest.json is not a manifest (")
+    assert done.stderr.endswith("run `python -m models build --force`\n")
+    assert done.stderr.count("\n") == 1
+
+
 def with_loader(artifact: Artifact, folder: Path, loader: str) -> Path:
     """Makes an artifact of one file, whose loader is given."""
     (folder / "torch").mkdir()

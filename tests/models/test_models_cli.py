@@ -152,6 +152,24 @@ def test_list_tells_the_state(cli: Run, artifact: Path) -> None:
     assert "digits v1 (not built): Which digit" in cli("list").stdout
 
 
+def test_byte_code_in_an_artifact_is_no_change(root: Path, artifact: Path) -> None:
+    """Python leaves byte code beside what it imports from an artifact, which is then neither damaged nor outdated."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["BAKEOFF_ARTIFACTS"] = str(root)
+    for command, told in (("verify", "verified"), ("verify", "verified"), ("build", "unchanged")):
+        done = subprocess.run(
+            [sys.executable, "-m", "models", command, "digits"],
+            cwd=REPO,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout + done.stderr
+    assert (artifact / "torch" / "__pycache__").is_dir()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -71,7 +71,7 @@ def test_a_version_that_is_not_listed_is_served_as_it_is(start: Start, base: Pat
     response = server.post("/v1/models/scale:predict", three)
     assert (response.status_code, response.json()) == (
         400,
-        {"error": "3 instances in one request, at most 2 are served"},
+        {"error": "3 instances in one request; the limit is 2"},
     )
     saved_models.scale(base.parent / "next", 2, 20.0).rename(base / "2")
     server.wait("scale", 2)

@@ -1,5 +1,6 @@
 """What large requests may take of the server's memory, and that they leave nothing of it behind."""
 
+import asyncio
 import gzip
 import json
 import resource
@@ -9,7 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import numpy as np
@@ -20,6 +21,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.tf_serving import saved_models
 from tests.tf_serving.process import ServerProcess, until
+from tf_serving.embedded import http_app
 from tf_serving.embedded.errors import ServingError
 from tf_serving.embedded.memory import MIB, SMALL, Budget, json_size
 
@@ -161,7 +163,7 @@ def test_several_large_messages_at_once_fit_into_the_limit(watched: Watched) -> 
 
 def test_more_instances_than_the_manifest_allows_are_refused(watched: Watched) -> None:
     """In the same words over REST, by row and by column, and over gRPC; the message comes before the memory."""
-    message = f"{MAX_INSTANCES + 1} instances in one request, at most {MAX_INSTANCES} are served"
+    message = f"{MAX_INSTANCES + 1} instances in one request; the limit is {MAX_INSTANCES}"
     rows = [[1, 2]] * (MAX_INSTANCES + 1)
     for key in ("instances", "inputs"):
         response = watched.server.post(PREDICT, {key: rows})
@@ -177,7 +179,7 @@ def test_a_message_beyond_the_limit_is_refused(watched: Watched) -> None:
 
 
 def test_too_many_bodies_at_a_time_are_503(watched: Watched) -> None:
-    """Nine clients that have sent nearly all of 32 MiB and wait: the ninth is told to try later, the others may end."""
+    """Of nine clients that stall after nearly 32 MiB the ninth is refused; small requests are answered meanwhile."""
     size = 31 * MIB
     request = (
         f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
@@ -191,6 +193,10 @@ def test_too_many_bodies_at_a_time_are_503(watched: Watched) -> None:
             client.settimeout(60)
         clients[-1].sendall(b" ")
         assert clients[-1].recv(4096).startswith(b"HTTP/1.1 503 ")
+        small = b'{"instances": [1]}'
+        with socket.create_connection(("127.0.0.1", watched.server.rest_port), timeout=60) as client:
+            client.sendall(request.replace(b" %d" % size, b" %d" % len(small)) + small)
+            assert client.recv(4096).startswith(b"HTTP/1.1 400 ")  # read, and of the wrong shape
         for client in clients[:-1]:
             client.sendall(b" ")
             assert client.recv(4096).startswith(b"HTTP/1.1 400 ")
@@ -198,6 +204,26 @@ def test_too_many_bodies_at_a_time_are_503(watched: Watched) -> None:
         for client in clients:
             client.close()
     assert watched.settled() < 1.5 * watched.idle
+
+
+def test_a_body_that_does_not_arrive_is_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that stalls in the middle of a body is told so when its time is over, and its part is let go."""
+    monkeypatch.setattr(http_app, "BODY_SECONDS", 0.05)
+    app = http_app.HttpApp(cast("Any", None), 1, Budget(), cors=False)
+    parts = iter([{"type": "http.request", "body": b"[1, ", "more_body": True}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(parts, None) or await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"headers": [], "method": "POST", "raw_path": PREDICT.encode(), "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 408
+    assert "did not arrive" in json.loads(sent[1]["body"])["error"]
+    assert app._held == 0
 
 
 def test_the_budget_is_taken_in_turn() -> None:
@@ -220,7 +246,7 @@ def test_the_budget_is_taken_in_turn() -> None:
         large.result()
         fits.result()
     assert entered == ["small", "large", "fits"]
-    with pytest.raises(ServingError, match="would take 11 MiB of memory, at most 10 are there"):
+    with pytest.raises(ServingError, match="would take 11 MiB of memory, the limit is 10 MiB"):
         budget.hold(11 * MIB)
 
 

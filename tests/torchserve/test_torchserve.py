@@ -339,7 +339,7 @@ def test_more_instances_than_allowed(default: LocalServer, artifact: Artifact) -
     pids = {worker["pid"] for worker in describe(default)["workers"]}
     for count in (most + 1, 170_000):
         body = json.dumps({"instances": [np.zeros((8, 8), int).tolist()] * count}, separators=(",", ":")).encode()
-        message = f"{count} instances in one request, at most {most} are served"
+        message = f"{count} instances in one request; the limit is {most}"
         assert_error(default.predict(body, timeout_s=120), 400, message)
     assert {worker["pid"] for worker in describe(default)["workers"]} == pids
 

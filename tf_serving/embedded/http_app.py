@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_serving.embedded import memory
 from tf_serving.embedded.errors import Code, ServingError
-from tf_serving.embedded.memory import MAX_BODIES, MAX_BODY, Budget
+from tf_serving.embedded.memory import MAX_BODIES, MAX_BODY, SMALL, Budget
 from tf_serving.embedded.rest import Response, RestApi, error_response
 from tf_serving.embedded.workers import Workers
 
@@ -18,6 +18,7 @@ _CORS = [
 ]
 
 _CHUNK = 1024 * 1024  # of what is inflated at a time
+BODY_SECONDS = 30  # until a body has to be there, or clients that stall would fill the memory for bodies
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -49,13 +50,16 @@ class HttpApp:
         headers = dict(scope["headers"])
         body = bytearray()
         try:
-            if not await self._read(receive, body):
-                return
+            async with asyncio.timeout(BODY_SECONDS):
+                if not await self._read(receive, body):
+                    return
             response = await self._answer(scope, headers, body)
         except _TooLargeError:
             response = error_response(413, f"the request body exceeds {MAX_BODY} bytes")
         except ServingError as error:
             response = error_response(error.http_status, error.message)
+        except TimeoutError:
+            response = error_response(408, f"the request body did not arrive within {BODY_SECONDS} s")
         except asyncio.CancelledError:  # only happens to a request that outlasts the grace period of a stop
             response = error_response(503, "the server is shutting down")
         finally:
@@ -91,7 +95,7 @@ class HttpApp:
                 chunk = message["body"]
                 if len(body) + len(chunk) > MAX_BODY:
                     failure = _TooLargeError()
-                elif self._held + len(chunk) > MAX_BODIES:
+                elif len(body) + len(chunk) > SMALL and self._held + len(chunk) > MAX_BODIES:
                     failure = ServingError(Code.UNAVAILABLE, "too many large requests at a time: try again later")
                 else:
                     self._held += len(chunk)

@@ -29,7 +29,7 @@ class Budget:
     """Room for large requests; may be used by any number of threads.
 
     Args:
-        total: bytes there are.
+        total: bytes to share out.
     """
 
     def __init__(self, total: int = MAX_WORKING) -> None:
@@ -52,7 +52,7 @@ class Budget:
             with self._changed:
                 self._give_back_soon()
             raise invalid_argument(
-                f"the request would take {size // MIB} MiB of memory, at most {self._total // MIB} are there: send less"
+                f"the request would take {size // MIB} MiB of memory, the limit is {self._total // MIB} MiB"
             )
         return self._room(size) if size > SMALL else _NOTHING
 

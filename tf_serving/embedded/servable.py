@@ -104,7 +104,7 @@ class Signature:
                 f"input {alias} must have shape {spec.shape_text()}, not {str(list(shape)).replace(' ', '')}"
             )
         if self.max_instances is not None and shape and shape[0] > self.max_instances:
-            raise invalid_argument(f"{shape[0]} instances in one request, at most {self.max_instances} are served")
+            raise invalid_argument(f"{shape[0]} instances in one request; the limit is {self.max_instances}")
 
     def complete(self, inputs: Tensors) -> Tensors:
         """Checks the inputs of a request against the signature and adds its defaults.
