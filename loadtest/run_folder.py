@@ -15,6 +15,8 @@ from pathlib import Path
 PREFIX = "bakeoff-"
 NEW = ".new"
 """How the name of a folder ends that is not locked yet; nobody clears those."""
+MARKER = ".loadtest-run"
+"""Name of an empty file in each of these folders; one without it, such as somebody's results, is never cleared."""
 
 
 class RunFolder:
@@ -35,6 +37,7 @@ class RunFolder:
         self.lock = os.open(self.path, os.O_RDONLY)
         with contextlib.suppress(OSError):  # no locks on this file system: its name goes on saying that it is not
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (self.path / MARKER).touch()
             self.path = self.path.rename(self.path.with_name(self.path.name.removesuffix(NEW)))
 
     def close(self) -> None:
@@ -64,7 +67,7 @@ def _clear(path: Path) -> None:
     except OSError:  # gone meanwhile, no folder, or another user's
         return
     try:
-        if os.fstat(lock).st_uid == os.getuid():
+        if os.fstat(lock).st_uid == os.getuid() and (path / MARKER).is_file():
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path, ignore_errors=True)
     except OSError:

@@ -7,6 +7,7 @@ TorchServe's Java process: no launcher stays behind, and a signal to this proces
 """
 
 import argparse
+import contextlib
 import fcntl
 import hashlib
 import importlib.util
@@ -152,13 +153,16 @@ def make_scratch(run_dir: Path) -> Path:
     """
     scratch = run_dir / "tmp"
     if len(f"{scratch}/.ts.sock.65535") > SOCKET_PATH_LIMIT:
-        # Nothing of this program is left to remove it: the load tester clears folders of this name that nobody holds
-        # locked, and the lock goes on to Java with this process.
+        # Nothing of this program is left to remove it: the load tester clears folders of this name that hold its marker
+        # and that nobody holds locked, and the lock goes on to Java with this process.
         made = Path(tempfile.mkdtemp(prefix="bakeoff-ts-", suffix=".new"))
         lock = os.open(made, os.O_RDONLY)
         os.set_inheritable(lock, True)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return made.rename(made.with_suffix(""))
+        with contextlib.suppress(OSError):  # no locks on this file system: its name goes on saying that it is not
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (made / ".loadtest-run").touch()
+            return made.rename(made.with_suffix(""))
+        return made
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     return scratch

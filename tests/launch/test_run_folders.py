@@ -1,4 +1,4 @@
-"""Folders of runs: nobody's are cleared by the next run, and nobody else's ever."""
+"""Run folders: those no process uses are removed by the next run; nothing else is ever touched."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest.run_folder import NEW, PREFIX, RunFolder, clear_abandoned
+from loadtest.run_folder import MARKER, NEW, PREFIX, RunFolder, clear_abandoned
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
@@ -125,18 +125,23 @@ def test_a_folder_is_in_use_as_long_as_the_server_is_there(
 
 
 def test_nothing_else_is_touched(scratch: Path, tmp_path: Path) -> None:
-    """Folders of other names, files, links, and a folder that somebody is just about to lock."""
+    """Results of a similar name, folders of other names, files, links, and a folder that is about to be locked."""
     target = tmp_path / "target"
-    for folder in (scratch / "flask_server-abcdefgh", scratch / f"{PREFIX}test-abcdefgh{NEW}", target):
+    marked = (scratch / "flask_server-abcdefgh", scratch / f"{PREFIX}test-abcdefgh{NEW}", target)
+    for folder in (scratch / f"{PREFIX}results", *marked):
         folder.mkdir()
         (folder / "content").touch()
+    for folder in marked:
+        (folder / MARKER).touch()
     (scratch / f"{PREFIX}file").touch()
     (scratch / f"{PREFIX}link").symlink_to(target)
     before = sorted(scratch.rglob("*"))
     clear_abandoned()
     assert sorted(scratch.rglob("*")) == before
     assert (target / "content").exists()
-    (scratch / f"{PREFIX}test-abcdefgh").mkdir()
+    abandoned = scratch / f"{PREFIX}test-abcdefgh"
+    abandoned.mkdir()
+    (abandoned / MARKER).touch()
     clear_abandoned()
     assert sorted(scratch.rglob("*")) == before
 

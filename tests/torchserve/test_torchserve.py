@@ -1,6 +1,9 @@
+import errno
+import fcntl
 import http.client
 import json
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -478,6 +481,20 @@ def test_scratch_folder_is_cleared_once_nobody_uses_it(tmp_path: Path, monkeypat
         holder.kill()
     clear_abandoned()
     assert not folder.exists()
+
+
+def test_scratch_folder_where_nothing_can_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TorchServe starts all the same, in a folder whose name says that it is not locked, and nobody clears it."""
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with monkeypatch.context() as without_locks:
+        without_locks.setattr(fcntl, "flock", refuse)
+        folder = runpy.run_path(str(ROOT / "torchserve" / "serve.py"))["make_scratch"](Path("x" * 200))
+    clear_abandoned()
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_missing_java_is_one_line(artifact: Artifact, tmp_path: Path) -> None:
