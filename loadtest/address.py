@@ -49,9 +49,10 @@ class Address:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise UsageError(f"{without_credentials(url)!r} is not a usable address: {error}") from error
+            why = "" if "@" in url else f": {error}"  # it may quote what was taken for the port, or for the host
+            raise UsageError(f"{for_refusal(url)!r} is not a usable address{why}") from error
         if parts.scheme not in schemes or not parts.hostname:
-            raise UsageError(f"{without_credentials(url)!r} is not {form}")
+            raise UsageError(f"{for_refusal(url)!r} is not {form}")
         tls = parts.scheme == schemes[1]
         credentials, at, authority = parts.netloc.rpartition("@")
         return cls(
@@ -66,8 +67,17 @@ class Address:
 
 
 def without_credentials(url: str) -> str:
-    """The address as results, tables and messages may hold it."""
+    """A usable address as results, tables and messages may hold it."""
     return re.sub(r"(?<=://)[^/?#]*@", "", url)
+
+
+def for_refusal(url: str) -> str:
+    """An address as the message that refuses it may hold it.
+
+    A password may hold what ends it early, such as a slash: so all is left out up to the last ``@``, which may take a
+    part of the path with it.
+    """
+    return re.sub(r"^([^:/?#@]*://)?.*@", r"\1", url, flags=re.DOTALL)
 
 
 def _basic(credentials: str) -> str:

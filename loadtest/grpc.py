@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest import http2
-from loadtest.address import Address, without_credentials
+from loadtest.address import Address, for_refusal
 from loadtest.connection import ConnectionPool
 from loadtest.errors import UsageError
 from loadtest.expectation import Expectation
 from loadtest.grpc_connection import Connection
 
 NEVER_FITS = 1 << 62
+SCHEMES = ("grpc", "grpcs")
 FORM = "of the form grpc://host:port/package.Service/Method"
 
 
@@ -59,9 +60,9 @@ class GrpcTarget:
         Raises:
             UsageError: If the address or a header cannot be used.
         """
-        at = Address.parse(url, ("grpc", "grpcs"), FORM)
+        at = Address.parse(url, SCHEMES, FORM)
         if len(at.path.split("/")) != 3:
-            raise UsageError(f"{without_credentials(url)!r} is not {FORM}")
+            raise UsageError(f"{for_refusal(url)!r} is not {FORM}")
         fields = {
             ":path": at.path,
             ":authority": at.authority,

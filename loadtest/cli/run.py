@@ -5,12 +5,11 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 from rich.table import Table
 
-from loadtest.address import without_credentials
+from loadtest.address import Address, for_refusal, without_credentials
 from loadtest.artifact import Artifact, load_artifact
 from loadtest.cli.common import (
     LaunchOptions,
@@ -28,7 +27,7 @@ from loadtest.cli.common import (
 from loadtest.cli.numbers import CONNECTIONS, COUNT_OR_NONE, RATE, SECONDS, SECONDS_OR_NONE, Several
 from loadtest.errors import UsageError
 from loadtest.expectation import Anything, Exactly, Expectation
-from loadtest.grpc import GrpcTarget
+from loadtest.grpc import FORM, SCHEMES, GrpcTarget
 from loadtest.http1 import Target
 from loadtest.launch.launcher import Launcher
 from loadtest.measure import Load, measure, resolve
@@ -183,10 +182,10 @@ def _schedule(
 def _grpc_method(target: str, wire: str | None) -> str:
     """The gRPC method to call, or nothing for REST."""
     if "://" in target:
-        is_grpc = target.startswith(("grpc://", "grpcs://"))
+        is_grpc = target.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
         if wire is not None and (wire == "grpc") != is_grpc:
-            raise UsageError(f"--wire {wire} does not go with the address {without_credentials(target)}")
-        return urlsplit(target).path.strip("/") or "/" if is_grpc else ""
+            raise UsageError(f"--wire {wire} does not go with the address {for_refusal(target)}")
+        return Address.parse(target, SCHEMES, FORM).path.strip("/") or "/" if is_grpc else ""
     server = select_server(target, load_servers())
     if wire == "grpc" and not server.grpc_method:
         raise UsageError(f"{server.key} does not speak gRPC: leave --wire grpc out")

@@ -101,11 +101,13 @@ def test_credentials_of_the_address_are_sent(
 
 
 def test_credentials_stay_out_of_messages() -> None:
-    """An address that cannot be used is named without its password."""
-    for url in ("ftp://user:secret@host/", "http://user:secret@host:99999/"):
-        with pytest.raises(UsageError, match="host") as refused:
-            Target.build(url, [BODY], Anything())
-        assert "secret" not in str(refused.value)
+    """An address that cannot be used is named without its password, whatever stands in that."""
+    for password in ("secret", "se/secret", "se#secret", "se?secret", "se[secret", "se\u2100secret", "@secret"):
+        for url in (f"ftp://user:{password}@host/", f"http://user:{password}@host:99999/", f"user:{password}@host"):
+            with pytest.raises(UsageError, match="host") as refused:
+                Target.build(url, [BODY], Anything())
+            assert "se" not in str(refused.value).partition(" is not ")[0]
+            assert "secret" not in str(refused.value)
     with pytest.raises(UsageError, match="host") as refused:
         GrpcTarget.build("grpc://user:secret@host/path", [b""], Anything())
     assert "secret" not in str(refused.value)
