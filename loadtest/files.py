@@ -1,6 +1,7 @@
 """Results are written whole or not at all."""
 
 import os
+import shutil
 from pathlib import Path
 
 from loadtest.errors import UsageError
@@ -9,18 +10,22 @@ from loadtest.errors import UsageError
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that a failure, or an end in mid-write, leaves what was there before.
 
-    The text goes to a draft beside the file, which then takes its place. A link, and what is no regular file, such as
-    /dev/null or a named pipe, is written to as it is.
+    The text goes to a draft beside the file, which then takes its place, with its permissions. A link, and what is no
+    regular file, such as /dev/null or a named pipe, is written to as it is.
 
     Raises:
         UsageError: If it cannot be written; no draft is left.
     """
+    check_writable(path)  # a folder lets a file be replaced that may not be written to
     try:
         if not _may_be_replaced(path):
             path.write_text(text, encoding="utf-8")
             return
         draft = _draft(path)
         try:
+            draft.touch()
+            if path.exists():
+                shutil.copymode(path, draft)
             draft.write_text(text, encoding="utf-8")
             draft.replace(path)
         finally:
@@ -32,14 +37,22 @@ def write_whole(path: Path, text: str) -> None:
 def check_writable(path: Path) -> None:
     """Find out before a long run, and not after it, that its result cannot be written; nothing is changed.
 
+    A pipe or a device is not tried: to open one may wait for a reader, or be noticed.
+
     Raises:
         UsageError: If the file cannot be written.
     """
     try:
         if path.is_dir():
             raise IsADirectoryError(None, "it is a folder")
-        if _may_be_replaced(path):
-            draft = _draft(path)
+        if path.is_fifo() or path.is_char_device() or path.is_block_device():
+            return
+        target = Path(os.path.realpath(path))
+        exists = os.path.lexists(target)  # a link in a circle is there as well, and cannot be opened
+        if exists:
+            target.open("ab").close()
+        if not exists or not path.is_symlink():
+            draft = _draft(target)
             draft.touch()
             draft.unlink()
     except OSError as error:

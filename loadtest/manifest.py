@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     try:
         manifest = json.loads((folder / FILE).read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ManifestError(f"{FILE} cannot be read ({error})") from error
     if not isinstance(manifest, dict):
-        raise ManifestError(f"{FILE} is not a manifest but {type(manifest).__name__}")
+        raise ManifestError(f"{FILE} must hold a JSON object, not {type(manifest).__name__}")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise ManifestError(f"{FILE} has schema {manifest.get('schema_version')}, not {SCHEMA_VERSION}")
     for place, what, check in KEYS:
@@ -73,7 +73,7 @@ def _check_file(path: Path, name: str, expected: str) -> None:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no name that this system can encode
         raise ManifestError(f"{name} is missing or unreadable") from error
     if digest != expected:
         raise ManifestError(f"{name} was altered since it was built (sha256 differs)")
@@ -84,31 +84,44 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max  # neither nan nor inf, nor an int that is no float
 
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _is_file_name(value: Any) -> bool:
+    return _is_text(value) and value.isprintable()
+
+
+def _are_file_names(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_file_name, value.values()))
+
+
 def _are_files(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(entry, dict) and _is_text(entry.get("sha256")) for entry in value.values()
+        _is_file_name(name) and isinstance(entry, dict) and _is_text(entry.get("sha256"))
+        for name, entry in value.items()
     )
 
 
 KEYS: list[tuple[str, str, Check]] = [
-    ("workload", "a text", _is_text),
+    ("workload", "a string", _is_text),
     ("version", "a whole number", _is_whole),
     ("tolerance", "a number above 0", lambda value: _is_number(value) and value > 0),
+    ("max_instances", "a whole number above 0", lambda value: _is_whole(value) and value > 0),
     ("accuracy", "a number", _is_number),
     ("seed", "a whole number", _is_whole),
     ("versions", "a table", lambda value: isinstance(value, dict)),
-    ("input.name", "a text", _is_text),
-    ("output.name", "a text", _is_text),
-    ("golden.inputs", "the name of a file", _is_text),
-    ("golden.outputs", "the name of a file", _is_text),
-    ("golden.labels", "the name of a file", _is_text),
-    ("files", "a table of files, each with its sha256", _are_files),
+    ("input.name", "a string", _is_text),
+    ("output.name", "a string", _is_text),
+    ("golden", "a table of names of files", _are_file_names),
+    ("golden.inputs", "the name of a file", _is_file_name),
+    ("golden.outputs", "the name of a file", _is_file_name),
+    ("golden.labels", "the name of a file", _is_file_name),
+    ("files", "a table of files by their names, each with its sha256", _are_files),
 ]
 """What this package reads of a manifest; other keys are for others."""

@@ -55,12 +55,13 @@ def lose_entry(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[]", "is not a manifest but list"),
-        ("null", "is not a manifest but NoneType"),
+        ("[]", "must hold a JSON object, not list"),
+        ("null", "must hold a JSON object, not NoneType"),
         ("{", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
         ("{}", f"has schema None, not {SCHEMA_VERSION}"),
         ('{"schema_version": 0}', f"has schema 0, not {SCHEMA_VERSION}"),
-        (f'{{"schema_version": {SCHEMA_VERSION}}}', "workload must be a text"),
+        (f'{{"schema_version": {SCHEMA_VERSION}}}', "workload must be a string"),
     ],
 )
 def test_what_is_no_manifest_is_refused(folder: Path, text: str, told: str) -> None:
@@ -77,16 +78,21 @@ def test_what_is_no_manifest_is_refused(folder: Path, text: str, told: str) -> N
         ("tolerance", True),
         ("tolerance", float("nan")),
         ("tolerance", 0),
+        ("tolerance", 10**400),
         ("version", "1"),
+        ("max_instances", 0),
+        ("max_instances", 2.5),
         ("files", None),
         ("files", []),
         ("files", {"weights.safetensors": "abc"}),
         ("files", {"weights.safetensors": {"sha256": 1}}),
+        ("files", {"weights\0": {"sha256": "abc"}}),
         ("golden", "golden"),
+        ("golden", {"inputs": "inputs.npy", "outputs": "outputs.npy", "labels": "labels.npy", "more": []}),
         ("input", {}),
         ("versions", []),
     ],
-    ids=str,
+    ids=repr,
 )
 def test_a_key_of_another_type_is_named(folder: Path, key: str, value: object) -> None:
     """With what it should be; a missing key is as bad."""

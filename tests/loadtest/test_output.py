@@ -1,11 +1,14 @@
 """Results that cannot be written: one line, an exit code that is not 0, and nothing lost or left half written."""
 
+import contextlib
 import json
 import os
 import resource
+import shutil
+import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from tests.report.samples import SAMPLE
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_SPACE = 4_096
+NOBODY = 65_534
+THROUGH = stat.S_IXGRP | stat.S_IXOTH
 
 
 def loadtest(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
@@ -43,6 +48,24 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", *words: str) -> Non
 def out_of_space(size: int = NO_SPACE) -> Callable[[], None]:
     """Let no file grow beyond so many bytes: a write fails in the middle, as on a disk that is full."""
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@contextlib.contextmanager
+def as_ordinary_user(folder: Path) -> Iterator[None]:
+    """Be somebody, in a folder of their own, whom permissions bind; the superuser they do not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(folder, NOBODY, -1)
+    with contextlib.ExitStack() as undo:
+        for parent in folder.parents:  # they are closed to others
+            mode = stat.S_IMODE(parent.stat().st_mode)
+            if mode | THROUGH != mode:
+                parent.chmod(mode | THROUGH)
+                undo.callback(parent.chmod, mode)
+        os.seteuid(NOBODY)
+        undo.callback(os.seteuid, 0)
+        yield
 
 
 def test_full_output_is_one_line(servers: Programmable) -> None:
@@ -126,6 +149,52 @@ def test_full_disk_ends_a_comparison(tmp_path: Path) -> None:
     done = loadtest(*command, *short, preexec_fn=out_of_space())
     assert_refused(done, f"cannot write {out / 'result.json'}: File too large")
     assert list(out.iterdir()) == []
+
+
+def test_a_file_that_may_not_be_written_is_found_out_before_the_run(servers: Programmable, tmp_path: Path) -> None:
+    """A program that is running, by its own name and by a link, and links that lead nowhere: nothing is sent."""
+    port = servers.listen("fixed")
+    program, link, astray, circle = (tmp_path / name for name in ("program", "link", "astray", "circle"))
+    sleep = shutil.which("sleep")
+    assert sleep is not None
+    shutil.copy(sleep, program)
+    link.symlink_to(program)
+    astray.symlink_to(tmp_path / "no" / "such" / "folder")
+    circle.symlink_to(circle)
+    before = sorted(tmp_path.rglob("*"))
+    with subprocess.Popen(["sleep", "120"], executable=program) as running:
+        for target in (program, link, astray, circle):
+            assert_refused(loadtest(*short_run(port, target)), f"cannot write {target}: ")
+        with pytest.raises(UsageError, match=r"cannot write .*program: Text file busy"):
+            write_whole(program, "text")
+        running.kill()
+    assert port.counts["requests"] == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    assert program.read_bytes() == Path(sleep).read_bytes()
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    """What others may not read, they may not read afterwards; what everybody may, they still may."""
+    out = tmp_path / "result.json"
+    for mode in (0o600, 0o664):
+        out.touch()
+        out.chmod(mode)
+        write_whole(out, "later")
+        assert stat.S_IMODE(out.stat().st_mode) == mode
+
+
+def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+    """Whoever may not write to it may not put another in its place, though the folder lets them."""
+    out = tmp_path / "result.json"
+    out.write_text("earlier", encoding="utf-8")
+    out.chmod(0o444)
+    with as_ordinary_user(tmp_path):
+        with pytest.raises(UsageError, match=r"cannot write .*: Permission denied"):
+            check_writable(out)
+        with pytest.raises(UsageError, match=r"cannot write .*: Permission denied"):
+            write_whole(out, "later")
+    assert list(tmp_path.iterdir()) == [out]
+    assert out.read_text(encoding="utf-8") == "earlier"
 
 
 def test_only_regular_files_are_replaced(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """SIGTERM while requests are in flight: the server must answer them before it ends."""
 
-import math
 import os
 import signal
 import threading
@@ -82,8 +81,7 @@ def _calibrate(running: RunningServer) -> tuple[int, float]:
         LaunchError: If the server does not answer one.
     """
     artifact = running.artifact
-    bound = artifact.manifest.get("max_instances", math.inf)
-    most = min(bound, MAX_BODY * artifact.size // len(_body(running, artifact.size)))
+    most = min(artifact.manifest["max_instances"], MAX_BODY * artifact.size // len(_body(running, artifact.size)))
     instances = int(min(FIRST, most))
     while True:
         began = time.monotonic()
