@@ -29,6 +29,7 @@ REQUIRED = (
     "ready",
     "launch",
 )
+OPTIONAL = ("facts", "grpc", "effective", "variants", "setup")
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ def _read(folder: Path) -> list[Server]:
         missing = [key for key in REQUIRED if key not in data.values]
         if missing:
             raise UsageError(f"{path} lacks: {', '.join(missing)}")
+        data.only(*REQUIRED, *OPTIONAL)
         default = _server(folder, data)
         return [default, *(_variant(default, name, one) for name, one in data.tables_by_name("variants").items())]
     except (OSError, ValueError) as error:
@@ -202,7 +204,7 @@ def _server(folder: Path, data: Table) -> Server:
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocols must be of {', '.join(PROTOCOLS)}, not {protocol!r}")
         if protocol not in ports:
-            raise ValueError(f"ports must have one for {protocol}")
+            raise ValueError(f"[ports] has no entry for {protocol}")
     return Server(
         key=data.text("name"),
         name=data.text("name"),

@@ -24,26 +24,25 @@ class Table:
         """How a key is named in a message."""
         return f"{self._place}.{key}" if self._place else key
 
-    def only(self, *known: str) -> "Table":
-        """This table, which may hold these keys and no others."""
+    def only(self, *known: str) -> None:
+        """Refuse a key that is none of these."""
         for key in self.values:
             if key not in known:
                 raise ValueError(f"{self.place(key)} is not known; there are: {', '.join(known)}")
-        return self
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A text."""
+        """A string."""
         return _text(self.values.get(key, default), self.place(key))
 
     def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """A list of texts."""
+        """A list of strings."""
         values = self.values.get(key, default)
         if not isinstance(values, list | tuple):
-            raise ValueError(f"{self.place(key)} must be a list of texts, not {values!r}")
+            raise ValueError(f"{self.place(key)} must be a list of strings, not {values!r}")
         return tuple(_text(value, f"{self.place(key)}[{at}]") for at, value in enumerate(values))
 
     def texts_by_name(self, key: str) -> dict[str, str]:
-        """A table of texts; empty where it is missing."""
+        """A table of strings; empty where it is missing."""
         table = self.table(key, {})
         return {name: table.text(name) for name in table.values}
 
@@ -66,5 +65,5 @@ class Table:
 
 def _text(value: object, place: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{place} must be a text in quotes, not {value!r}")
+        raise ValueError(f"{place} must be a string, not {value!r}")
     return value

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,8 @@ from loadtest.effort.probes.every import probe_capabilities
 from loadtest.effort.probes.load import outcome_of, put_load_until
 from loadtest.effort.probes.operations import read_samples
 from loadtest.effort.probes.subject import Subject
-from loadtest.launch.launcher import LocalLauncher, running
+from loadtest.effort.timeline import watched_start
+from loadtest.launch.launcher import Launcher, LocalLauncher, running
 from loadtest.placement import UNPINNED
 from loadtest.schedule import Constant
 from loadtest.servers import Server
@@ -102,14 +105,15 @@ def test_a_server_that_can_do_nothing_is_not_said_to(
 
 
 KILLED = "it killed the server (SIGABRT)"
+SILENT = "the server stopped answering correctly"
 
 
 @pytest.mark.parametrize(
     ("lethal", "lost"),
     [
-        ("misshapen", {"bad_input": f"{KILLED} with: wrong shape"}),
+        ("misshapen", {"bad_input": "wrong shape killed the server (SIGABRT)"}),
         ("gzip", {"gzip_request": KILLED}),
-        ("npy", {"binary_tensors": f"{KILLED} with: .npy"}),
+        ("npy", {"binary_tensors": ".npy killed the server (SIGABRT)"}),
         (
             "a look at /config",
             {
@@ -136,22 +140,42 @@ def test_what_ends_the_server_is_told_and_spoils_no_other_cell(
 
 
 @pytest.mark.parametrize(
-    ("mode", "fate"),
-    [("aborts:misshapen", KILLED), ("sulks:misshapen", "the server predicted no more (503: {})")],
+    ("mode", "fate", "note"),
+    [
+        ("aborts:misshapen", KILLED, "wrong shape killed the server (SIGABRT)"),
+        ("sulks:misshapen", f"{SILENT} (503: {{}})", f"{SILENT} (503: {{}}) after: wrong shape"),
+    ],
 )
 def test_each_bad_body_is_judged_alone(
-    mode: str, fate: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+    mode: str, fate: str, note: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
 ) -> None:
     """The one that ended the server is named, and those after it are refused by a server that lives."""
     server = replace(obedient(mode), predict="/predict/{workload}")
     with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
         cell = wire.probe_bad_input(subject)
     assert cell.supported is False
-    assert cell.note == f"{fate} with: wrong shape"
+    assert cell.note == note
     assert len(cell.evidence) == 9
     (ended,) = [one for one in cell.evidence if one.answer.endswith(fate)]
     assert "wrong shape" in ended.request
     assert all(one.answer.startswith("400: ") for one in cell.evidence if one is not ended)
+
+
+def test_what_has_been_answered_is_read_without_a_server(
+    obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that the last request of a probe ended is not started again to read the answers."""
+    starts: list[Server] = []
+
+    def counted(launcher: Launcher, server: Server, *rest: Any) -> Any:
+        starts.append(server)
+        return watched_start(launcher, server, *rest)
+
+    monkeypatch.setattr("loadtest.effort.probes.subject.watched_start", counted)
+    server = replace(obedient("aborts:base64"), predict="/predict/{workload}")
+    with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
+        assert wire.probe_binary(subject).note == '{"b64": …} for the tensor killed the server (SIGABRT)'
+    assert starts == [server]
 
 
 def test_a_worker_that_still_loads_is_no_finding(
@@ -167,9 +191,10 @@ def test_a_worker_that_still_loads_is_no_finding(
 
 @pytest.mark.parametrize("bound", [100, 300])
 def test_requests_in_flight_have_no_more_instances_than_the_model_allows(
-    bound: int, obedient: Obedient, artifact: Artifact
+    bound: int, obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that refuses more than the artifact's bound is not asked for more."""
+    """A server that refuses more than the artifact's bound is not asked for more, however fast it is."""
+    monkeypatch.setattr(shutdown, "WORK_S", math.inf)  # nor does it stop at fewer, however slow the machine is
     bounded = replace(artifact, manifest={**artifact.manifest, "max_instances": bound})
     with running(LocalLauncher(bounded, UNPINNED, any_port=True), [obedient("good")]) as (one,):
         (exchange,) = shutdown.probe_shutdown(one).evidence

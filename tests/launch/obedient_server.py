@@ -30,6 +30,7 @@ LETHAL: dict[str, Callable[[str, Message, bytes], bool]] = {
     "misshapen": lambda path, headers, body: body.count(b",") == 2,
     "text": lambda path, headers, body: b'"x"' in body,
     "gzip": lambda path, headers, body: headers["Content-Encoding"] == "gzip",
+    "base64": lambda path, headers, body: b'"b64"' in body,
     "npy": lambda path, headers, body: body.startswith(b"\x93NUMPY"),
     "a look at /config": lambda path, headers, body: path == "/config",
 }

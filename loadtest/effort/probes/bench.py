@@ -20,6 +20,8 @@ PROCEDURE_S = 120.0
 PATIENCE_S = 5.0
 """How long a server that does not predict is asked again: it may be about to end, or one of its workers still loads."""
 POLL_S = 0.05
+KILLED = "it killed the server"
+"""How `fate_of` begins where the server is dead."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,11 @@ def fate_of(running: RunningServer) -> str:
         reply = ask(running, call)
         ending = running.ending()
         if ending:
-            return f"it killed the server ({ending})"
+            return f"{KILLED} ({ending})"
         if is_golden(running, reply):
             return ""
         if time.monotonic() > deadline:
-            return f"the server predicted no more ({reply})"
+            return f"the server stopped answering correctly ({reply})"
         time.sleep(POLL_S)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from loadtest.effort.probes.ask import JSON, Call, ask, is_golden, seen
+from loadtest.effort.probes.bench import KILLED
 from loadtest.effort.probes.cell import Cell, Exchange, excerpt
 from loadtest.effort.probes.subject import Subject, Trial
 from loadtest.errors import LoadtestError
@@ -70,7 +71,8 @@ def probe_gzip(subject: Subject) -> list[Cell]:
 
 def probe_binary(subject: Subject) -> Cell:
     """Golden example 0 as raw float32, as .npy, as base64 in JSON, and over gRPC: is any of them the golden answer?"""
-    artifact, path = subject.running.artifact, subject.running.predict_path
+    server, artifact, path = subject.running.server, subject.running.artifact, subject.running.predict_path
+    golden = artifact.expectation()
     instance = np.ascontiguousarray(artifact.inputs[:1], dtype="<f4")
     file = io.BytesIO()
     np.save(file, instance)
@@ -83,9 +85,11 @@ def probe_binary(subject: Subject) -> Cell:
     trials = [subject.ask(call) for call in calls]
     evidence = [trial.exchange for trial in trials]
     ways = [
-        f"REST, {trial.call.label}" for trial in trials if is_golden(subject.running, trial.reply) and not trial.fate
+        f"REST, {trial.call.label}"
+        for trial in trials
+        if trial.reply.status == 200 and golden.matches(0, trial.reply.body) and not trial.fate
     ]
-    if "grpc" in subject.running.server.protocols:
+    if "grpc" in server.protocols:
         exchange, right = _binary_over_grpc(subject.running, instance.tobytes())
         evidence.append(exchange)
         ways += ["gRPC"] if right else []
@@ -141,6 +145,10 @@ def probe_bad_input(subject: Subject) -> Cell:
 
 
 def _ends(trials: Sequence[Trial]) -> list[str]:
-    """What became of the server and with which requests, in words; the same end is told once."""
-    fates = dict.fromkeys(trial.fate for trial in trials if trial.fate)
-    return [f"{fate} with: {', '.join(one.call.label for one in trials if one.fate == fate)}" for fate in fates]
+    """What became of the server and by which requests, in words; the same end is told once."""
+    ends = []
+    for fate in dict.fromkeys(trial.fate for trial in trials if trial.fate):
+        labels = ", ".join(trial.call.label for trial in trials if trial.fate == fate)
+        killed = fate.startswith(KILLED)
+        ends.append(fate.replace("it", labels, 1) if killed else f"{fate} after: {labels}")
+    return ends
