@@ -60,7 +60,10 @@ def test_the_official_image_runs_unless_it_is_replaced() -> None:
     assert "build" not in service
     assert {port["target"] for port in service["ports"]} == {8500, 8501}
     assert "/models" in {mount["target"] for mount in service["volumes"]}
-    assert service["environment"] == {"MODEL_NAME": "digits"}
+    # The second is passed on where it is set, and not set otherwise: TensorFlow's default stays the default.
+    assert service["environment"] == {"MODEL_NAME": "digits", "TF_ENABLE_ONEDNN_OPTS": None}
+    switched = _config(OVERRIDES["plain"], TF_ENABLE_ONEDNN_OPTS="0")["services"]["tf_serving"]
+    assert switched["environment"]["TF_ENABLE_ONEDNN_OPTS"] == "0"
     assert all(word.startswith("--") for word in service["command"])
 
 
