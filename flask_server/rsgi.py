@@ -59,7 +59,7 @@ class Service:
         except HTTPException as refusal:
             answer = refuse(refusal)
         finally:
-            self._room += sum(map(len, large))
+            self._release(large)
         protocol.response_bytes(*answer)
 
     async def _collect(self, scope: Scope, protocol: HTTPProtocol, large: list[bytes]) -> bytes:
@@ -100,12 +100,16 @@ class Service:
                 self._room -= len(part)
                 large.append(part)
                 continue
-            self._room += sum(map(len, large))
-            large.clear()
+            self._release(large)
             if size > DRAIN_LIMIT:
                 break  # up to there the rest is read and dropped, for the client to see the answer
         if refusal is not None:
             raise refusal
+
+    def _release(self, large: list[bytes]) -> None:
+        """Gives back the room of these parts, and the parts."""
+        self._room += sum(map(len, large))
+        large.clear()
 
 
 def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import numpy as np
@@ -21,36 +22,42 @@ HALF = b'{"instances": [[['
 LARGEST = 200_000
 
 
-def start(server: Server, artifact: Artifact, **env: str) -> LocalServer:
+@contextlib.contextmanager
+def serving(server: Server, artifact: Artifact, **env: str) -> Iterator[LocalServer]:
     """The server, with more in its environment."""
     launches = tuple(replace(one, env={**one.env, **env}) for one in server.launches)
-    return start_local(replace(server, launches=launches), artifact, UNPINNED, any_port=True)
+    running = start_local(replace(server, launches=launches), artifact, UNPINNED, any_port=True)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def limited(servers: Mapping[str, Server], artifact: Artifact, timeout_s: int) -> AbstractContextManager[LocalServer]:
+    """A server with a small largest body, which has to be there within a time."""
+    limits = {"FLASK_SERVER_MAX_CONTENT_LENGTH": str(LARGEST), "FLASK_SERVER_BODY_TIMEOUT": str(timeout_s)}
+    return serving(servers["flask_server"], artifact, **limits)
 
 
 @pytest.fixture(scope="module")
 def server(artifact: Artifact, servers: Mapping[str, Server]) -> Iterator[LocalServer]:
     """The server as its server.toml starts it."""
-    running = start(servers["flask_server"], artifact)
-    yield running
-    running.stop()
+    with serving(servers["flask_server"], artifact) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 def strict(artifact: Artifact, servers: Mapping[str, Server]) -> Iterator[LocalServer]:
-    """A server with a small largest body, which has to be there within a second."""
-    limits = {"FLASK_SERVER_MAX_CONTENT_LENGTH": str(LARGEST), "FLASK_SERVER_BODY_TIMEOUT": "1"}
-    running = start(servers["flask_server"], artifact, **limits)
-    yield running
-    running.stop()
+    """A server whose largest body is small, and has to be there within a second."""
+    with limited(servers, artifact, timeout_s=1) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 def narrow(artifact: Artifact, servers: Mapping[str, Server]) -> Iterator[LocalServer]:
-    """A server with a small largest body and all the time in the world."""
-    limits = {"FLASK_SERVER_MAX_CONTENT_LENGTH": str(LARGEST), "FLASK_SERVER_BODY_TIMEOUT": "600"}
-    running = start(servers["flask_server"], artifact, **limits)
-    yield running
-    running.stop()
+    """A server whose largest body is small, and has ten minutes to arrive."""
+    with limited(servers, artifact, timeout_s=600) as running:
+        yield running
 
 
 def send(server: LocalServer, start: bytes, *headers: str, path: str = PREDICT) -> socket.socket:
