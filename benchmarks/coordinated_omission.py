@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.histogram import Histogram
-from loadtest.schedule import Closed, Constant
-from loadtest.simulate import FifoServer, Stalls, fixed, simulate
+from loadtest.experiments.simulation import FifoServer, Stalls, fixed, simulate
+from loadtest.load.histogram import Histogram
+from loadtest.load.schedule import Closed, Constant
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "coordinated-omission.svg"
 RATE, SERVICE_S, EVERY_S, STALL_S = 100.0, 0.001, 10.0, 1.0

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import psutil
 
-from loadtest.host import describe_host
+from loadtest.machine.host import describe_host
 
 HERE = Path(__file__).resolve().parent
 BODY = '{"predictions":[[0.25,0.75]]}\n'

@@ -39,14 +39,15 @@ from pathlib import Path
 
 import numpy as np
 
-from loadtest.artifact import load_artifact
 from loadtest.errors import LoadtestError
-from loadtest.host import describe_host
 from loadtest.launch.local import start_local
-from loadtest.messages import TensorFlowServing
-from loadtest.placement import Placement
-from loadtest.servers import load_servers
-from loadtest.usage import tree_usage
+from loadtest.machine.host import describe_host
+from loadtest.machine.placement import Placement
+from loadtest.machine.usage import tree_usage
+from loadtest.servers.artifact import load_artifact
+from loadtest.servers.server_folder import load_servers
+from loadtest.wire.golden_target import grpc_target
+from loadtest.wire.grpc.messages import TensorFlowServing
 
 HERE = Path(__file__).resolve().parent
 PEERS = str(HERE / "grpc_peers.py")
@@ -245,7 +246,7 @@ def shared_or_not(arguments: argparse.Namespace) -> Iterator[str]:
             continue
         try:
             with tempfile.NamedTemporaryFile() as request:
-                request.write(running.grpc_endpoint().bodies[0][5:])
+                request.write(grpc_target(running.grpc_url, running.artifact).bodies[0][5:])
                 request.flush()
 
                 def side(connections: int, url: str = running.grpc_url, request: str = request.name) -> Sample:

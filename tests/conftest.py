@@ -1,13 +1,16 @@
 """What every test may use: the built model, and the servers of the project."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from loadtest.artifact import Artifact, load_artifact
 from loadtest.errors import ArtifactError
-from loadtest.servers import Server, load_servers
+from loadtest.report.reading import Document, read_comparison
+from loadtest.servers.artifact import Artifact, load_artifact
+from loadtest.servers.server_folder import Server, load_servers
+from tests.report.samples import SAMPLE
+from tests.wire.programmable import Programmable
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,3 +33,25 @@ def artifact() -> Artifact:
 def servers() -> Mapping[str, Server]:
     """Every server folder and variant of the project."""
     return load_servers()
+
+
+@pytest.fixture(scope="session")
+def programmable() -> Iterator[Programmable]:
+    """One programmable server for all tests: every test opens ports of its own on it."""
+    server = Programmable()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def mortal_server() -> Iterator[Programmable]:
+    """A programmable server that a test may kill."""
+    server = Programmable()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def document() -> Document:
+    """A real comparison of four servers, three rounds, with load curves and capacities."""
+    return read_comparison(SAMPLE)

@@ -5,7 +5,6 @@ import math
 
 import click
 
-from loadtest.capacity import Capacity, Probe, find_capacity
 from loadtest.cli.common import (
     LaunchOptions,
     batch_option,
@@ -20,12 +19,13 @@ from loadtest.cli.common import (
     write_text,
 )
 from loadtest.cli.numbers import CONNECTIONS, COUNT, PRECISION, RATE, SECONDS
-from loadtest.measure import Load
-from loadtest.results import RunResult
-from loadtest.schedule import Poisson
-from loadtest.server_run import measure_server
-from loadtest.servers import load_servers, select_server
-from loadtest.slo import Objective
+from loadtest.experiments.capacity_search import Capacity, Probe, find_capacity
+from loadtest.experiments.measured_run import Load
+from loadtest.experiments.server_run import measure_server
+from loadtest.judge.objective import Objective
+from loadtest.judge.run_result import RunResult
+from loadtest.load.schedule import Poisson
+from loadtest.servers.server_folder import load_servers, select_server
 
 
 @click.command()

@@ -4,12 +4,12 @@ import click
 
 from loadtest.cli.common import stdout
 from loadtest.cli.numbers import CONNECTIONS, SECONDS
-from loadtest.expectation import Exactly
-from loadtest.http1 import Target
-from loadtest.measure import Load, measure
-from loadtest.null_server import BODY, null_server
-from loadtest.placement import choose_placement
-from loadtest.schedule import Closed
+from loadtest.experiments.measured_run import Load, measure
+from loadtest.load.schedule import Closed
+from loadtest.machine.placement import choose_placement
+from loadtest.servers.expectation import Exactly
+from loadtest.wire.http1 import HttpTarget
+from loadtest.wire.null_server import BODY, null_server
 
 
 @click.command()
@@ -21,7 +21,7 @@ def ceiling(connections: int, processes: int, duration: float, pin: bool) -> Non
     """Measure this client against a server that does nothing, checking every answer."""
     placement = choose_placement(pin=pin, client_cores=processes)
     with null_server(placement) as url:
-        endpoint = Target.build(url, [b""], Exactly(BODY), method="GET")
+        endpoint = HttpTarget.build(url, [b""], Exactly(BODY), method="GET")
         load = Load(Closed(duration), 0.5, connections, processes)
         result, _ = measure(endpoint, load, target=url, expectation="file", placement=placement)
     per_request = result.client_cpu_s / max(result.tally.ok, 1)

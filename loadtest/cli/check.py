@@ -12,7 +12,7 @@ from loadtest.cli.common import (
     workload_option,
 )
 from loadtest.errors import LaunchError, ParityError
-from loadtest.parity import check_parity
+from loadtest.experiments.parity import check_parity
 
 
 @click.command()

@@ -13,16 +13,16 @@ from typing import Any
 import click
 from rich.console import Console
 
-from loadtest import files
-from loadtest.artifact import load_artifact
 from loadtest.cli.numbers import COUNT, SECONDS, SEED
-from loadtest.clients import Progress
 from loadtest.errors import UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.launch.network import NetworkLauncher
 from loadtest.launch.running import RunningServer
-from loadtest.placement import choose_placement
-from loadtest.servers import Server, load_servers, select_servers
+from loadtest.load.clients import Progress
+from loadtest.machine import files
+from loadtest.machine.placement import choose_placement
+from loadtest.servers.artifact import load_artifact
+from loadtest.servers.server_folder import Server, load_servers, select_servers
 
 stdout = Console(soft_wrap=True, highlight=False)
 stderr = Console(stderr=True, highlight=False)

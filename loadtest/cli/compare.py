@@ -21,10 +21,10 @@ from loadtest.cli.common import (
 )
 from loadtest.cli.gate import Gate, gate_options, report_folder
 from loadtest.cli.numbers import CONNECTIONS, COUNT, RATE, SECONDS, SECONDS_OR_NONE, SEED
-from loadtest.clients import Progress as Glimpse
-from loadtest.compare import Comparison, Plan, Watcher
-from loadtest.compare import compare as run_comparison
 from loadtest.errors import LoadtestError, UsageError
+from loadtest.experiments.comparison import Comparison, Plan, Watcher
+from loadtest.experiments.comparison import compare as run_comparison
+from loadtest.load.clients import Progress as Glimpse
 from loadtest.report import write_report
 from loadtest.report.document import write_json
 from loadtest.report.reading import read_comparison

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from loadtest.cli.common import stdout
 from loadtest.cli.gate import report_folder
-from loadtest.diff import Change
-from loadtest.diff import diff as compare_files
+from loadtest.report.difference import Change
+from loadtest.report.difference import diff as compare_files
 from loadtest.report.reading import read_comparison, span
 
 COLOURS = {"better": "green", "worse": "red", "tie": "dim", "unknown": "dim"}
@@ -39,7 +39,7 @@ def diff(before: Path, after: Path, out: Path | None) -> None:
             stdout.print(f"- {line}", markup=False)
     if out is not None:
         # Imported here, since it loads the charting library.
-        from loadtest.report.changes import write_changes
+        from loadtest.report.difference_page import write_changes
 
         with report_folder(out):
             page, _, _ = write_changes(found, old, new, out)

@@ -10,9 +10,9 @@ import click
 
 from loadtest.cli.common import stdout
 from loadtest.errors import UsageError
-from loadtest.files import check_writable, write_whole
+from loadtest.machine.files import check_writable, write_whole
 from loadtest.report.reading import Json
-from loadtest.thresholds import Threshold, judge, junit, read_thresholds
+from loadtest.report.thresholds import Threshold, judge, junit, read_thresholds
 
 
 @dataclass(frozen=True)

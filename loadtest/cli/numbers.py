@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from loadtest.errors import UsageError
-from loadtest.schedule import MAX_CONNECTIONS, MAX_DURATION_S, MAX_RATE
+from loadtest.load.schedule import MAX_CONNECTIONS, MAX_DURATION_S, MAX_RATE
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]  # it takes none before click 8.4

@@ -9,8 +9,6 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from loadtest.address import Address, for_refusal, without_credentials
-from loadtest.artifact import Artifact, load_artifact
 from loadtest.cli.common import (
     LaunchOptions,
     batch_option,
@@ -26,17 +24,19 @@ from loadtest.cli.common import (
 )
 from loadtest.cli.numbers import CONNECTIONS, COUNT_OR_NONE, RATE, SECONDS, SECONDS_OR_NONE, Several
 from loadtest.errors import UsageError
-from loadtest.expectation import Anything, Exactly, Expectation
-from loadtest.grpc import FORM, SCHEMES, GrpcTarget
-from loadtest.http1 import Target
+from loadtest.experiments.measured_run import Load, measure, resolve
+from loadtest.judge.run_result import RunResult
 from loadtest.launch.launcher import Launcher
-from loadtest.measure import Load, measure, resolve
-from loadtest.messages import GoldenMessages, golden_requests, message_format
-from loadtest.placement import choose_placement
-from loadtest.results import RunResult
-from loadtest.schedule import Closed, Constant, Piecewise, Poisson, Replay, Schedule
-from loadtest.servers import load_servers, select_server
-from loadtest.session import Endpoint
+from loadtest.load.schedule import Closed, Constant, Piecewise, Poisson, Replay, Schedule
+from loadtest.load.session import Endpoint
+from loadtest.machine.placement import choose_placement
+from loadtest.servers.artifact import Artifact, load_artifact
+from loadtest.servers.expectation import Anything, Exactly, Expectation
+from loadtest.servers.server_folder import load_servers, select_server
+from loadtest.wire.address import Address, for_refusal, without_credentials
+from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
+from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
+from loadtest.wire.http1 import HttpTarget
 
 SCENARIOS = {
     "single-stream": "one request at a time: closed loop over one connection",
@@ -145,7 +145,7 @@ def run(
         if grpc_method:
             endpoint = resolve(GrpcTarget.build(url, bodies, expectation, headers=fields))
         else:
-            endpoint = resolve(Target.build(url, bodies, expectation, method=method, headers=fields))
+            endpoint = resolve(HttpTarget.build(url, bodies, expectation, method=method, headers=fields))
         live = following(stack.enter_context(status("waiting")), f"{kind} load on {without_credentials(url)}")
         result, _ = measure(
             endpoint,

@@ -6,13 +6,13 @@ import click
 
 from loadtest.cli.common import LaunchOptions, chosen, launch_options, servers_option, status, stdout, workload_option
 from loadtest.cli.numbers import Number
-from loadtest.effort.document import to_json, write_setup
-from loadtest.effort.setup import MOST_REPEATS, Plan, measure_setup
-from loadtest.effort.table import rich_tables
-from loadtest.effort.weights import read_weights, weigh
 from loadtest.errors import UsageError
-from loadtest.files import check_writable
-from loadtest.servers import load_servers
+from loadtest.machine.files import check_writable
+from loadtest.report.setup_table import rich_tables
+from loadtest.servers.server_folder import load_servers
+from loadtest.setup.document import to_json, write_setup
+from loadtest.setup.ease_of_setup import MOST_REPEATS, Plan, measure_setup
+from loadtest.setup.weights import read_weights, weigh
 
 FILE = "setup.json"
 

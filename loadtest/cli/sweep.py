@@ -19,10 +19,10 @@ from loadtest.cli.common import (
     write_text,
 )
 from loadtest.cli.numbers import CONNECTIONS, RATE, SECONDS, SECONDS_OR_NONE, Several
-from loadtest.measure import Load
-from loadtest.schedule import Closed, Poisson
-from loadtest.server_run import measure_server
-from loadtest.servers import load_servers, select_server
+from loadtest.experiments.measured_run import Load
+from loadtest.experiments.server_run import measure_server
+from loadtest.load.schedule import Closed, Poisson
+from loadtest.servers.server_folder import load_servers, select_server
 
 
 @click.command()

@@ -1,1 +1,1 @@
-"""Ways to start servers: as processes of this machine, or with docker compose."""
+"""How a server comes up and goes down: as processes of this machine, with docker compose, or found on the network."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from loadtest.artifact import Artifact
 from loadtest.errors import LaunchError
 from loadtest.launch.running import RunningServer
-from loadtest.servers import Server
-from loadtest.usage import Usage
+from loadtest.machine.usage import Usage
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import Server
 
 
 class AttachedServer(RunningServer):

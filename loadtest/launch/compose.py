@@ -8,15 +8,15 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from loadtest.artifact import Artifact, load_artifact
 from loadtest.errors import ArtifactError, LaunchError, UsageError
 from loadtest.launch.compose_project import ComposeProject, translated
 from loadtest.launch.container import ContainerServer, start
 from loadtest.launch.running import RunningServer
-from loadtest.placement import UNPINNED, Placement, beside, parse_cores
-from loadtest.run_folder import RunFolder
-from loadtest.servers import Server, load_servers
-from loadtest.usage import MIB
+from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
+from loadtest.machine.run_folder import RunFolder
+from loadtest.machine.usage import MIB
+from loadtest.servers.artifact import Artifact, load_artifact
+from loadtest.servers.server_folder import Server, load_servers
 
 MODELS = "models"
 """The service that builds the artifacts and ends."""

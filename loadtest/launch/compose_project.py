@@ -17,9 +17,9 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from loadtest.artifact import ROOT
 from loadtest.errors import LaunchError
 from loadtest.launch.docker_faults import explain
+from loadtest.servers.artifact import ROOT
 
 OLDEST_ENGINE = (25, 0)
 """The first with healthcheck.start_interval."""

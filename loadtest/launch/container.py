@@ -11,14 +11,14 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from loadtest.artifact import Artifact
 from loadtest.errors import LaunchError
-from loadtest.launch.cgroup import Cgroup, usage_of_stats
 from loadtest.launch.compose_project import translated
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
-from loadtest.servers import Probe, Server, fill
-from loadtest.usage import MIB, Usage
-from loadtest.wire import Answer
+from loadtest.machine.cgroup import Cgroup, usage_of_stats
+from loadtest.machine.usage import MIB, Usage
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import Probe, Server, fill
+from loadtest.wire.single_request import Answer
 
 LABEL = "serving-bakeoff.label"
 """Label of an image that says what tables call the server in it; a stand-in has one."""

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from loadtest.artifact import Artifact
 from loadtest.launch.attached import find_running
 from loadtest.launch.local import start_local
 from loadtest.launch.running import RunningServer
-from loadtest.placement import Placement
-from loadtest.servers import Server
+from loadtest.machine.placement import Placement
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import Server
 
 
 class Launcher(Protocol):

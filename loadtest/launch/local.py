@@ -12,13 +12,13 @@ from typing import Any
 
 import psutil
 
-from loadtest.artifact import ROOT, Artifact
 from loadtest.errors import LaunchError
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
-from loadtest.placement import Placement, running_on
-from loadtest.run_folder import RunFolder
-from loadtest.servers import Launch, Server, fill
-from loadtest.usage import Usage, tree_usage
+from loadtest.machine.placement import Placement, running_on
+from loadtest.machine.run_folder import RunFolder
+from loadtest.machine.usage import Usage, tree_usage
+from loadtest.servers.artifact import ROOT, Artifact
+from loadtest.servers.server_folder import Launch, Server, fill
 
 HOST = "127.0.0.1"
 STOP_S = 10.0

@@ -8,12 +8,12 @@ import math
 import os
 from typing import Any
 
-from loadtest.artifact import Artifact, load_artifact
 from loadtest.errors import LaunchError
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.running import RunningServer
-from loadtest.placement import UNPINNED, Placement, beside, parse_cores
-from loadtest.servers import Server
+from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
+from loadtest.servers.artifact import Artifact, load_artifact
+from loadtest.servers.server_folder import Server
 
 
 class NetworkServer(AttachedServer):

@@ -7,15 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loadtest.artifact import Artifact
 from loadtest.errors import LaunchError, ParityError, UsageError
-from loadtest.expectation import Golden
-from loadtest.grpc import GrpcTarget
-from loadtest.http1 import Target
-from loadtest.messages import GoldenMessages, golden_requests, message_format
-from loadtest.servers import Probe, Server, fill
-from loadtest.usage import Usage
-from loadtest.wire import Answer, request
+from loadtest.machine.usage import Usage
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.expectation import Golden
+from loadtest.servers.server_folder import Probe, Server, fill
+from loadtest.wire.single_request import Answer, request
 
 POLL_S = 0.02
 LOG_LINES = 12
@@ -67,28 +64,6 @@ class RunningServer(abc.ABC):
         if "grpc" not in self.server.protocols:
             raise UsageError(f"{self.server.key} does not speak gRPC: leave --wire grpc out")
         return f"grpc://{self.host}:{self.ports['grpc']}{self.server.grpc_method}"
-
-    def grpc_endpoint(self, batch: int = 1) -> GrpcTarget:
-        """The counterpart of `endpoint` over gRPC.
-
-        Args:
-            batch: Instances in one request.
-
-        Raises:
-            UsageError: If the server speaks no gRPC, or its messages are not known.
-        """
-        url = self.grpc_url
-        form = message_format(self.server.grpc_method, self.artifact)
-        expectation = GoldenMessages(form, self.artifact.expectation(batch))
-        return GrpcTarget.build(url, golden_requests(form, self.artifact, batch), expectation)
-
-    def endpoint(self, batch: int = 1) -> Target:
-        """What the load is put on: the REST prediction, with the golden inputs and answers.
-
-        Args:
-            batch: Instances in one request.
-        """
-        return Target.build(self.url, self.artifact.bodies(batch), self.artifact.expectation(batch))
 
     def predict(self, body: bytes, timeout_s: float = 10.0) -> Answer:
         """Send one prediction over REST."""

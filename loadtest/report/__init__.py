@@ -1,8 +1,8 @@
-"""What a comparison found, for people and for scripts; everything is made from result.json."""
+"""How a result is told: the page, Markdown, tables, figures, differences and thresholds, all made from result.json."""
 
 from pathlib import Path
 
-from loadtest.files import write_whole
+from loadtest.machine.files import write_whole
 from loadtest.report.reading import Json
 
 

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loadtest.judge.intervals import Estimate
 from loadtest.report.reading import Json, estimate, names, runs, span
-from loadtest.stats import Estimate
 
 ESTABLISHED = 3
 """Rounds from which on there are intervals."""

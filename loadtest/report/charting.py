@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from loadtest.report.look import colours, role, shapes
+from loadtest.report.theme import colours, role, shapes
 
 Row = Mapping[str, Any]
 BAR_STEP = 46

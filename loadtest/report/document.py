@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from loadtest.compare import Comparison, Record, Round
-from loadtest.files import write_whole
-from loadtest.host import describe_host
+from loadtest.experiments.comparison import Comparison, Record, Round
+from loadtest.machine.files import write_whole
+from loadtest.machine.host import describe_host
 from loadtest.report.summary import Row, Versus, pairs, summarise
 
 SCHEMA_VERSION = 1

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.report.look import colours, shapes
-from loadtest.stats import Estimate
+from loadtest.judge.intervals import Estimate
+from loadtest.report.theme import colours, shapes
 
 Cell = str | float | None
 

@@ -10,15 +10,15 @@ from typing import Any
 import jinja2
 import vl_convert
 
-from loadtest.effort.wording import WORDS, mark_of
 from loadtest.report.answer import answer, conditions, validity
 from loadtest.report.figure import Cell, Column, Figure, Table
-from loadtest.report.figures import setup
+from loadtest.report.figures import ease_of_setup
 from loadtest.report.figures.cost import money, server_cores
-from loadtest.report.look import DARK, FONT, LIGHT, on_page, page_config
 from loadtest.report.markdown import environment
 from loadtest.report.reading import Json, names
+from loadtest.report.setup_wording import WORDS, mark_of
 from loadtest.report.table import cells, notes
+from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
 
 PRICE = 0.04
 """Price of a core-hour that the field starts with: an example of the order of magnitude, in no currency."""
@@ -48,7 +48,7 @@ PATHS = {
     "diamond": "M0,-8.5L8.5,0L0,8.5L-8.5,0Z",
     "cross": "M-8,-3H-3V-8H3V-3H8V3H3V8H-3V3H-8Z",
 }
-"""The symbols of `loadtest.report.look.SHAPES` for legends outside of charts."""
+"""The symbols of `loadtest.report.theme.SHAPES` for legends outside of charts."""
 
 
 def render_page(document: Json, drawn: Sequence[Figure]) -> str:
@@ -99,12 +99,12 @@ def _setup(document: Json) -> dict[str, Any]:
         "date": measured["date"],
         "repeat": measured["plan"]["repeat"],
         "launcher": measured["launcher"].get("launcher", "unknown"),
-        "labels": list(setup.labels_of(document).values()),
-        "counted": setup.counted(document),
-        "capabilities": setup.capabilities(document),
-        "stand_ins": setup.stand_ins(document),
-        "facts": setup.facts(document),
-        "faults": setup.faults(document),
+        "labels": list(ease_of_setup.labels_of(document).values()),
+        "counted": ease_of_setup.counted(document),
+        "capabilities": ease_of_setup.capabilities(document),
+        "stand_ins": ease_of_setup.stand_ins(document),
+        "facts": ease_of_setup.facts(document),
+        "faults": ease_of_setup.faults(document),
     }
 
 

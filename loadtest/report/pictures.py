@@ -5,9 +5,9 @@ from pathlib import Path
 
 import vl_convert
 
-from loadtest.files import write_whole
+from loadtest.machine.files import write_whole
 from loadtest.report.figure import Figure
-from loadtest.report.look import picture
+from loadtest.report.theme import picture
 
 FOLDER = "figures"
 

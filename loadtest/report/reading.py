@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
-from loadtest.histogram import Histogram
+from loadtest.judge.intervals import Estimate
+from loadtest.load.histogram import Histogram
 from loadtest.report.document import SCHEMA, SCHEMA_VERSION
-from loadtest.stats import Estimate
 
 SETUP_SCHEMA_VERSION = 1
-"""Of the setup.json that is shown; see `loadtest.effort.document`."""
+"""Of the setup.json that is shown; see `loadtest.setup.document`."""
 
 Document = dict[str, Any]
 Json = Mapping[str, Any]

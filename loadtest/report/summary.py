@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadtest.compare import Comparison, Record
-from loadtest.stats import Estimate, is_tie, mean_estimate, mean_ratio, percentile_estimate, percentile_ratio
-from loadtest.usage import Usage
+from loadtest.experiments.comparison import Comparison, Record
+from loadtest.judge.intervals import Estimate, is_tie, mean_estimate, mean_ratio, percentile_estimate, percentile_ratio
+from loadtest.machine.usage import Usage
 
 
 @dataclass(frozen=True)

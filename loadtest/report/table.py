@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from loadtest.compare import TAKEN_AGAIN
+from loadtest.experiments.comparison import TAKEN_AGAIN
 from loadtest.report.answer import ESTABLISHED, conditions
 from loadtest.report.reading import Json, estimate, names, runs, span, valid_rounds
 

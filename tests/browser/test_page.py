@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from loadtest.diff import diff
-from loadtest.effort.table import STAGES
 from loadtest.report import write_report
-from loadtest.report.changes import write_changes
-from loadtest.report.figures import load, percentiles
-from loadtest.report.look import DARK, LIGHT
+from loadtest.report.difference import diff
+from loadtest.report.difference_page import write_changes
+from loadtest.report.figures import load_curve, percentiles
 from loadtest.report.reading import Document, histogram, names, plain, read_comparison, union, valid_rounds
+from loadtest.report.setup_table import STAGES
+from loadtest.report.theme import DARK, LIGHT
 from tests.report.samples import SAMPLE
 
 Open = Callable[..., Any]
@@ -53,7 +53,7 @@ def test_sections_stand_in_order(open_page: Open, report: Path) -> None:
 def test_load_chart_holds_the_numbers_of_the_result(open_page: Open, report: Path, document: Document) -> None:
     """Each point of the load chart is a rate of the result with the percentile over its valid runs."""
     page = open_page(report)
-    for percent in load.percents(document):
+    for percent in load_curve.percents(document):
         drawn = {
             (row["server"], row["rate"]): row["ms"] for row in data(page, f"load-p{percent:g}", f"load_p{percent:g}")
         }

@@ -18,11 +18,11 @@ import psutil
 import pytest
 
 from flask_server.app import create_app
-from loadtest.artifact import ROOT, Artifact
 from loadtest.launch.local import LocalServer, start_local
-from loadtest.placement import UNPINNED
-from loadtest.servers import Server
-from loadtest.wire import Answer, request
+from loadtest.machine.placement import UNPINNED
+from loadtest.servers.artifact import ROOT, Artifact
+from loadtest.servers.server_folder import Server
+from loadtest.wire.single_request import Answer, request
 
 PREDICT = "/v1/models/digits:predict"
 BAD_BODIES = [

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loadtest.artifact import Artifact
 from loadtest.launch.local import LocalServer, start_local
-from loadtest.placement import UNPINNED
-from loadtest.servers import Server
-from loadtest.wire import request
+from loadtest.machine.placement import UNPINNED
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import Server
+from loadtest.wire.single_request import request
 
 PREDICT = "/v1/models/digits:predict"
 HALF = b'{"instances": [[['

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.artifact import Artifact
-from loadtest.servers import Server, load_servers
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import Server, load_servers
 
 SCRIPT = Path(__file__).with_name("obedient_server.py")
 

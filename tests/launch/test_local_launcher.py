@@ -9,22 +9,22 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtest import compare as comparing
-from loadtest.artifact import Artifact
 from loadtest.errors import LaunchError, LoadtestError, ParityError
+from loadtest.experiments import comparison as comparing
+from loadtest.experiments.measured_run import Load
+from loadtest.experiments.parity import check_parity
+from loadtest.experiments.server_run import measure_server
+from loadtest.judge.run_result import RunResult
+from loadtest.judge.verdict import Verdict
 from loadtest.launch import local
 from loadtest.launch.attached import find_running
 from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.launch.running import RunningServer
-from loadtest.measure import Load
-from loadtest.parity import check_parity
-from loadtest.placement import UNPINNED, choose_placement
+from loadtest.load.schedule import Poisson
+from loadtest.machine.placement import UNPINNED, choose_placement
+from loadtest.machine.usage import Usage
 from loadtest.report.document import to_json
-from loadtest.results import RunResult
-from loadtest.schedule import Poisson
-from loadtest.server_run import measure_server
-from loadtest.usage import Usage
-from loadtest.validity import Verdict
+from loadtest.servers.artifact import Artifact
 from tests.launch.conftest import Obedient
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest.run_folder import MARKER, NEW, PREFIX, RunFolder, clear_abandoned
+from loadtest.machine.run_folder import MARKER, NEW, PREFIX, RunFolder, clear_abandoned
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
 import subprocess, sys, time
-from loadtest.run_folder import RunFolder
+from loadtest.machine.run_folder import RunFolder
 folder = RunFolder("test")
 (folder.path / "content").touch()
 child = subprocess.Popen(["sleep", "60"], pass_fds=[folder.lock]) if sys.argv[1:] else None
@@ -26,16 +26,16 @@ time.sleep(60)
 """
 COPY = """
 import time
-from loadtest.artifact import load_artifact
-from loadtest.effort.scratch import scratch_copy
-from loadtest.servers import load_servers
+from loadtest.servers.artifact import load_artifact
+from loadtest.setup.scratch import scratch_copy
+from loadtest.servers.server_folder import load_servers
 with scratch_copy(load_servers()["tf_serving"], load_artifact("digits")) as copy:
     print(copy.artifact.folder, flush=True)
     time.sleep(60)
 """
 HURRY = """
 import sys
-from loadtest.run_folder import RunFolder
+from loadtest.machine.run_folder import RunFolder
 for turn in range(100):
     with RunFolder("test") as path:
         (path / "content").write_text(str(turn))

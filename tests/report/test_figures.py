@@ -9,10 +9,10 @@ import pytest
 
 from loadtest.report.charting import LogAxis
 from loadtest.report.figure import Column
-from loadtest.report.figures import all_figures, cost, load, percentiles, tax, timeline
-from loadtest.report.look import colours
+from loadtest.report.figures import all_figures, cost, load_curve, overhead, percentiles, timeline
 from loadtest.report.reading import Document, names, union, valid_rounds
 from loadtest.report.reading import histogram as response_times
+from loadtest.report.theme import colours
 
 
 def runs(document: Document) -> list[dict[str, Any]]:
@@ -53,8 +53,8 @@ def test_a_document_without_a_valid_run_draws_nothing_measured(document: Documen
     """With every run invalid there is neither a point nor a percentile nor a window."""
     for run in runs(document):
         invalidate(run)
-    assert load.points(document) == []
-    assert tax.splits(document) == []
+    assert load_curve.points(document) == []
+    assert overhead.splits(document) == []
     assert not any(percentiles.curve(union([])) for _ in document["servers"])
     assert not any(timeline.windows(server) for server in document["servers"])
 
@@ -62,7 +62,7 @@ def test_a_document_without_a_valid_run_draws_nothing_measured(document: Documen
 def test_points_pool_the_rounds_of_a_rate(document: Document) -> None:
     """Each point counts the valid runs at its rate; one of a single run is that run's own percentile."""
     singles = 0
-    for point in load.points(document):
+    for point in load_curve.points(document):
         (server,) = [one for one in document["servers"] if one["key"] == point.key]
         tried = [run for one in server["rounds"] for run in (one["open_loop"], *one["curve"])]
         valid = [run for run in tried if run["run"]["rate"] == point.rate and run["verdict"]["valid"]]
@@ -72,9 +72,9 @@ def test_points_pool_the_rounds_of_a_rate(document: Document) -> None:
             assert point.response.value == pytest.approx(valid[0]["response_time_ms"][f"p{point.percent:g}"], abs=1e-5)
     kept = document["servers"][0]["rounds"][:1]
     document["servers"] = [document["servers"][0] | {"rounds": kept}]
-    for point in load.points(document):
+    for point in load_curve.points(document):
         assert math.isnan(point.response.low), "one round has no interval"
-    assert singles or load.points(document)
+    assert singles or load_curve.points(document)
 
 
 def test_percentiles_without_enough_samples_are_left_out(document: Document) -> None:
@@ -88,7 +88,7 @@ def test_percentiles_without_enough_samples_are_left_out(document: Document) -> 
 
 def test_parts_add_up_to_the_response_time(document: Document) -> None:
     """Forward pass, server overhead and wait in the client are the whole mean response time."""
-    found = tax.splits(document)
+    found = overhead.splits(document)
     assert found
     for split in found:
         assert sum(split.parts_ms()) == pytest.approx(split.response.value)
@@ -98,15 +98,15 @@ def test_parts_add_up_to_the_response_time(document: Document) -> None:
 def test_parts_without_a_forward_pass_claim_none(document: Document) -> None:
     """Where the forward pass was not measured, no share of it is told."""
     document["floor"] = []
-    assert all(math.isnan(split.tax) for split in tax.splits(document))
-    assert "was not measured" in tax.figure(document).finding
+    assert all(math.isnan(split.tax) for split in overhead.splits(document))
+    assert "was not measured" in overhead.figure(document).finding
 
 
 def test_twins_are_one_server_with_two_frameworks(document: Document) -> None:
     """The Flask pair is found by its name and its frameworks, and nothing else is taken for a pair."""
-    assert tax.twins(document) == {"torch": "flask_server", "tensorflow": "flask_server:tensorflow"}
+    assert overhead.twins(document) == {"torch": "flask_server", "tensorflow": "flask_server:tensorflow"}
     document["servers"] = [one for one in document["servers"] if one["key"] != "flask_server:tensorflow"]
-    assert tax.twins(document) == {}
+    assert overhead.twins(document) == {}
 
 
 def test_windows_are_those_of_the_document(document: Document) -> None:

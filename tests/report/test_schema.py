@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from loadtest.artifact import Artifact
-from loadtest.compare import Comparison, Plan, Watcher, compare
+from loadtest.experiments.comparison import Comparison, Plan, Watcher, compare
+from loadtest.judge.verdict import Verdict
 from loadtest.launch.launcher import LocalLauncher
-from loadtest.placement import UNPINNED
+from loadtest.machine.placement import UNPINNED
 from loadtest.report.document import ESTIMATES, SCHEMA, dumps, to_json
 from loadtest.report.reading import Document, schema_fault
 from loadtest.report.summary import summarise
-from loadtest.servers import Launch, Server
-from loadtest.validity import Verdict
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import Launch, Server
 
 PLAN = Plan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from loadtest.errors import UsageError
 from loadtest.report.reading import Document
-from loadtest.thresholds import Threshold, judge, junit, read_thresholds
+from loadtest.report.thresholds import Threshold, judge, junit, read_thresholds
 
 KEYS = ("flask_server", "flask_server:tensorflow")
 

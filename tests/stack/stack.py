@@ -12,7 +12,7 @@ from pathlib import Path
 from docker.models.containers import Container
 
 from loadtest.launch.compose_project import ComposeProject
-from loadtest.wire import request
+from loadtest.wire.single_request import request
 
 SERVERS = ("tf_serving", "torchserve", "flask_server")
 PATHS = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from loadtest.launch.compose import ComposeLauncher
-from loadtest.wire import request
+from loadtest.wire.single_request import request
 from tests.stack.stack import PATHS, SERVERS, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.launch.cgroup import Cgroup, usage_of_stats
-from loadtest.placement import UNPINNED, Placement, beside, parse_cores
-from loadtest.usage import MIB, Usage
+from loadtest.machine.cgroup import Cgroup, usage_of_stats
+from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
+from loadtest.machine.usage import MIB, Usage
 
 ID = "f" * 64
 

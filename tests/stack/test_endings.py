@@ -6,10 +6,10 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from loadtest.artifact import Artifact
 from loadtest.launch.container import ContainerServer
-from loadtest.servers import load_servers
-from loadtest.wire import request
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import load_servers
+from loadtest.wire.single_request import request
 from tests.stack.conftest import BASE_IMAGE
 from tests.stack.stack import await_that
 

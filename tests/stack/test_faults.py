@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.artifact import Artifact
-from loadtest.diff import diff
 from loadtest.errors import LaunchError, UsageError
 from loadtest.launch.compose_project import ComposeProject
 from loadtest.launch.docker_faults import explain
 from loadtest.launch.network import NetworkLauncher
-from loadtest.placement import UNPINNED
-from loadtest.servers import load_servers
+from loadtest.machine.placement import UNPINNED
+from loadtest.report.difference import diff
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import load_servers
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import ArtifactError, LaunchError, UsageError
-from loadtest.launch.cgroup import Cgroup
 from loadtest.launch.compose import ComposeLauncher
 from loadtest.launch.compose_project import ComposeProject
 from loadtest.launch.container import ContainerServer
-from loadtest.servers import Server, load_servers
+from loadtest.machine.cgroup import Cgroup
+from loadtest.servers.server_folder import Server, load_servers
 from tests.stack.stack import SERVERS, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]

@@ -11,7 +11,7 @@ import torch
 from ts.context import Context, RequestProcessor
 
 import flask_server.wire
-from loadtest.artifact import ROOT
+from loadtest.servers.artifact import ROOT
 
 
 @pytest.fixture

@@ -25,12 +25,12 @@ import numpy as np
 import psutil
 import pytest
 
-from loadtest.artifact import ROOT, Artifact
 from loadtest.launch.local import LocalServer, start_local
-from loadtest.placement import UNPINNED
-from loadtest.run_folder import clear_abandoned
-from loadtest.servers import Server
-from loadtest.wire import Answer, request
+from loadtest.machine.placement import UNPINNED
+from loadtest.machine.run_folder import clear_abandoned
+from loadtest.servers.artifact import ROOT, Artifact
+from loadtest.servers.server_folder import Server
+from loadtest.wire.single_request import Answer, request
 
 PREDICT = "/predictions/digits"
 BATCH = 8

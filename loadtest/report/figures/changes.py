@@ -5,11 +5,11 @@ from typing import Any
 
 import altair as alt
 
-from loadtest.diff import Change, Diff
 from loadtest.report.charting import BAR_STEP, Canvas, LogAxis, captions, is_nan, named_rows
+from loadtest.report.difference import Change, Diff
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
-from loadtest.report.look import colours, role
 from loadtest.report.reading import Json, names
+from loadtest.report.theme import colours, role
 
 UNITS = {
     "p50": "response time p50, ms",

@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
+from loadtest.judge.intervals import Estimate, mean_estimate
 from loadtest.report.charting import bars
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
 from loadtest.report.reading import Json, estimate, names, number, span, valid_rounds
-from loadtest.stats import Estimate, mean_estimate
 
 MILLION = 1_000_000
 

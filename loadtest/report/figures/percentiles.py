@@ -7,11 +7,11 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from loadtest.histogram import Histogram
+from loadtest.judge.samples import SAMPLES_BEYOND, enough_samples
+from loadtest.load.histogram import Histogram
 from loadtest.report.charting import Canvas, LogAxis, colour
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, server_signs
 from loadtest.report.reading import Json, histogram, names, union, valid_rounds
-from loadtest.validity import SAMPLES_BEYOND, enough_samples
 
 STEPS_PER_DECADE = 24
 LISTED = (50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.99)

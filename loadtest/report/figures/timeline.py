@@ -7,8 +7,8 @@ import altair as alt
 
 from loadtest.report.charting import Canvas, LogAxis
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table
-from loadtest.report.look import colours
 from loadtest.report.reading import Json, names, number
+from loadtest.report.theme import colours
 
 GAP_S = 0.5
 EXTENT = 44

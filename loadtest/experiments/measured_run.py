@@ -1,0 +1,222 @@
+"""Runs a load in client processes of its own and puts the result together.
+
+The load never runs in the process that draws progress and waits for keys: each client is a fresh process on the
+client's cores with nothing to do but to send. Their histograms are merged without loss.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from loadtest.errors import UsageError
+from loadtest.judge.run_result import Run, RunResult
+from loadtest.judge.verdict import Evidence, judge, steady_from
+from loadtest.load.clients import Progress, Task, run_clients
+from loadtest.load.schedule import MAX_DURATION_S, Closed, Poisson, Schedule, check_connections
+from loadtest.load.session import Endpoint, Phase
+from loadtest.machine.host import CoreTimes, read_cores
+from loadtest.machine.placement import UNPINNED, Placement
+from loadtest.machine.usage import Usage
+from loadtest.wire.grpc.target import GrpcTarget
+from loadtest.wire.http1 import HttpTarget
+
+WARMUP, MEASURED = 0, 1
+TargetT = TypeVar("TargetT", HttpTarget, GrpcTarget)
+
+
+@dataclass(frozen=True)
+class Load:
+    """How an endpoint is put under load.
+
+    Attributes:
+        schedule: The plan of the measured phase.
+        warmup_s: Length of a warm-up of the same kind before it; its requests are not counted.
+        connections: Connections of all processes together.
+        processes: Client processes.
+        seed: Seed of the schedule; the warm-up and every further process draw from seeds derived from it.
+        timeout_s: Limit for one request, in seconds.
+    """
+
+    schedule: Schedule | Closed
+    warmup_s: float = 1.0
+    connections: int = 16
+    processes: int = 1
+    seed: int = 1
+    timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_connections(self.connections)
+        if not 1 <= self.processes <= self.connections:
+            raise UsageError(
+                f"processes must be between 1 and the {self.connections} connections, not {self.processes}"
+            )
+        if not (0 <= self.warmup_s <= MAX_DURATION_S and 0 < self.timeout_s <= MAX_DURATION_S):
+            raise UsageError(
+                "the warm-up must not be below 0 seconds, the timeout must be above 0, both at most a week"
+            )
+        if self.seed < 0:
+            raise UsageError(f"the seed must not be below 0, but is {self.seed}")
+
+
+def measure(
+    endpoint: Endpoint,
+    load: Load,
+    *,
+    target: str,
+    wire: str = "rest",
+    expectation: str = "none",
+    placement: Placement = UNPINNED,
+    server_usage: Callable[[], Usage] | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[RunResult, Usage | None]:
+    """Put an endpoint under load.
+
+    Args:
+        endpoint: Where the requests go and how answers are checked.
+        load: The plan.
+        target: Address, for the result.
+        wire: ``rest`` or ``grpc``, for the result.
+        expectation: Name of the check, for the result.
+        placement: Cores of the client and of the server.
+        server_usage: Reads the server's books; read at the start and the end of the measured phase.
+        on_progress: Called about once a second.
+
+    Returns:
+        The result, and the server's usage in the measured phase (CPU seconds of the phase, memory at its end).
+
+    Raises:
+        MeasurementError: If a client process dies.
+    """
+    tasks = _tasks(endpoint, load, placement)
+    books = _Books(placement, server_usage)
+    collected = run_clients(tasks, books.open, on_progress)
+    books.close()
+    measured = [outcomes[-1] for outcomes in collected]
+    merged = measured[0].tally
+    for outcome in measured[1:]:
+        merged.merge(outcome.tally)
+    elapsed_s = max(outcome.elapsed_s for outcome in measured)
+    client_share = max(outcome.cpu_s / outcome.elapsed_s for outcome in measured)
+    steady = steady_from(merged.windows)
+    schedule = load.schedule
+    verdict = judge(
+        Evidence(
+            tally=merged,
+            open_loop=not isinstance(schedule, Closed),
+            connections=load.connections,
+            rate=schedule.rate,
+            duration_s=schedule.duration_s,
+            client_cpu_share=client_share,
+            steal_share=books.steal_share(elapsed_s),
+            foreign_share=books.foreign_share(elapsed_s),
+            steady_from_s=steady,
+        )
+    )
+    run = Run(
+        target=target,
+        wire=wire,
+        expectation=expectation,
+        payloads=endpoint.payloads,
+        schedule=schedule.kind,
+        rate=schedule.rate,
+        duration_s=schedule.duration_s,
+        warmup_s=load.warmup_s,
+        connections=load.connections,
+        processes=load.processes,
+        seed=load.seed,
+        timeout_s=load.timeout_s,
+    )
+    warmup_requests = sum(outcomes[0].tally.scheduled for outcomes in collected if len(outcomes) > 1)
+    result = RunResult(
+        run, merged, elapsed_s, client_share, sum(o.cpu_s for o in measured), steady, warmup_requests, verdict
+    )
+    return result, books.usage
+
+
+def resolve(target: TargetT) -> TargetT:
+    """Look the target's name up once, so that no request pays for it.
+
+    Raises:
+        UsageError: If the name cannot be resolved.
+    """
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot resolve the host {target.host!r}: {reason}") from error
+    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+    reachable = (address for address in addresses if len(addresses) == 1 or _accepts(address, target.port))
+    return replace(target, address=next(reachable, addresses[0]))
+
+
+def _accepts(address: str, port: int) -> bool:
+    """Whether something listens there: ``localhost`` is often both ::1 and 127.0.0.1, a server only one of them."""
+    try:
+        socket.create_connection((address, port), timeout=2.0).close()
+    except OSError:
+        return False
+    return True
+
+
+class _Books:
+    """Readings of the machine's and the server's accounts around the measured phase."""
+
+    def __init__(self, placement: Placement, server_usage: Callable[[], Usage] | None) -> None:
+        self._placement = placement
+        self._read = server_usage
+        self._cores: CoreTimes | None = None
+        self._server: CoreTimes | None = None
+        self._before: Usage | None = None
+        self._spent: CoreTimes | None = None
+        self._spent_server: CoreTimes | None = None
+        self.usage: Usage | None = None
+
+    def open(self) -> None:
+        self._cores = read_cores(())
+        self._server = read_cores(self._placement.server)
+        self._before = self._read() if self._read else None
+
+    def close(self) -> None:
+        if self._cores is None or self._server is None:
+            return
+        self._spent = read_cores(()).since(self._cores)
+        self._spent_server = read_cores(self._placement.server).since(self._server)
+        if self._read and self._before:
+            after = self._read()
+            # A server that died and was started anew has younger books than before: what it used is not known.
+            spent = after.cpu_s - self._before.cpu_s
+            self.usage = replace(after, cpu_s=spent if spent >= 0 else float("nan"))
+
+    def steal_share(self, elapsed_s: float) -> float:
+        if self._spent is None:
+            return float("nan")
+        return self._spent.steal / (elapsed_s * (os.cpu_count() or 1))
+
+    def foreign_share(self, elapsed_s: float) -> float:
+        if self._spent_server is None or self.usage is None or not self._placement.pinned:
+            return float("nan")
+        return (self._spent_server.busy - self.usage.cpu_s) / (elapsed_s * len(self._placement.server))
+
+
+def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[Task]:
+    parts: Sequence[Schedule | Closed] = load.schedule.split(load.processes)
+    seeds = np.random.SeedSequence(load.seed).generate_state(2 * len(parts)).tolist()
+    share, rest = divmod(load.connections, len(parts))
+    tasks = []
+    for number, schedule in enumerate(parts):
+        # A single process draws from the seed itself: the schedule is the one that the seed names.
+        seed = load.seed if len(parts) == 1 else seeds[2 * number]
+        phases = [Phase(schedule, seed, load.timeout_s)]
+        if load.warmup_s > 0:
+            phases.insert(0, Phase(_warmup(schedule, load.warmup_s), seeds[2 * number + 1], load.timeout_s))
+        cores = placement.client[number % len(placement.client) :][:1] if placement.client else ()
+        tasks.append(Task(endpoint, tuple(phases), share + (number < rest), cores))
+    return tasks
+
+
+def _warmup(schedule: Schedule | Closed, duration_s: float) -> Schedule | Closed:
+    return Closed(duration_s) if isinstance(schedule, Closed) else Poisson(schedule.rate, duration_s)

@@ -1,0 +1,86 @@
+"""Parity before speed: every golden example through the real endpoint, alone and in a batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from loadtest.errors import ParityError
+from loadtest.launch.running import RunningServer
+from loadtest.servers.artifact import Artifact
+from loadtest.wire.golden_target import grpc_target
+from loadtest.wire.grpc.messages import GoldenMessages
+from loadtest.wire.grpc.single_call import call_each
+from loadtest.wire.single_request import Answer
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How a server's answers compare with the golden ones.
+
+    Attributes:
+        server: Its key.
+        label: What tables call it.
+        checked: Predictions compared.
+        worst: Largest absolute difference of any output element; infinite where an answer was no prediction.
+        tolerance: What is allowed.
+        faults: One line for each request whose answer was wrong; empty where the server agrees.
+    """
+
+    server: str
+    label: str
+    checked: int
+    worst: float
+    tolerance: float
+    faults: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every answer was right."""
+        return not self.faults
+
+    def require(self) -> None:
+        """Raise `ParityError` unless the server agrees."""
+        if self.faults:
+            raise ParityError(f"{self.server} is not timed, since its answers are wrong: {self.faults[0]}")
+
+
+def check_parity(running: RunningServer, artifact: Artifact) -> Parity:
+    """Send every golden example alone, then all of them in one request, over each wire format, and compare.
+
+    Args:
+        running: A started server.
+        artifact: The model that it serves.
+    """
+    worst, checked, faults = 0.0, 0, []
+    for wire in running.server.protocols:
+        ask = _over_grpc if wire == "grpc" else _over_rest
+        for batch in (1, artifact.size):
+            for index, (answer, difference) in enumerate(ask(running, artifact, batch)):
+                worst = max(worst, difference)
+                checked += batch
+                if difference > artifact.tolerance:
+                    what = f"golden example {index}" if batch == 1 else f"all {batch} golden examples in one request"
+                    over = " over gRPC" if wire == "grpc" else ""
+                    faults.append(f"{what}{over}: {_fault(answer, difference, artifact.tolerance)}")
+    return Parity(running.server.key, running.label, checked, worst, artifact.tolerance, tuple(faults))
+
+
+def _over_rest(running: RunningServer, artifact: Artifact, batch: int) -> Iterator[tuple[Answer, float]]:
+    golden = artifact.expectation(batch)
+    for index, body in enumerate(artifact.bodies(batch)):
+        answer = running.predict(body)
+        yield answer, golden.difference(index, answer.body) if answer.status == 200 else float("inf")
+
+
+def _over_grpc(running: RunningServer, artifact: Artifact, batch: int) -> Iterator[tuple[Answer, float]]:
+    target = grpc_target(running.grpc_url, running.artifact, batch)
+    assert isinstance(target.expectation, GoldenMessages)
+    for index, answer in enumerate(call_each(target)):
+        yield answer, target.expectation.difference(index, answer.body) if answer.status == 200 else float("inf")
+
+
+def _fault(answer: Answer, difference: float, tolerance: float) -> str:
+    if answer.status != 200:
+        return answer.fault or f"HTTP {answer.status}: {answer.body[:120].decode(errors='replace')}"
+    if difference == float("inf"):
+        return f"no predictions of the right shape: {answer.body[:120].decode(errors='replace')}"
+    return f"off by {difference:.3g}, allowed is {tolerance:g}"

@@ -1,0 +1,43 @@
+"""A load on a running server, with its golden requests and its accounts."""
+
+from collections.abc import Callable
+
+from loadtest.experiments.measured_run import Load, measure
+from loadtest.judge.run_result import RunResult
+from loadtest.launch.running import RunningServer
+from loadtest.load.clients import Progress
+from loadtest.machine.placement import Placement
+from loadtest.machine.usage import Usage
+from loadtest.wire.golden_target import rest_target
+
+
+def measure_server(
+    running: RunningServer,
+    load: Load,
+    placement: Placement,
+    *,
+    batch: int = 1,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[RunResult, Usage | None]:
+    """Put a server under load over REST and compare every answer with the golden one.
+
+    Args:
+        running: The server.
+        load: The plan.
+        placement: Cores of the client and of the server.
+        batch: Golden instances in one request.
+        on_progress: Called about once a second.
+
+    Returns:
+        See `loadtest.experiments.measured_run.measure`.
+    """
+    endpoint = rest_target(running.url, running.artifact, batch)
+    return measure(
+        endpoint,
+        load,
+        target=running.url,
+        expectation=endpoint.expectation.name,
+        placement=placement,
+        server_usage=running.usage_if_known(),
+        on_progress=on_progress,
+    )

@@ -1,0 +1,69 @@
+"""Service-level objectives, as people write them: ``p99<50ms``, ``errors<0.1%``."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from loadtest.errors import UsageError
+from loadtest.judge.samples import SAMPLES_BEYOND
+from loadtest.load.recorder import Tally
+
+_OBJECTIVE = re.compile(r"^\s*p(?P<percent>\d{1,2}(?:\.\d+)?)\s*<=?\s*(?P<limit>\d+(?:\.\d+)?)\s*(?P<unit>us|ms|s)\s*$")
+_ERRORS = re.compile(r"^\s*<?=?\s*(?P<percent>\d+(?:\.\d+)?)\s*%\s*$")
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A latency objective with an error budget.
+
+    Attributes:
+        percent: Which percentile of the response time.
+        limit_ms: What it must not exceed, in milliseconds.
+        errors: Largest share of requests that may fail, from 0 to 1.
+    """
+
+    percent: float
+    limit_ms: float
+    errors: float
+
+    @classmethod
+    def parse(cls, text: str, errors: str = "<0.1%") -> "Objective":
+        """Read ``p99<50ms`` and ``<0.1%``.
+
+        Raises:
+            UsageError: If either is of another form.
+        """
+        objective, budget = _OBJECTIVE.match(text), _ERRORS.match(errors)
+        if objective is None or float(objective["percent"]) <= 0:
+            raise UsageError(f"{text!r} is no objective; write one like 'p99<50ms'")
+        if budget is None or float(budget["percent"]) > 100:
+            raise UsageError(f"{errors!r} is no error budget; write one like '<0.1%'")
+        return cls(
+            float(objective["percent"]),
+            float(objective["limit"]) * _UNITS[objective["unit"]],
+            float(budget["percent"]) / 100,
+        )
+
+    def __str__(self) -> str:
+        return f"p{self.percent:g}<{self.limit_ms:g}ms, errors<{self.errors * 100:g}%"
+
+    @property
+    def samples(self) -> int:
+        """Requests that a probe needs for its percentile: twice what is needed to quote it."""
+        return math.ceil(2 * SAMPLES_BEYOND / (1 - self.percent / 100) - 1e-6)
+
+    def observed_ms(self, tally: Tally) -> float:
+        """The percentile over all scheduled requests, a failed one counting as infinitely slow.
+
+        Otherwise a server that sheds load would look fast.
+        """
+        if not tally.scheduled:
+            return math.nan
+        rank = self.percent / 100 * tally.scheduled
+        return math.inf if rank > tally.ok else tally.response.percentile(100 * rank / tally.ok) / 1e6
+
+    def met(self, tally: Tally) -> bool:
+        """Whether a run met the objective."""
+        failed = tally.scheduled - tally.ok
+        return tally.ok > 0 and failed <= self.errors * tally.scheduled and self.observed_ms(tally) <= self.limit_ms

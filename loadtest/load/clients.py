@@ -1,0 +1,181 @@
+"""Client processes: each runs its part of a load on a core of its own and sends home what it measured."""
+
+import atexit
+import functools
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from loadtest.errors import LoadtestError, MeasurementError
+from loadtest.load.recorder import Recorder
+from loadtest.load.session import Endpoint, Outcome, Phase, run_phases
+from loadtest.machine.run_folder import RunFolder
+
+PRELOADED = ["loadtest.load.clients", "loadtest.wire.http1", "loadtest.wire.grpc.target", "loadtest.wire.grpc.messages"]
+"""What a client needs is imported once, by the process that all clients are forked from."""
+SOCKET_PATH_LIMIT = 104
+"""Bytes of the path of a Unix socket, the final zero included; Linux has 108, macOS 104."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A glimpse of a run under way.
+
+    Attributes:
+        ok: Correct answers so far.
+        failed: Failures so far.
+        rate: Correct answers per second in the last stretch of the time line.
+        p99_ms: Their 99th percentile, in milliseconds.
+    """
+
+    ok: int
+    failed: int
+    rate: float
+    p99_ms: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.p99_ms):  # nothing was answered in the last stretch, or it is the first one
+            return f"{self.ok:,} answered, {self.failed:,} failed"
+        return f"{self.rate:,.0f}/s, p99 {self.p99_ms:.1f} ms, {self.ok:,} answered, {self.failed:,} failed"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one client process does.
+
+    Attributes:
+        endpoint: Where its requests go.
+        phases: What it runs, one after the other; the last one is measured.
+        connections: Its connections.
+        cores: Where it runs; anywhere if empty.
+    """
+
+    endpoint: Endpoint
+    phases: tuple[Phase, ...]
+    connections: int
+    cores: tuple[int, ...]
+
+
+def run_clients(
+    tasks: Sequence[Task], on_measured: Callable[[], None], on_progress: Callable[[Progress], None]
+) -> list[list[Outcome]]:
+    """Run each task in a fresh process, all at the same time.
+
+    Args:
+        tasks: One per process.
+        on_measured: Called when the first of them begins its last phase.
+        on_progress: Called about once a second with the sum of all.
+
+    Returns:
+        The outcome of each phase, per task.
+
+    Raises:
+        MeasurementError: If a process dies. No process is left, whatever happens.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    _keep_socket_in_run_folder()
+    clients: dict[Connection, BaseProcess] = {}
+    outcomes: dict[Connection, list[Outcome]] = {}
+    try:
+        for task in tasks:
+            ours, theirs = context.Pipe(duplex=False)
+            process: BaseProcess = context.Process(target=_client, args=(theirs, task), daemon=True)
+            process.start()
+            theirs.close()
+            clients[ours] = process
+        measuring = False
+        latest: dict[Connection, Progress] = {}
+        while len(outcomes) < len(clients):
+            for pipe in wait([pipe for pipe in clients if pipe not in outcomes]):
+                assert isinstance(pipe, Connection)
+                kind, content = _receive(pipe, clients[pipe])
+                if kind == "measuring" and not measuring:
+                    measuring = True
+                    on_measured()
+                elif kind == "progress":
+                    latest[pipe] = content
+                    on_progress(_sum(list(latest.values())))
+                elif kind == "outcomes":
+                    outcomes[pipe] = content
+                elif kind == "error":
+                    raise content
+        return [outcomes[pipe] for pipe in clients]
+    finally:
+        for pipe, process in clients.items():
+            if process.is_alive() and pipe not in outcomes:
+                process.kill()
+            process.join()
+            pipe.close()
+
+
+@functools.cache
+def _keep_socket_in_run_folder() -> None:
+    """Have multiprocessing make the fork server's socket where the next process finds it if this one is killed.
+
+    It makes a folder of its own unless it has one, and offers no other way to name it. Its own name is shorter, so that
+    is used where this one would make the socket's path too long.
+    """
+    folder = RunFolder("clients")
+    atexit.register(folder.close)
+    if len(f"{folder.path}/listener-12345678") < SOCKET_PATH_LIMIT:
+        getattr(multiprocessing.current_process(), "_config", {}).setdefault("tempdir", str(folder.path))
+
+
+def _receive(pipe: Connection, process: BaseProcess) -> tuple[str, Any]:
+    try:
+        kind, content = pipe.recv()
+    except EOFError:
+        process.join()
+        raise MeasurementError(f"a client process ended with exit code {process.exitcode} in mid-run") from None
+    return kind, content
+
+
+def _sum(parts: Sequence[Progress]) -> Progress:
+    return Progress(
+        sum(p.ok for p in parts),
+        sum(p.failed for p in parts),
+        sum(p.rate for p in parts),
+        max(p.p99_ms for p in parts),
+    )
+
+
+def _client(pipe: Connection, task: Task) -> None:
+    """Body of a client process."""
+    import uvloop
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its clients itself
+    if task.cores:
+        os.sched_setaffinity(0, task.cores)
+    measured = len(task.phases) - 1
+
+    def tell(kind: str, content: object) -> None:
+        try:
+            pipe.send((kind, content))
+        except BrokenPipeError:
+            os._exit(1)  # the parent was killed without a chance to end its clients: nobody wants this load any more
+
+    def on_progress(recorder: Recorder) -> None:
+        windows = recorder.tally.windows
+        rate = p99 = float("nan")
+        if windows:
+            began_s = windows[-2].end_s if len(windows) > 1 else 0.0
+            rate, p99 = windows[-1].ok / (windows[-1].end_s - began_s), windows[-1].p99_ms
+        tell("progress", Progress(recorder.tally.ok, recorder.failed, rate, p99))
+
+    def on_phase(index: int) -> None:
+        if index == measured:
+            tell("measuring", None)
+
+    try:
+        tell("outcomes", uvloop.run(run_phases(task.endpoint, task.phases, task.connections, on_progress, on_phase)))
+    except LoadtestError as error:
+        tell("error", error)
+    finally:
+        pipe.close()

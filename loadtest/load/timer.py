@@ -1,0 +1,93 @@
+"""Wake-ups at a nanosecond, not at the next millisecond.
+
+The timers of libuv, and the timeouts of epoll, count whole milliseconds, which is longer than many a prediction takes.
+On Linux a timerfd (see timerfd_create(2)) on the monotonic clock wakes the event loop by the kernel's high-resolution
+timers; elsewhere the loop's own timer is used, and the send lag in the results shows what that costs.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+
+from loadtest.load.schedule import NS
+
+TFD_NONBLOCK = 0o4000
+TFD_CLOEXEC = 0o2000000
+TFD_TIMER_ABSTIME = 1
+CLOCK_MONOTONIC = 1
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = (("interval", _Timespec), ("value", _Timespec))
+
+
+class LoopTimer:
+    """The portable timer: as coarse as the event loop's."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None], clock: Callable[[], int]) -> None:
+        self._loop, self._callback, self._clock = loop, callback, clock
+        self._handle: asyncio.TimerHandle | None = None
+
+    def wake_at(self, when: int) -> None:
+        """Call the callback at this reading of the clock (ns), and forget any earlier request."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_later(max(when - self._clock(), 0) / NS, self._callback)
+
+    def close(self) -> None:
+        """Call the callback no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+
+class FdTimer:
+    """A timerfd watched by the event loop; its clock is that of `time.monotonic_ns`.
+
+    The callback may come early, where the timer was set anew after it had expired in the same turn of the loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create")
+        self._settime = libc.timerfd_settime
+        self._spec = _Itimerspec()
+        self._value = self._spec.value
+        self._spec_pointer = ctypes.byref(self._spec)
+        self._loop, self._callback = loop, callback
+        self._set = False
+        loop.add_reader(self._fd, self._expired)
+
+    def wake_at(self, when: int) -> None:
+        """Call the callback at this reading of the clock (ns), and forget any earlier request."""
+        self._set = True
+        self._value.seconds, self._value.nanoseconds = divmod(when, NS)
+        self._settime(self._fd, TFD_TIMER_ABSTIME, self._spec_pointer, None)
+
+    def _expired(self) -> None:
+        # Setting the timer anew also takes its expiry back, which saves a system call for each request.
+        self._set = False
+        self._callback()
+        if not self._set:
+            with contextlib.suppress(BlockingIOError):  # set by another callback between the expiry and this call
+                os.read(self._fd, 8)
+
+    def close(self) -> None:
+        """Call the callback no more."""
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+
+
+def make_timer(
+    loop: asyncio.AbstractEventLoop, callback: Callable[[], None], clock: Callable[[], int]
+) -> FdTimer | LoopTimer:
+    """Return the best timer of this platform."""
+    return FdTimer(loop, callback) if sys.platform == "linux" else LoopTimer(loop, callback, clock)

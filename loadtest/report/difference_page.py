@@ -1,0 +1,74 @@
+"""diff.html, diff.md and diff.json: what changed between two comparisons, rendered as a comparison is."""
+
+import json
+from pathlib import Path
+
+from loadtest.machine.files import write_whole
+from loadtest.report.answer import conditions
+from loadtest.report.difference import Diff
+from loadtest.report.figures import changes
+from loadtest.report.markdown import environment
+from loadtest.report.page import render
+from loadtest.report.pictures import write_pictures
+from loadtest.report.reading import Json, names
+
+
+def write_changes(found: Diff, before: Json, after: Json, folder: Path) -> list[Path]:
+    """Write the page, the text with its pictures, and the plain data.
+
+    Args:
+        found: What changed.
+        before: The first comparison.
+        after: The second one.
+        folder: Where to.
+
+    Returns:
+        Paths of diff.html, diff.md and diff.json.
+    """
+    drawn = changes.figure(found, after)
+    figures = [drawn] if found.changes else []
+    page, text, data = (folder / f"diff.{kind}" for kind in ("html", "md", "json"))
+    write_whole(
+        page,
+        render(
+            "changes.html.j2",
+            figures,
+            before=before,
+            after=after,
+            finding=drawn.finding,
+            figures=figures,
+            conditions=found.conditions,
+            missing=found.missing,
+            conditions_before=conditions(before),
+            conditions_after=conditions(after),
+            environment_before=environment(before),
+            environment_after=environment(after),
+        ),
+    )
+    pictures = write_pictures(figures, folder).get(drawn.key, [])
+    write_whole(text, _markdown(found, before, after, pictures))
+    write_whole(data, json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
+    return [page, text, data]
+
+
+def _markdown(found: Diff, before: Json, after: Json, pictures: list[str]) -> str:
+    table = changes.table(found, names(after))
+    head = "| " + " | ".join(column.title for column in table.columns) + " |"
+    rule = "|" + "".join(" :--- |" if column.digits is None else " ---: |" for column in table.columns)
+    rows = [
+        "| " + " | ".join(column.text(cell) for column, cell in zip(table.columns, row, strict=True)) + " |"
+        for row in table.rows
+    ]
+    sections = [
+        f"# Before and after: {before['started_at']} and {after['started_at']}",
+        changes.finding(found, names(after)),
+        "\n".join([head, rule, *rows]) if rows else "",
+        "\n".join(f"![after divided by before, server {number}]({path})" for number, path in enumerate(pictures, 1)),
+        _bullets("Only in one of them", found.missing),
+        _bullets("Conditions that differ, so that a change need not be the server's", found.conditions),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _bullets(title: str, lines: list[str]) -> str:
+    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""

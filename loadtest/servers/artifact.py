@@ -1,0 +1,134 @@
+"""Reads what `python -m models build` left in artifacts/, without any framework."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from loadtest.errors import ArtifactError, UsageError
+from loadtest.servers.expectation import Golden
+from loadtest.servers.manifest import ManifestError, read_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A built model.
+
+    Attributes:
+        folder: ``artifacts/<workload>/<version>``.
+        manifest: The parsed manifest.json.
+        inputs: Golden inputs, shape (n, *input shape).
+        outputs: Golden outputs in float64, shape (n, *output shape).
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    inputs: npt.NDArray[np.float32]
+    outputs: npt.NDArray[np.float64]
+
+    @property
+    def workload(self) -> str:
+        """Name of the workload."""
+        return str(self.manifest["workload"])
+
+    @property
+    def version(self) -> str:
+        """Version of the model."""
+        return str(self.manifest["version"])
+
+    @property
+    def tolerance(self) -> float:
+        """Largest absolute difference from the golden output that counts as the same answer."""
+        return float(self.manifest["tolerance"])
+
+    @property
+    def size(self) -> int:
+        """Number of golden examples."""
+        return len(self.inputs)
+
+    def bodies(self, batch: int = 1) -> list[bytes]:
+        """JSON request bodies that together hold every golden input once.
+
+        Args:
+            batch: Instances in one request.
+        """
+        return [
+            orjson.dumps({"instances": self.inputs[part]}, option=orjson.OPT_SERIALIZE_NUMPY)
+            for part in self.batches(batch)
+        ]
+
+    def expectation(self, batch: int = 1) -> Golden:
+        """The check of the answers to `bodies`."""
+        return Golden([self.outputs[part] for part in self.batches(batch)], self.tolerance)
+
+    def batches(self, batch: int) -> list[slice]:
+        """The golden examples of each request; the last one may have fewer than the others.
+
+        Args:
+            batch: Instances in one request.
+
+        Raises:
+            UsageError: If there are not as many golden examples.
+        """
+        if not 1 <= batch <= self.size:
+            known = f"the golden examples of {self.workload}"
+            raise UsageError(f"--batch must be from 1 to {self.size}, {known}, not {batch}")
+        return [slice(first, first + batch) for first in range(0, self.size, batch)]
+
+
+def artifacts_root() -> Path:
+    """The folder of all artifacts: $BAKEOFF_ARTIFACTS, or ``artifacts`` in the project."""
+    return Path(os.environ.get("BAKEOFF_ARTIFACTS") or ROOT / "artifacts")
+
+
+def load_artifact(workload: str, root: Path | None = None) -> Artifact:
+    """Read the newest version of a workload's artifact and check every file against the manifest.
+
+    Args:
+        workload: For example ``digits``.
+        root: The folder of all artifacts; default: `artifacts_root`.
+
+    Raises:
+        ArtifactError: If it was never built, or its manifest is none, or a file is missing, altered or not listed.
+    """
+    root = root or artifacts_root()
+    built = sorted(
+        (path.parent for path in root.glob(f"{_plain(workload)}/*/manifest.json") if path.parent.name.isdigit()),
+        key=lambda folder: int(folder.name),
+    )
+    if not built:
+        known = sorted({path.parent.parent.name for path in root.glob("*/*/manifest.json")})
+        have = f"built so far: {', '.join(known)}" if known else "nothing is built yet"
+        raise ArtifactError(
+            f"no artifact of workload {workload!r} in {root} ({have}): python -m models build {workload}"
+        )
+    return _read(built[-1])
+
+
+def _plain(workload: str) -> str:
+    if not workload.replace("_", "").replace("-", "").isalnum():
+        raise ArtifactError(f"{workload!r} is not the name of a workload")
+    return workload
+
+
+def _read(folder: Path) -> Artifact:
+    rebuild = f"python -m models build {folder.parent.name} --force"
+    try:
+        manifest = read_manifest(folder)
+    except ManifestError as error:
+        raise ArtifactError(f"{folder}: {error}: {rebuild}") from error
+    golden = manifest["golden"]
+    try:
+        inputs = np.load(folder / golden["inputs"], allow_pickle=False)
+        outputs = np.load(folder / golden["outputs"], allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"the golden examples in {folder} cannot be read ({error}): {rebuild}") from error
+    if not 0 < len(inputs) == len(outputs):
+        raise ArtifactError(f"{folder} has {len(inputs)} golden inputs and {len(outputs)} outputs: {rebuild}")
+    return Artifact(folder, manifest, inputs, outputs)

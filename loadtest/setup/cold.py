@@ -1,0 +1,188 @@
+"""From nothing to the first correct prediction: everything that a new machine has to do, stage by stage."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loadtest.errors import LaunchError, UsageError
+from loadtest.launch.launcher import Launcher, LocalLauncher
+from loadtest.machine.run_folder import RunFolder
+from loadtest.servers.artifact import ROOT
+from loadtest.servers.server_folder import Server
+from loadtest.setup.declared import Declared
+from loadtest.setup.timeline import watched_start
+
+LEFT_BEHIND = (".git", ".venv", "artifacts", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "tests")
+"""What a fresh checkout does not have, or does not need for an installation."""
+
+NO_CACHES = {"PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
+TAIL = 4
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a cold start.
+
+    Attributes:
+        name: ``packages`` or ``image``, ``export``, ``start``.
+        seconds: How long it took.
+    """
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cold:
+    """A cold start.
+
+    Attributes:
+        stages: In their order; the last one ends with the first correct prediction.
+        clean_cache: Whether nothing could come from the caches of pip or of the image builder.
+        notes: What has to be said beside the figures.
+    """
+
+    stages: tuple[Stage, ...]
+    clean_cache: bool
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """All stages together."""
+        return sum(stage.seconds for stage in self.stages)
+
+
+def cold_start(
+    server: Server, declared: Declared, launcher: Launcher, *, clean_cache: bool, say: Callable[[str], None]
+) -> Cold:
+    """Install or build everything that a server needs, export the model, and start it.
+
+    Local: a fresh checkout in a scratch folder, where ``scripts/venv EXTRA`` makes an environment with that server's
+    packages and nothing else; the server then runs in it. Compose: the server's image is built, or pulled.
+    The model is exported in this environment, or by the service ``models``: that is the same work for every server.
+
+    Args:
+        server: Which one.
+        declared: Its extra.
+        launcher: How it is started.
+        clean_cache: Whether the caches of pip, or of the image builder, are left aside.
+        say: Told what is under way.
+
+    Raises:
+        LaunchError: If a stage fails; its last lines are in the text.
+        UsageError: If the launcher starts nothing.
+    """
+    if launcher.name == "compose":
+        return _compose(server, launcher, clean_cache, say)
+    if not isinstance(launcher, LocalLauncher):
+        raise UsageError(f"--cold needs a launcher that installs or builds, and --launcher {launcher.name} does not")
+    with RunFolder("setup-cold") as scratch:
+        return _local(server, declared, launcher, clean_cache, scratch, say)
+
+
+def _local(
+    server: Server,
+    declared: Declared,
+    launcher: LocalLauncher,
+    clean_cache: bool,
+    scratch: Path,
+    say: Callable[[str], None],
+) -> Cold:
+    stages, notes = [], []
+    environment = {**os.environ, **(NO_CACHES if clean_cache else {})}
+    launch = server.launch()
+    if launch.in_python:
+        if not declared.extra:
+            raise UsageError(f"{server.key} has no extra of its own in pyproject.toml, so it cannot be installed alone")
+        checkout = scratch / "checkout"
+        shutil.copytree(ROOT, checkout, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+        say(f"cold: installing the packages of {declared.extra}")
+        stages.append(_stage("packages", [str(checkout / "scripts" / "venv"), declared.extra], checkout, environment))
+        python = str(checkout / ".venv" / "bin" / "python")
+        fresh = replace(launch, command=tuple(word.replace("{python}", python) for word in launch.command))
+        server = replace(server, launches=(fresh,))
+    else:
+        notes.append(f"{launch.command[0]} was installed already")
+    say("cold: exporting the model")
+    workload = launcher.artifact.workload
+    exporting = {**environment, "BAKEOFF_ARTIFACTS": str(scratch / "artifacts")}
+    command = [sys.executable, "-m", "models", "build", workload, "--force"]
+    stages.append(_stage("export", command, ROOT, exporting))
+    notes.append("the export runs where its packages are installed already: they are the same for every server")
+    say("cold: starting")
+    return _started(server, launcher, stages, clean_cache, notes)
+
+
+def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callable[[str], None]) -> Cold:
+    environment = {**os.environ, "WORKLOAD": launcher.artifact.workload}
+    service = server.compose_service
+    config = subprocess.run(
+        ["docker", "compose", "config", "--format", "json"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if config.returncode:
+        raise LaunchError(f"docker compose cannot read compose.yaml: {config.stderr.strip()}")
+    build = ["docker", "compose", "build", "--quiet", *(["--no-cache"] if clean_cache else [])]
+    notes = []
+    say(f"cold: getting the image of {service}")
+    if "build" in json.loads(config.stdout)["services"][service]:
+        stages = [_stage("image", [*build, service], ROOT, environment)]
+        notes.append("base images were pulled already")
+    else:
+        stages = [_stage("image", ["docker", "compose", "pull", "--quiet", service], ROOT, environment)]
+        notes.append("layers that were on this machine already were not pulled again")
+    say("cold: exporting the model")
+    _stage("image", [*build[:4], "models"], ROOT, environment)
+    notes.append("the image of the exporter was built before: it is the same for every server")
+    # Into the container's own scratch space: the volume that servers may be reading from stays as it is.
+    run = ["docker", "compose", "run", "--rm", "--no-deps", "--env", "BAKEOFF_ARTIFACTS=/tmp/artifacts", "models"]
+    stages.append(_stage("export", [*run, "build", launcher.artifact.workload], ROOT, environment))
+    say("cold: starting")
+    return _started(server, launcher, stages, clean_cache, notes)
+
+
+def _started(
+    server: Server, launcher: Launcher, stages: Sequence[Stage], clean_cache: bool, notes: Sequence[str]
+) -> Cold:
+    with watched_start(launcher, server, launcher.artifact) as (_, start, _):
+        return Cold((*stages, Stage("start", start.first_correct)), clean_cache, tuple(notes))
+
+
+def _stage(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Stage:
+    """Run a command, in a session of its own that ends with this program, and time it."""
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as log:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=dict(environment),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LaunchError(f"cold start, stage {name}: {command[0]} cannot be run: {error}") from error
+        try:
+            code = process.wait()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        seconds = time.monotonic() - began
+        if code:
+            log.seek(0)
+            lines = log.read().decode(errors="replace").splitlines()[-TAIL:]
+            shown = "\n".join(f"  | {line}" for line in lines)
+            raise LaunchError(f"cold start, stage {name}: {' '.join(command[:4])} … ended with {code}:\n{shown}")
+    return Stage(name, seconds)

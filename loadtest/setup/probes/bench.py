@@ -1,0 +1,111 @@
+"""Where probes start servers of their own: other settings, other copies of the artifact, one at a time."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from loadtest.errors import LoadtestError, UsageError
+from loadtest.launch.launcher import Launcher, LocalLauncher
+from loadtest.launch.running import RunningServer
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import Server, fill
+from loadtest.setup.declared import Declared, Request
+from loadtest.setup.probes.ask import Call, ask, is_golden
+from loadtest.setup.probes.cell import Exchange
+from loadtest.setup.scratch import Scratch
+from loadtest.setup.timeline import stop_whole
+
+PROCEDURE_S = 120.0
+PATIENCE_S = 5.0
+"""How long a server that does not predict is asked again: it may be about to end, or one of its workers still loads."""
+POLL_S = 0.05
+KILLED = "it killed the server"
+"""How `fate_of` begins where the server is dead."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A server under examination.
+
+    Attributes:
+        server: The server.
+        declared: Its table ``[setup]``.
+        servers: Every server and variant by key.
+        artifact: The model.
+        launcher: How it is started. Only a `LocalLauncher` can start it with other settings.
+        fates: What became of servers that a probe started and that did not survive it; see `fate_of`.
+    """
+
+    server: Server
+    declared: Declared
+    servers: Mapping[str, Server]
+    artifact: Artifact
+    launcher: Launcher
+    fates: list[str] = field(default_factory=list)
+
+    @property
+    def local(self) -> LocalLauncher:
+        """The launcher, where it can start other variants and other copies of the artifact.
+
+        Raises:
+            UsageError: If it cannot.
+        """
+        if not isinstance(self.launcher, LocalLauncher):
+            raise UsageError(f"needs a start with other settings, which --launcher {self.launcher.name} does not offer")
+        return self.launcher
+
+    @contextlib.contextmanager
+    def start(self, server: Server, artifact: Artifact | None = None) -> Iterator[RunningServer]:
+        """Start a server on free ports for as long as the context lasts.
+
+        Raises:
+            UsageError: If the launcher starts no other variants.
+            LaunchError: If it does not start.
+            ParityError: If it answers wrongly.
+        """
+        running = replace(self.local, artifact=artifact or self.artifact, any_port=True).start(server)
+        try:
+            yield running
+            self.fates.append(fate_of(running))
+        except LoadtestError:  # why the probe failed may be that the server ended
+            self.fates.append(fate_of(running))
+            raise
+        finally:
+            stop_whole(running)
+
+    def look(self) -> str:
+        """What became of the servers that were started since the last look, in words; empty where all lived."""
+        found = "; ".join(dict.fromkeys(filter(None, self.fates)))
+        self.fates.clear()
+        return found
+
+
+def fate_of(running: RunningServer) -> str:
+    """What a probe did to a server, in words; empty where its process lives and golden example 0 is answered rightly.
+
+    Args:
+        running: It did predict before.
+    """
+    call = Call(running.predict_path, running.artifact.bodies()[0])
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        reply = ask(running, call)
+        ending = running.ending()
+        if ending:
+            return f"{KILLED} ({ending})"
+        if is_golden(running, reply):
+            return ""
+        if time.monotonic() > deadline:
+            return f"the server stopped answering correctly ({reply})"
+        time.sleep(POLL_S)
+
+
+def carry_out(running: RunningServer, requests: tuple[Request, ...], scratch: Scratch) -> list[Exchange]:
+    """Send the requests of a procedure in their order; one that is refused is not the end of it."""
+    evidence = []
+    for request in requests:
+        path = fill(request.path, scratch.context())
+        call = Call(path, b"" if request.method != "GET" else None, {}, request.port, request.method)
+        evidence.append(Exchange(str(call), str(ask(running, call, PROCEDURE_S))))
+    return evidence

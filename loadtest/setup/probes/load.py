@@ -1,0 +1,93 @@
+"""Loads for probes: the engine, in this process. They count outcomes and time nothing, so no core is set aside."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
+
+from loadtest.load.recorder import Tally
+from loadtest.load.schedule import Closed, Schedule
+from loadtest.load.session import Endpoint, Phase, run_phases
+
+SEED = 1
+
+
+def put_load(
+    endpoint: Endpoint,
+    schedule: Schedule | Closed,
+    connections: int,
+    timeout_s: float = 10.0,
+    on_start: Callable[[], None] = lambda: None,
+) -> Tally:
+    """Run one schedule and count what became of every request.
+
+    Args:
+        endpoint: Where the requests go and how answers are checked.
+        schedule: The plan.
+        connections: Connections.
+        timeout_s: Limit for one request, in seconds.
+        on_start: Called as the first request is about to be sent.
+    """
+    phases = [Phase(schedule, SEED, timeout_s)]
+    (outcome,) = asyncio.run(run_phases(endpoint, phases, connections, on_phase=lambda index: on_start()))
+    return outcome.tally
+
+
+def put_load_until(
+    over: threading.Event,
+    endpoint: Endpoint,
+    schedule: Schedule,
+    connections: int,
+    *,
+    most: int,
+    timeout_s: float = 10.0,
+) -> Tally:
+    """Repeat a short schedule over the same connections until something has happened.
+
+    Args:
+        over: Set by whoever sees it happen; looked at after each repetition.
+        endpoint: Where the requests go and how answers are checked.
+        schedule: The plan of one repetition.
+        connections: Connections.
+        most: Repetitions at most.
+        timeout_s: Limit for one request, in seconds.
+    """
+    outcomes = asyncio.run(run_phases(endpoint, _Until(over, Phase(schedule, SEED, timeout_s), most), connections))
+    total = outcomes[0].tally
+    for outcome in outcomes[1:]:
+        total.merge(outcome.tally)
+    return total
+
+
+class _Until(Sequence[Phase]):
+    """The same phase again and again, as long as an event is not set."""
+
+    def __init__(self, over: threading.Event, phase: Phase, most: int) -> None:
+        self._over = over
+        self._phase = phase
+        self._most = most
+
+    def __len__(self) -> int:
+        return self._most
+
+    @overload
+    def __getitem__(self, index: int) -> Phase: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Phase]: ...
+    def __getitem__(self, index: int | slice) -> Phase | Sequence[Phase]:
+        return self._phase if isinstance(index, int) else [self._phase] * len(range(self._most)[index])
+
+    def __iter__(self) -> Iterator[Phase]:
+        for number in range(self._most):
+            if number and self._over.is_set():
+                return
+            yield self._phase
+
+
+def outcome_of(tally: Tally) -> str:
+    """Counts in words: ``400 of 400 answered right``, and what else became of requests."""
+    others = dict(sorted(tally.errors.items()))
+    if tally.mismatched:
+        others["mismatched"] = tally.mismatched
+    said = "".join(f", {count} {kind}" for kind, count in others.items())
+    return f"{tally.ok} of {tally.scheduled} answered right{said}"

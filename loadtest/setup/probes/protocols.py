@@ -1,0 +1,155 @@
+"""Ways to ask for a prediction: REST, gRPC, compressed, in binary, without credentials."""
+
+import base64
+import gzip
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from loadtest.errors import LoadtestError
+from loadtest.launch.running import RunningServer
+from loadtest.servers.expectation import Anything
+from loadtest.setup.probes.ask import JSON, Call, ask, is_golden, seen
+from loadtest.setup.probes.bench import KILLED
+from loadtest.setup.probes.cell import Cell, Exchange, excerpt
+from loadtest.setup.probes.subject import Subject, Trial
+from loadtest.wire.golden_target import grpc_target
+from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
+from loadtest.wire.grpc.single_call import call_each
+from loadtest.wire.grpc.target import GrpcTarget
+
+HEALTH_METHOD = "/grpc.health.v1.Health/Check"
+
+
+def probe_rest(running: RunningServer) -> list[Cell]:
+    """A golden example over REST; as it bears no credentials, it says too whether the server asks for any."""
+    artifact = running.artifact
+    call = Call(running.predict_path, artifact.bodies()[0], label="golden example 0, no credentials")
+    reply = ask(running, call)
+    right = is_golden(running, reply)
+    refused = reply.status in (400, 401, 403)
+    return [
+        Cell("rest", right, (seen(call, reply),)),
+        Cell("auth", None if not right and not refused else refused, (seen(call, reply),)),
+    ]
+
+
+def probe_grpc(running: RunningServer) -> Cell:
+    """A golden example over gRPC; a server without it is asked for its health over gRPC on each of its ports."""
+    if "grpc" in running.server.protocols:
+        target = grpc_target(running.grpc_url, running.artifact)
+        answer = call_each(target)[0]
+        right = answer.status == 200 and target.expectation.matches(0, answer.body)
+        said = answer.fault or f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
+        return Cell("grpc", right, (Exchange(f"gRPC grpc:{running.server.grpc_method} (golden example 0)", said),))
+    evidence, speaks = [], False
+    for role, port in running.ports.items():
+        target = GrpcTarget.build(f"grpc://{running.host}:{port}{HEALTH_METHOD}", [b""], Anything())
+        answer = call_each(target, timeout_s=3.0)[0]
+        speaks = speaks or answer.status == 200 or answer.fault.startswith("grpc_")
+        evidence.append(Exchange(f"gRPC {role}:{HEALTH_METHOD}", answer.fault or "answered"))
+    note = "it speaks gRPC, but offers no prediction that is known here" if speaks else ""
+    return Cell("grpc", False, tuple(evidence), note=note)
+
+
+def probe_gzip(subject: Subject) -> list[Cell]:
+    """All golden examples in one request, once with the body packed and once with a packed answer asked for."""
+    artifact, path = subject.running.artifact, subject.running.predict_path
+    body = artifact.bodies(artifact.size)[0]
+    golden = artifact.expectation(artifact.size)
+    packed = Call(path, gzip.compress(body), {**JSON, "Content-Encoding": "gzip"}, label="body in gzip")
+    asked = Call(path, body, {**JSON, "Accept-Encoding": "gzip"}, label="Accept-Encoding: gzip")
+    cells = []
+    for capability, call in (("gzip_request", packed), ("gzip_response", asked)):
+        trial = subject.ask(call)
+        reply = trial.reply
+        right = reply.status == 200 and golden.matches(0, reply.body) and (reply.packed or call is packed)
+        cells.append(Cell(capability, right and not trial.fate, (trial.exchange,), note=trial.fate))
+    return cells
+
+
+def probe_binary(subject: Subject) -> Cell:
+    """Golden example 0 as raw float32, as .npy, as base64 in JSON, and over gRPC: is any of them the golden answer?"""
+    server, artifact, path = subject.running.server, subject.running.artifact, subject.running.predict_path
+    golden = artifact.expectation()
+    instance = np.ascontiguousarray(artifact.inputs[:1], dtype="<f4")
+    file = io.BytesIO()
+    np.save(file, instance)
+    encoded = json.dumps({"instances": [{"b64": base64.b64encode(instance.tobytes()).decode()}]}).encode()
+    calls = [
+        Call(path, instance.tobytes(), {"Content-Type": "application/octet-stream"}, label="raw float32"),
+        Call(path, file.getvalue(), {"Content-Type": "application/x-npy"}, label=".npy"),
+        Call(path, encoded, label='{"b64": …} for the tensor'),
+    ]
+    trials = [subject.ask(call) for call in calls]
+    evidence = [trial.exchange for trial in trials]
+    ways = [
+        f"REST, {trial.call.label}"
+        for trial in trials
+        if trial.reply.status == 200 and golden.matches(0, trial.reply.body) and not trial.fate
+    ]
+    if "grpc" in server.protocols:
+        exchange, right = _binary_over_grpc(subject.running, instance.tobytes())
+        evidence.append(exchange)
+        ways += ["gRPC"] if right else []
+    notes = [f"over {' and '.join(ways)}"] if ways else []
+    return Cell("binary_tensors", bool(ways), tuple(evidence), note="; ".join([*notes, *_ends(trials)]))
+
+
+def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, bool]:
+    """Whether the gRPC request carries the tensor's own bytes, and the server answers it rightly."""
+    artifact = running.artifact
+    form = message_format(running.server.grpc_method, artifact)
+    message = golden_requests(form, artifact)[0]
+    if raw not in message:
+        return Exchange(running.server.grpc_method, f"its message carries text: {excerpt(message[-80:])}"), False
+    target = GrpcTarget.build(running.grpc_url, [message], Anything())
+    answer = call_each(target)[0]
+    right = answer.status == 200 and GoldenMessages(form, artifact.expectation()).matches(0, answer.body)
+    said = f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
+    what = f"{running.server.grpc_method} ({len(message)} bytes, {len(raw)} of them the tensor's own)"
+    return Exchange(what, answer.fault or said), right
+
+
+def probe_bad_input(subject: Subject) -> Cell:
+    """Bodies and addresses that no prediction can come of: each must be a 4xx, and the server must survive each.
+
+    Each is put to a server that lives; the one that ends it is named.
+    """
+    artifact, path = subject.running.artifact, subject.running.predict_path
+    wrong_shape = artifact.inputs[0].ravel()[:3].tolist()
+    text = np.full(artifact.inputs[:1].shape, "x").tolist()
+    calls = [
+        Call(path, b"", label="no body"),
+        Call(path, b'{"instances": [[', label="JSON cut short"),
+        Call(path, b"[1, 2]", label="JSON, but no object"),
+        Call(path, b'{"nothing": 1}', label="no instances"),
+        Call(path, b'{"instances": []}', label="no instance in the list"),
+        Call(path, json.dumps({"instances": [wrong_shape]}).encode(), label="wrong shape"),
+        Call(path, json.dumps({"instances": text}).encode(), label="text for numbers"),
+        Call(path.replace(artifact.workload, "nobody"), artifact.bodies()[0], label="unknown model"),
+        Call(path + "/nowhere", artifact.bodies()[0], label="unknown address"),
+    ]
+    trials, faults = [], []
+    for call in calls:
+        try:
+            trials.append(subject.ask(call))
+        except LoadtestError as error:  # what was found until then stands
+            faults.append(f"then it did not start again: {str(error).splitlines()[0]}")
+            break
+    wrong = [trial for trial in trials if not trial.fate and not 400 <= trial.reply.status < 500]
+    said = [f"{trial.call.label}: {trial.reply.status or trial.reply.fault}" for trial in wrong]
+    faults = [*_ends(trials), *faults, *said]
+    return Cell("bad_input", not faults, tuple(trial.exchange for trial in trials), note="; ".join(faults))
+
+
+def _ends(trials: Sequence[Trial]) -> list[str]:
+    """What became of the server and by which requests, in words; the same end is told once."""
+    ends = []
+    for fate in dict.fromkeys(trial.fate for trial in trials if trial.fate):
+        labels = ", ".join(trial.call.label for trial in trials if trial.fate == fate)
+        killed = fate.startswith(KILLED)
+        ends.append(fate.replace("it", labels, 1) if killed else f"{fate} after: {labels}")
+    return ends

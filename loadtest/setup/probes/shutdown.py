@@ -1,0 +1,120 @@
+"""SIGTERM while requests are in flight: the server must answer them before it ends."""
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from loadtest.errors import LaunchError
+from loadtest.launch.local import LocalServer
+from loadtest.launch.running import RunningServer
+from loadtest.load.schedule import Replay
+from loadtest.servers.expectation import Golden
+from loadtest.setup.probes.cell import Cell, Exchange, unknown
+from loadtest.setup.probes.load import outcome_of, put_load
+from loadtest.wire.http1 import HttpTarget
+
+IN_FLIGHT = 4
+FIRST = 256
+"""Instances of the first request that is tried; each further one has twice as many."""
+WORK_S = 0.3
+TIMEOUT_S = 30.0
+MAX_BODY = 16 * 1024 * 1024
+
+
+def probe_shutdown(running: RunningServer) -> Cell:
+    """Send a few large requests at once and SIGTERM while all of them are under way; count the right answers.
+
+    The server is gone afterwards. Large requests rather than many: each is in flight for longer than a signal takes
+    to arrive, so that no request can have been sent after the server had rightly stopped listening.
+    """
+    if not isinstance(running, LocalServer):
+        return unknown("graceful_shutdown", "its process is not known")
+    instances, took_s = _calibrate(running)
+    endpoint = _large(running, instances)
+    signalled_after: list[float] = []
+
+    def terminate() -> None:
+        began = time.monotonic()
+        _await_work(running, took_s / 2)
+        os.kill(running.pid, signal.SIGTERM)
+        signalled_after.append(time.monotonic() - began)
+
+    terminator = threading.Thread(target=terminate, daemon=True)
+    # All at once, over connections that are open: what is lost was neither refused nor still to be sent.
+    tally = put_load(endpoint, Replay((0.0,) * IN_FLIGHT), IN_FLIGHT, TIMEOUT_S, on_start=terminator.start)
+    terminator.join()
+    values, counts = tally.response.nonzero()
+    early = sum(count for value, count in zip(values, counts, strict=True) if value / 1e9 < signalled_after[0])
+    evidence = (
+        Exchange(
+            f"{IN_FLIGHT} predictions of {instances:,} instances each, SIGTERM {signalled_after[0]:.2f} s after they "
+            "were sent",
+            f"{outcome_of(tally)}; {_ended(running)}",
+        ),
+    )
+    if early == IN_FLIGHT:
+        return Cell("graceful_shutdown", None, evidence, note="every answer had come before the signal")
+    return Cell("graceful_shutdown", tally.ok == IN_FLIGHT, evidence)
+
+
+def _await_work(running: LocalServer, cpu_s: float) -> None:
+    """Wait until the server has spent so many CPU seconds: the clock on the wall runs on while a machine is held up."""
+    before = running.usage().cpu_s
+    deadline = time.monotonic() + TIMEOUT_S / 2
+    while running.usage().cpu_s - before < cpu_s and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _calibrate(running: RunningServer) -> tuple[int, float]:
+    """How many instances, the golden ones again and again, keep the server busy for a moment in one request.
+
+    Returns:
+        The number, within what the artifact lets a request have, and the seconds that such a request took.
+
+    Raises:
+        LaunchError: If the server does not answer one.
+    """
+    artifact = running.artifact
+    most = min(artifact.manifest["max_instances"], MAX_BODY * artifact.size // len(_body(running, artifact.size)))
+    instances = int(min(FIRST, most))
+    while True:
+        began = time.monotonic()
+        answer = running.predict(_body(running, instances), timeout_s=TIMEOUT_S)
+        took_s = time.monotonic() - began
+        if answer.status != 200:
+            raise LaunchError(f"{instances} instances in one request: {answer.fault or answer.status}")
+        if took_s >= WORK_S or instances >= most:
+            return instances, took_s
+        instances = int(min(2 * instances, most))
+
+
+def _body(running: RunningServer, instances: int) -> bytes:
+    repeated = _repeated(running.artifact.inputs, instances)
+    return orjson.dumps({"instances": repeated}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _large(running: RunningServer, instances: int) -> HttpTarget:
+    artifact = running.artifact
+    golden = Golden([_repeated(artifact.outputs, instances)], artifact.tolerance)
+    return HttpTarget.build(running.url, [_body(running, instances)], golden)
+
+
+def _repeated(examples: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """So many examples, from the first again where there are not enough."""
+    return np.resize(examples, (count, *examples.shape[1:]))
+
+
+def _ended(running: LocalServer) -> str:
+    """How the server's process ended, in words."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        if ending := running.ending():
+            return f"{running.server.key} ended with {ending}"
+        time.sleep(0.05)
+    return f"still running {TIMEOUT_S:.0f} s later"

@@ -1,0 +1,97 @@
+"""The server that is asked: whatever a request did to it, the next one finds a server that lives."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loadtest.launch.attached import AttachedServer
+from loadtest.launch.running import RunningServer
+from loadtest.setup.probes.ask import Call, Reply, ask
+from loadtest.setup.probes.bench import Bench, fate_of
+from loadtest.setup.probes.cell import Exchange
+from loadtest.setup.timeline import Watch, watched_start
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A request, its answer, and what the request did to the server.
+
+    Attributes:
+        call: The request.
+        reply: The answer.
+        fate: What became of the server, in words; empty where it lived on.
+    """
+
+    call: Call
+    reply: Reply
+    fate: str
+
+    @property
+    def exchange(self) -> Exchange:
+        """It as evidence."""
+        return Exchange(str(self.call), f"{self.reply}; {self.fate}" if self.fate else str(self.reply))
+
+
+class Subject:
+    """A server under examination, started again before the next use wherever it was found dead.
+
+    Args:
+        bench: What starts it. It runs until `close`.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._undo = contextlib.ExitStack()
+        self._running: RunningServer | None = None
+
+    def start(self, on_ready: Callable[[AttachedServer], None] = lambda one: None) -> Watch | None:
+        """Start it.
+
+        Args:
+            on_ready: Called at the moment its readiness probe becomes positive.
+
+        Returns:
+            What watched the start; None where a start cannot be watched.
+
+        Raises:
+            LaunchError: If it does not start.
+            ParityError: If it answers wrongly.
+        """
+        bench = self._bench
+        starting = watched_start(bench.launcher, bench.server, bench.artifact, on_ready)
+        self._running, _, watch = self._undo.enter_context(starting)
+        return watch
+
+    @property
+    def running(self) -> RunningServer:
+        """The server, which is started again where the last one was found dead.
+
+        Raises:
+            LaunchError: If it does not start again.
+        """
+        if self._running is None:
+            self.start()
+        assert self._running is not None
+        return self._running
+
+    def ask(self, call: Call) -> Trial:
+        """Send one request, and look what it did to the server.
+
+        Raises:
+            LaunchError: If the server was found dead before and does not start again.
+        """
+        return Trial(call, ask(self.running, call), self.look())
+
+    def look(self) -> str:
+        """What became of the server since the last look, in words; empty where it lives and predicts."""
+        if self._running is None:
+            return ""
+        fate = fate_of(self._running)
+        if fate:
+            self.close()
+        return fate
+
+    def close(self) -> None:
+        """End it."""
+        self._running = None
+        self._undo.close()

@@ -1,0 +1,181 @@
+"""Several versions of a model at once, and a new version in a server that goes on answering."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from loadtest.launch.running import RunningServer
+from loadtest.load.schedule import Poisson
+from loadtest.servers.server_folder import fill
+from loadtest.setup.declared import HotSwap, Versions
+from loadtest.setup.probes.ask import Call, Reply, ask, is_golden, leaves, seen
+from loadtest.setup.probes.bench import Bench, carry_out
+from loadtest.setup.probes.cell import Cell, Exchange, excerpt
+from loadtest.setup.probes.load import outcome_of, put_load_until
+from loadtest.setup.scratch import Scratch, scratch_copy
+from loadtest.wire.golden_target import rest_target
+
+PATHS = ("/v1/models/{workload}/versions/{version}:predict", "/predictions/{workload}/{version}")
+"""Addresses of a prediction by version that model servers have; asked where none is declared."""
+
+ABSENT = "999999"
+"""A version that nobody has."""
+
+RATE = 50.0
+CONNECTIONS = 4
+LEAD_S = TRAIL_S = 2.0
+PHASE_S = 1.0
+MOST_PHASES = 120
+POLL_S = 0.1
+APPEAR_S = 30.0
+UNDECLARED_S = 3.0
+
+
+def probe_versions(bench: Bench, how: Versions) -> Cell:
+    """Lay a second version beside the first, start the server, and ask both for a golden example, and a third in vain.
+
+    Raises:
+        UsageError: If the second version cannot be made.
+        LaunchError: If the server does not start.
+    """
+    with scratch_copy(bench.server, bench.artifact, how.change) as scratch:
+        scratch.publish(bench.declared.new_version)
+        with bench.start(scratch.server, scratch.artifact) as both:
+            evidence = carry_out(both, how.change.requests, scratch)
+            right = True
+            for version in (scratch.artifact.version, scratch.next_version):
+                call = _call(both, how.predict, version)
+                reply = _await_prediction(both, call)
+                right = right and is_golden(both, reply)
+                evidence.append(seen(call, reply))
+            call = _call(both, how.predict, ABSENT)
+            reply = ask(both, call)
+            evidence.append(seen(call, reply))
+    return Cell("versions", right and not is_golden(both, reply), tuple(evidence), how.change.setting)
+
+
+def probe_usual_addresses(running: RunningServer) -> Cell:
+    """No address of a version is declared: ask for the present one at the addresses that model servers have."""
+    evidence, found = [], False
+    for path in PATHS:
+        right = {}
+        for version in (running.artifact.version, ABSENT):
+            call = _call(running, path, version)
+            reply = ask(running, call)
+            right[version] = is_golden(running, reply)
+            evidence.append(seen(call, reply))
+        # A server that answers at any address has none for a version.
+        found = found or (right[running.artifact.version] and not right[ABSENT])
+    return Cell("versions", found, tuple(evidence), note="" if found else "no address for a version")
+
+
+def _call(running: RunningServer, path: str, version: str) -> Call:
+    context = {"workload": running.artifact.workload, "version": version}
+    return Call(fill(path, context), running.artifact.bodies()[0], label=f"golden example 0, version {version}")
+
+
+def _await_prediction(running: RunningServer, call: Call) -> Reply:
+    deadline = time.monotonic() + APPEAR_S
+    while True:
+        reply = ask(running, call)
+        if is_golden(running, reply) or time.monotonic() > deadline:
+            return reply
+        running.raise_if_ended()
+        time.sleep(POLL_S)
+
+
+@dataclass(frozen=True)
+class _Swapped:
+    """How a swap went: when the new version served (reading of the clock; None if it did not), and what shows it."""
+
+    active_at: float | None
+    evidence: list[Exchange]
+
+
+def probe_hot_swap(bench: Bench, how: HotSwap) -> Cell:
+    """Replace the version while a load runs: the new one must serve before the load ends, and no request be lost.
+
+    Raises:
+        UsageError: If the new version cannot be made.
+        LaunchError: If the server does not start.
+    """
+    with (
+        ThreadPoolExecutor(1) as side,
+        scratch_copy(bench.server, bench.artifact, how.change) as scratch,
+        bench.start(scratch.server, scratch.artifact) as running,
+    ):
+        over = threading.Event()
+        swapping = side.submit(_swap, bench, running, scratch, how, over)
+        try:
+            tally = put_load_until(
+                over, rest_target(running.url, running.artifact), Poisson(RATE, PHASE_S), CONNECTIONS, most=MOST_PHASES
+            )
+            ended = time.monotonic()
+        finally:
+            over.set()
+        swapped = swapping.result()
+    load = Exchange(f"{RATE:.0f} requests a second before, meanwhile and after", outcome_of(tally))
+    evidence = (*swapped.evidence, load)
+    if swapped.active_at is None or swapped.active_at > ended:
+        note = "the new version did not serve before the load ended"
+        return Cell("hot_swap", None, evidence, how.change.setting, note)
+    return Cell("hot_swap", tally.ok == tally.scheduled, evidence, how.change.setting)
+
+
+def _swap(bench: Bench, running: RunningServer, scratch: Scratch, how: HotSwap, over: threading.Event) -> _Swapped:
+    """Wait a little, swap, wait until the new version serves and a little longer, then say that it is over."""
+    try:
+        over.wait(LEAD_S)
+        target = scratch.publish(bench.declared.new_version)
+        laid = Exchange("the next version is laid beside the present one", target.name)
+        evidence = [laid, *carry_out(running, how.change.requests, scratch)]
+        call = Call(fill(how.active.path, scratch.context()), port=how.active.port)
+        wanted = fill(how.active.contains, scratch.context())
+        while True:
+            reply = ask(running, call)
+            if reply.status == 200 and wanted in reply.body.decode(errors="replace"):
+                active_at = time.monotonic()
+                over.wait(TRAIL_S)
+                return _Swapped(active_at, [*evidence, seen(call, reply)])
+            if over.wait(POLL_S):
+                return _Swapped(None, [*evidence, seen(call, reply)])
+    finally:
+        over.set()
+
+
+def probe_new_folder(bench: Bench) -> Cell:
+    """No way to swap is declared: does the server take notice by itself of a version that is laid beside its own?
+
+    Raises:
+        LaunchError: If the server does not start.
+    """
+    with (
+        scratch_copy(bench.server, bench.artifact) as scratch,
+        bench.start(scratch.server, scratch.artifact) as running,
+    ):
+        before = _configuration(running)
+        target = scratch.publish(bench.declared.new_version)
+        time.sleep(UNDECLARED_S)
+        after = _configuration(running)
+        number = scratch.next_version
+    asked = f"version {target.name} is laid beside the present one; the configuration {UNDECLARED_S:.0f} s later"
+    evidence = (
+        Exchange("the configuration before", excerpt(json.dumps(before))),
+        Exchange(asked, excerpt(json.dumps(after))),
+    )
+    if number in map(str, leaves(after)) and number not in map(str, leaves(before)):
+        return Cell("hot_swap", None, evidence, note="it took notice, but server.toml does not say how a swap is told")
+    return Cell("hot_swap", False, evidence, note="it takes no notice: a new version is a new start")
+
+
+def _configuration(running: RunningServer) -> dict[str, object]:
+    """What the server reports; while one of its workers still loads, it may say no more than that at first."""
+    deadline = time.monotonic() + APPEAR_S
+    while True:
+        answers = {name: running.probe(probe) for name, probe in running.server.effective.items()}
+        complete = all(answer.status == 200 for answer in answers.values())
+        if complete or running.ending() or time.monotonic() > deadline:
+            return {name: answer.json for name, answer in answers.items()}
+        time.sleep(POLL_S)

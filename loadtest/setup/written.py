@@ -1,0 +1,115 @@
+"""What a person writes and types to deploy a model this way, counted from the files that server.toml names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.errors import UsageError
+from loadtest.servers.artifact import ROOT
+from loadtest.servers.server_folder import Server
+from loadtest.setup.commands import commands_of
+from loadtest.setup.declared import Declared
+from loadtest.setup.lines import count_lines
+from loadtest.setup.settings import read_settings
+
+KINDS = ("configuration", "code", "export", "image")
+EXPORTER = "models"
+CODE = {".py", ".sh"}
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file that a person writes.
+
+    Attributes:
+        path: Relative to the project.
+        kind: One of `KINDS`: configuration; code (handler or application); export; image (a Dockerfile).
+        lines: Lines that are neither blank nor comment nor docstring.
+        keys: Keys that it sets; None where its format has no keys.
+        changed: Those of them that differ from the server's own default; None where its format has no keys.
+    """
+
+    path: str
+    kind: str
+    lines: int
+    keys: int | None
+    changed: int | None
+
+
+@dataclass(frozen=True)
+class Written:
+    """All that a person writes and types.
+
+    Attributes:
+        files: The files.
+        flags: Flags of the launch command.
+        environment: Variables that the launch sets.
+        commands: Commands of the README, from the checkout to the first prediction.
+    """
+
+    files: tuple[WrittenFile, ...]
+    flags: tuple[str, ...]
+    environment: tuple[str, ...]
+    commands: tuple[str, ...]
+
+    def lines(self, kind: str = "") -> int:
+        """Lines of the files of a kind, or of all."""
+        return sum(file.lines for file in self.files if kind in ("", file.kind))
+
+    @property
+    def keys(self) -> int:
+        """Keys set in all files."""
+        return sum(file.keys or 0 for file in self.files)
+
+    @property
+    def changed(self) -> int:
+        """Keys set to something else than the server's own default."""
+        return sum(file.changed or 0 for file in self.files)
+
+
+def count_written(server: Server, declared: Declared, root: Path = ROOT) -> Written:
+    """Count what a person writes for a server.
+
+    Args:
+        server: The server; what counts is its ``written_files``, its launch command and its README.md.
+        declared: Its own defaults.
+        root: The project's top level.
+
+    Raises:
+        UsageError: If a file is missing or cannot be counted.
+    """
+    launch = server.launch()
+    readme = server.folder / "README.md"
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{readme} cannot be read ({error.strerror}): every server folder has one") from error
+    return Written(
+        files=tuple(
+            _count(server.folder / name, declared.defaults.get(name, {}), root) for name in server.written_files
+        ),
+        flags=tuple(word.partition("=")[0] for word in launch.command if word.startswith("--")),
+        environment=tuple(launch.env),
+        commands=tuple(commands_of(text)),
+    )
+
+
+def _count(path: Path, defaults: Mapping[str, str], root: Path) -> WrittenFile:
+    path = path.resolve()
+    settings = read_settings(path)
+    name = path.relative_to(root.resolve()) if path.is_relative_to(root.resolve()) else path
+    return WrittenFile(
+        path=str(name),
+        kind=_kind(name),
+        lines=count_lines(path),
+        keys=None if settings is None else len(settings),
+        changed=None if settings is None else sum(1 for key, value in settings if defaults.get(key) != value),
+    )
+
+
+def _kind(path: Path) -> str:
+    if path.name.startswith("Dockerfile"):
+        return "image"
+    if path.parts[0] == EXPORTER:
+        return "export"
+    return "code" if path.suffix in CODE else "configuration"

@@ -1,0 +1,1 @@
+"""Unary gRPC calls over HTTP/2, sent one at a time on each connection."""

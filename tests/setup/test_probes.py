@@ -1,0 +1,253 @@
+"""Capabilities, tried out on real servers: one that has next to none of them, and the three of the project."""
+
+import contextlib
+import json
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loadtest.launch.launcher import Launcher, LocalLauncher, running
+from loadtest.load.schedule import Constant
+from loadtest.machine.placement import UNPINNED
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import Server
+from loadtest.setup.declared import read_declared
+from loadtest.setup.facts import read_facts
+from loadtest.setup.probes import protocols, shutdown, versions
+from loadtest.setup.probes.bench import Bench, fate_of
+from loadtest.setup.probes.cell import CAPABILITIES, Cell, excerpt, in_order, unknown
+from loadtest.setup.probes.every import probe_capabilities
+from loadtest.setup.probes.load import outcome_of, put_load_until
+from loadtest.setup.probes.operations import read_samples
+from loadtest.setup.probes.subject import Subject
+from loadtest.setup.timeline import watched_start
+from loadtest.wire.golden_target import rest_target
+from tests.launch.conftest import Obedient
+
+EXPECTED = {
+    "flask_server": {"rest", "health", "readiness", "metadata", "bad_input", "graceful_shutdown", "arm64"},
+    "tf_serving": {
+        "rest",
+        "grpc",
+        "binary_tensors",
+        "gzip_request",
+        "batching",
+        "versions",
+        "hot_swap",
+        "health",
+        "readiness",
+        "metrics",
+        "metadata",
+        "signature",
+        "bad_input",
+        "graceful_shutdown",
+    },
+    "torchserve": {
+        "rest",
+        "grpc",
+        "batching",
+        "versions",
+        "hot_swap",
+        "health",
+        "readiness",
+        "metrics",
+        "metadata",
+        "bad_input",
+        "auth",
+        "arm64",
+    },
+}
+
+
+def _bench(server: Server, servers: Mapping[str, Server], artifact: Artifact) -> Bench:
+    launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
+    return Bench(server, read_declared(server), servers, artifact, launcher)
+
+
+def _probed(bench: Bench) -> dict[str, Cell]:
+    cells = probe_capabilities(bench, read_facts(bench.server), lambda line: None)
+    assert [cell.capability for cell in cells] == list(CAPABILITIES)
+    return {cell.capability: cell for cell in cells}
+
+
+@pytest.mark.parametrize(
+    "name", ["flask_server", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tf_serving", "torchserve"))]
+)
+def test_what_each_server_can_do(name: str, servers: Mapping[str, Server], artifact: Artifact) -> None:
+    """The table of each server is known, and every cell has its evidence."""
+    cells = _probed(_bench(servers[name], servers, artifact))
+    told = {key: cell for key, cell in cells.items() if key != "gzip_response"}  # differs with the server's binary
+    supported = {key for key, cell in told.items() if cell.supported}
+    assert {key: told[key] for key in supported ^ EXPECTED[name]} == {}
+    assert [cell for cell in told.values() if cell.supported is None] == []
+    assert [cell for cell in cells.values() if not cell.evidence] == []
+
+
+def test_a_server_that_can_do_nothing_is_not_said_to(
+    obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """The probes say no where the answer is no, and a probe that fails leaves its cell blank and the others alone.
+
+    The server predicts at any address, has no variant `gone`, and falls over whatever else is asked of it.
+    """
+    server = replace(obedient("good"), setup={"batching": {"variant": "gone"}})
+    cells = _probed(_bench(server, servers, artifact))
+    assert {key for key, cell in cells.items() if cell.supported} == {"rest", "health", "readiness"}
+    assert {key for key, cell in cells.items() if cell.supported is None} == {"batching", "arm64"}
+    assert "names no variant 'gone'" in cells["batching"].note
+    (lost,) = cells["graceful_shutdown"].evidence
+    assert "0 of 4 answered right" in lost.answer
+    assert "no body: RemoteDisconnected" in cells["bad_input"].note
+    assert cells["hot_swap"].note.startswith("it takes no notice")
+
+
+KILLED = "it killed the server (SIGABRT)"
+SILENT = "the server stopped answering correctly"
+
+
+@pytest.mark.parametrize(
+    ("lethal", "lost"),
+    [
+        ("misshapen", {"bad_input": "wrong shape killed the server (SIGABRT)"}),
+        ("gzip", {"gzip_request": KILLED}),
+        ("npy", {"binary_tensors": ".npy killed the server (SIGABRT)"}),
+        (
+            "a look at /config",
+            {
+                "metadata": KILLED,
+                "signature": KILLED,
+                "batching": f"{KILLED}; no setting for it: each request is a forward pass of its own",
+                "hot_swap": f"{KILLED}; it takes no notice: a new version is a new start",
+            },
+        ),
+    ],
+)
+def test_what_ends_the_server_is_told_and_spoils_no_other_cell(
+    lethal: str, lost: dict[str, str], obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """Whatever a probe did to the server, the next one finds a server that lives, and its own cell is a no."""
+    server = replace(obedient(f"aborts:{lethal}"), predict="/predict/{workload}")
+    cells = _probed(_bench(server, servers, artifact))
+    assert {key: cells[key].note for key in lost} == lost
+    assert [key for key in lost if cells[key].supported is not False] == []
+    living = set(cells) - set(lost)
+    assert {key for key in living if cells[key].supported} == {"rest", "health", "readiness", "bad_input"} - set(lost)
+    assert {key for key in living if cells[key].supported is None} == {"arm64"}
+    assert [key for key in living if any("refused" in one.answer for one in cells[key].evidence)] == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "fate", "note"),
+    [
+        ("aborts:misshapen", KILLED, "wrong shape killed the server (SIGABRT)"),
+        ("sulks:misshapen", f"{SILENT} (503: {{}})", f"{SILENT} (503: {{}}) after: wrong shape"),
+    ],
+)
+def test_each_bad_body_is_judged_alone(
+    mode: str, fate: str, note: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """The one that ended the server is named, and those after it are refused by a server that lives."""
+    server = replace(obedient(mode), predict="/predict/{workload}")
+    with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
+        cell = protocols.probe_bad_input(subject)
+    assert cell.supported is False
+    assert cell.note == note
+    assert len(cell.evidence) == 9
+    (ended,) = [one for one in cell.evidence if one.answer.endswith(fate)]
+    assert "wrong shape" in ended.request
+    assert all(one.answer.startswith("400: ") for one in cell.evidence if one is not ended)
+
+
+def test_what_has_been_answered_is_read_without_a_server(
+    obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that the last request of a probe ended is not started again to read the answers."""
+    starts: list[Server] = []
+
+    def counted(launcher: Launcher, server: Server, *rest: Any) -> Any:
+        starts.append(server)
+        return watched_start(launcher, server, *rest)
+
+    monkeypatch.setattr("loadtest.setup.probes.subject.watched_start", counted)
+    server = replace(obedient("aborts:base64"), predict="/predict/{workload}")
+    with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
+        assert protocols.probe_binary(subject).note == '{"b64": …} for the tensor killed the server (SIGABRT)'
+    assert starts == [server]
+
+
+def test_a_worker_that_still_loads_is_no_finding(
+    obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+) -> None:
+    """A refusal that passes is no end of the server, and its two workers are no version 2."""
+    bench = _bench(obedient("halting"), servers, artifact)
+    with running(bench.launcher, [bench.server]) as (one,):
+        assert fate_of(one) == ""
+    assert versions.probe_new_folder(bench).supported is False
+    assert bench.look() == ""
+
+
+@pytest.mark.parametrize("bound", [100, 300])
+def test_requests_in_flight_have_no_more_instances_than_the_model_allows(
+    bound: int, obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that refuses more than the artifact's bound is not asked for more, however fast it is."""
+    monkeypatch.setattr(shutdown, "WORK_S", math.inf)  # nor does it stop at fewer, however slow the machine is
+    bounded = replace(artifact, manifest={**artifact.manifest, "max_instances": bound})
+    with running(LocalLauncher(bounded, UNPINNED, any_port=True), [obedient("good")]) as (one,):
+        (exchange,) = shutdown.probe_shutdown(one).evidence
+    assert exchange.request.startswith(f"4 predictions of {bound} instances each")
+
+
+def test_a_load_goes_on_until_something_has_happened(obedient: Obedient, artifact: Artifact) -> None:
+    """It runs once where that is the case already, as often as allowed where it never is, and counts every request."""
+    schedule = Constant(20.0, 0.2)
+    never, already = threading.Event(), threading.Event()
+    already.set()
+    with running(LocalLauncher(artifact, UNPINNED, any_port=True), [obedient("good")]) as (one,):
+        once = put_load_until(already, rest_target(one.url, one.artifact), schedule, 2, most=3)
+        thrice = put_load_until(never, rest_target(one.url, one.artifact), schedule, 2, most=3)
+    assert (once.ok, once.scheduled) == (4, 4)
+    assert (thrice.ok, thrice.scheduled) == (12, 12)
+    assert outcome_of(once) == "4 of 4 answered right"
+    once.errors["timeout"] += 1
+    assert outcome_of(once) == "4 of 4 answered right, 1 timeout"
+
+
+@pytest.mark.parametrize(
+    ("page", "samples"),
+    [
+        ("# TYPE a counter\na 1\n", {"a": 1.0}),
+        ('a{x="1",y="{"} 2.5 1700000000\n', {'a{x="1",y="{"}': 2.5}),
+        ('a{x="} 3"} +Inf\n', {'a{x="} 3"}': float("inf")}),
+        ("", {}),
+        ("<html>no</html>", {}),
+        ('{"json": 1}', {}),
+        ("a 1\nnot a sample\n", {}),
+    ],
+)
+def test_metrics_pages_are_told_from_others(page: str, samples: dict[str, float]) -> None:
+    """A page counts as Prometheus' only if every line of it is a sample or a comment."""
+    assert read_samples(page) == samples
+
+
+def test_excerpts_are_short_and_printable() -> None:
+    """Evidence is for reading: one line, and bytes that are no text are counted."""
+    assert excerpt(b'{"a":\n  1}') == '{"a": 1}'
+    assert excerpt(b"\xff\x00\x01") == "<3 bytes>"
+    assert excerpt("a\x00b") == "<3 characters>"
+    assert len(excerpt("x" * 1000)) == 160
+
+
+def test_a_capability_that_was_not_probed_is_unknown() -> None:
+    """Every capability has a cell, and a later finding takes the place of an earlier one."""
+    cells = in_order([Cell("auth", False), unknown("grpc", "why\nmore"), Cell("auth", True)])
+    assert [cell.capability for cell in cells] == list(CAPABILITIES)
+    found = {cell.capability: cell for cell in cells}
+    assert found["auth"].supported
+    assert found["grpc"].note == "why"
+    assert found["rest"].note == "not probed"
+    assert json.dumps(found["rest"].supported) == "null"
