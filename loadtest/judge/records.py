@@ -1,0 +1,75 @@
+"""Typed records and their JSON: the dataclasses that a program works with are what a result file holds.
+
+A record is a frozen dataclass. msgspec writes it, reads it back with a check of every type, and draws its JSON Schema
+from the same definition, so the three cannot disagree.
+"""
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import msgspec
+
+from loadtest.errors import UsageError
+
+RecordT = TypeVar("RecordT")
+
+if TYPE_CHECKING:
+    Number: TypeAlias = float
+else:
+
+    class Number(float):
+        """A field's type where a value may be unknown: NaN in the program, null in JSON, which has no NaN."""
+
+
+_NUMBER_LISTS = re.compile(rb"\[\n[-+.,\s\deE]+\]")
+
+
+def to_json(record: object) -> bytes:
+    """The JSON of a record, for people to read: one name a line, and a list of numbers on one line."""
+    text = msgspec.json.format(msgspec.json.encode(record, enc_hook=_plain_float), indent=1)
+    # No string is touched: JSON has no line breaks inside of strings.
+    return _NUMBER_LISTS.sub(lambda found: b"".join(found[0].split()).replace(b",", b", "), text) + b"\n"
+
+
+def from_json(text: bytes, kind: type[RecordT], name: str) -> RecordT:
+    """Read a record; names that its type does not know are passed over.
+
+    Args:
+        text: JSON.
+        kind: Type of the record.
+        name: What the text is called in an error, such as the path of its file.
+
+    Raises:
+        UsageError: If the text is not JSON, or a value in it is missing or of another type.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind, dec_hook=_read_number)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{name} does not keep its schema: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} is not JSON: {error}") from error
+
+
+def json_schema(kind: type) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a record."""
+    schema: dict[str, Any] = msgspec.json.schema(kind, schema_hook=_number_schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _plain_float(value: Any) -> float:
+    if isinstance(value, float):  # NumPy's, and `Number`
+        return float(value)
+    raise NotImplementedError(f"a record cannot hold {value!r}")
+
+
+def _read_number(kind: type, value: Any) -> Any:
+    if value is None:
+        return Number(math.nan)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Number(value)
+    raise ValueError(f"Expected `number | null`, got `{type(value).__name__}`")
+
+
+def _number_schema(kind: type) -> dict[str, Any]:
+    return {"type": ["number", "null"]}
