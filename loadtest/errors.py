@@ -1,5 +1,8 @@
 """The exceptions of the load tester. A failed request is data and is never one of these."""
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class LoadtestError(Exception):
     """Anything that ends a command; its text is one line that names what to do."""
@@ -22,4 +25,12 @@ class ParityError(LoadtestError):
 
 
 class MeasurementError(LoadtestError):
-    """A measurement could not be taken at all, for example because its worker process died."""
+    """A measurement could not be taken at all, for example because its worker process died.
+
+    Attributes:
+        findings: Why, as `loadtest.judge.findings.Finding`; `loadtest.report.wording` words them.
+    """
+
+    def __init__(self, message: str, findings: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)

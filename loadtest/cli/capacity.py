@@ -1,6 +1,5 @@
 """``loadtest capacity``: the highest rate that meets an objective."""
 
-import json
 import math
 
 import click
@@ -16,15 +15,17 @@ from loadtest.cli.common import (
     status,
     stdout,
     workload_option,
-    write_text,
+    write_record,
 )
 from loadtest.cli.numbers import CONNECTIONS, COUNT, PRECISION, RATE, SECONDS
-from loadtest.experiments.capacity_search import Capacity, Probe, find_capacity
-from loadtest.experiments.measured_run import Load
+from loadtest.experiments.capacity_search import find_capacity
 from loadtest.experiments.server_run import measure_server
+from loadtest.judge.capacity_result import Capacity, Probe
 from loadtest.judge.objective import Objective
-from loadtest.judge.run_result import RunResult
+from loadtest.judge.run_result import MeasuredRun
+from loadtest.load.plan import Load
 from loadtest.load.schedule import Poisson
+from loadtest.report.wording import all_words
 from loadtest.servers.server_folder import load_servers, select_server
 
 
@@ -67,7 +68,7 @@ def capacity(
     launcher.artifact.batches(batch)
     with reachable(wanted, launcher) as running, status("searching") as update:
 
-        def run(rate: float, duration_s: float, probe_seed: int) -> RunResult:
+        def run(rate: float, duration_s: float, probe_seed: int) -> MeasuredRun:
             live = following(update, f"{running.label}: {rate:,.0f} requests/s for {duration_s:.0f} s")
             load = Load(Poisson(rate, duration_s), 0.5, connections, seed=probe_seed)
             return measure_server(running, load, launcher.placement, batch=batch, on_progress=live)[0]
@@ -83,7 +84,7 @@ def capacity(
             on_probe=lambda probe: None if json_out == "-" else stdout.print(_line(probe, objective)),
         )
         _report(found, running.label, json_out)
-    if not found.rate:
+    if not found.rate_rps:
         raise click.exceptions.Exit(1)
 
 
@@ -94,9 +95,8 @@ def _line(probe: Probe, objective: Objective) -> str:
 
 
 def _report(found: Capacity, label: str, json_out: str | None) -> None:
-    document = {"schema_version": 1, "kind": "capacity", "server": label, **found.to_json()}
     if json_out:
-        write_text(json_out, json.dumps(document, indent=1) + "\n")
+        write_record(json_out, {"schema_version": 2, "kind": "capacity", "server": label, **vars(found)})
     if json_out == "-":
         return
     for line in outcome(found, label):
@@ -105,19 +105,21 @@ def _report(found: Capacity, label: str, json_out: str | None) -> None:
 
 def outcome(found: Capacity, label: str) -> list[str]:
     """What the search says of the server, in lines of console markup."""
-    if found.rate:
+    if found.rate_rps:
         bound = "at least " if found.bounded_by_client else ""
-        lines = [f"[bold]{label}[/bold]: {bound}{found.rate:,.0f} requests/s meet {found.objective}{_spread(found)}"]
+        lines = [
+            f"[bold]{label}[/bold]: {bound}{found.rate_rps:,.0f} requests/s meet {found.objective}{_spread(found)}"
+        ]
     else:
         lines = [f"[bold]{label}[/bold]: no rate was found that meets {found.objective}"]
     if found.bounded_by_client:
-        lines.append(f"- the client or the host, and not the server, was at its limit: {found.limit}")
+        lines.append(f"- the client or the host, and not the server, was at its limit: {all_words(found.limits)}")
     return lines
 
 
 def _spread(found: Capacity) -> str:
     """The searches' mean and interval; a single search has none."""
-    estimate = found.estimate
+    estimate = found.estimate_rps
     if not math.isfinite(estimate.low):
         return ""
     return f" (searches: mean {estimate.value:,.0f}, 95 % {estimate.low:,.0f} to {estimate.high:,.0f})"

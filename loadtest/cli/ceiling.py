@@ -4,7 +4,8 @@ import click
 
 from loadtest.cli.common import stdout
 from loadtest.cli.numbers import CONNECTIONS, SECONDS
-from loadtest.experiments.measured_run import Load, measure
+from loadtest.experiments.measured_run import measure
+from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed
 from loadtest.machine.placement import choose_placement
 from loadtest.servers.expectation import Exactly

@@ -27,7 +27,7 @@ def check(servers: str | None, workload: str, launch: LaunchOptions) -> None:
     for server in wanted:
         try:
             with reachable(server, launcher) as running:
-                parity = check_parity(running, launcher.artifact)
+                label, parity = running.label, check_parity(running, launcher.artifact)
         except (LaunchError, ParityError) as error:
             agreed = False
             stdout.print(f"[red]FAILED[/red]  {server.label}: {error}")
@@ -35,7 +35,7 @@ def check(servers: str | None, workload: str, launch: LaunchOptions) -> None:
         agreed = agreed and parity.agrees
         verdict = "[green]agrees[/green]" if parity.agrees else "[red]DIFFERS[/red]"
         stdout.print(
-            f"{verdict}  {parity.label}: {parity.checked} predictions, "
+            f"{verdict}  {label}: {parity.checked} predictions, "
             f"largest difference {parity.worst:.1e} (allowed {parity.tolerance:g})"
         )
         for fault in parity.faults[:5]:

@@ -21,6 +21,7 @@ from loadtest.launch.running import RunningServer
 from loadtest.load.clients import Progress
 from loadtest.machine import files
 from loadtest.machine.placement import choose_placement
+from loadtest.records import to_json
 from loadtest.servers.artifact import load_artifact
 from loadtest.servers.server_folder import Server, load_servers, select_servers
 
@@ -167,6 +168,15 @@ def write_text(target: str, text: str) -> None:
         sys.stdout.write(text)
     else:
         files.write_whole(Path(target), text)
+
+
+def write_record(target: str, record: object) -> None:
+    """Write the JSON of a record to a file, or to standard output where the target is ``-``.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
+    write_text(target, to_json(record).decode())
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """``loadtest compare``: the comparison."""
 
 import datetime
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,27 +23,31 @@ from loadtest.cli.common import (
 from loadtest.cli.gate import Gate, gate_options, report_folder
 from loadtest.cli.numbers import CONNECTIONS, COUNT, RATE, SECONDS, SECONDS_OR_NONE, SEED
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.experiments.comparison import Comparison, Plan, Watcher
+from loadtest.experiments.comparison import Watcher
 from loadtest.experiments.comparison import compare as run_comparison
+from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.load.clients import Progress as Glimpse
 from loadtest.report import write_report
-from loadtest.report.document import write_json
-from loadtest.report.reading import read_comparison
+from loadtest.report.reading import read_document, write_comparison
 from loadtest.report.table import remarks, rich_table
 
-QUICK = Plan(rounds=1, duration_s=4.0, warmup_s=0.5)
-THOROUGH = Plan(rounds=5, duration_s=6.0, warmup_s=5.0, curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9), slo="p99<50ms", tries=3)
+DEFAULT = ComparisonPlan()
+QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=0.5)
+THOROUGH = ComparisonPlan(
+    rounds=5, duration_s=6.0, warmup_s=5.0, curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9), slo="p99<50ms", tries=3
+)
 
 
 @click.command()
 @servers_option
 @workload_option
-@click.option("--rounds", type=COUNT, help=f"Rounds per server; default: {Plan.rounds}.")
-@click.option("--duration", type=SECONDS, help=f"Seconds of a round's open-loop run; default: {Plan.duration_s:g}.")
+@click.option("--rounds", type=COUNT, help=f"Rounds per server; default: {DEFAULT.rounds}.")
+@click.option("--duration", type=SECONDS, help=f"Seconds of a round's open-loop run; default: {DEFAULT.duration_s:g}.")
 @click.option(
     "--warmup",
     type=SECONDS_OR_NONE,
-    help=f"Seconds of load before each run, not counted; default: {Plan.warmup_s:g}, thorough {THOROUGH.warmup_s:g}.",
+    help=f"Seconds of load before each run, not counted; default {DEFAULT.warmup_s:g}, thorough {THOROUGH.warmup_s:g}.",
 )
 @click.option("--rate", type=RATE, help="Common offered rate; default: half of the slowest server's ceiling.")
 @click.option("--connections", type=CONNECTIONS, default=8, show_default=True)
@@ -78,8 +83,8 @@ def compare(
     """Check that the servers agree, measure them in turn, and write report.html, report.md and result.json."""
     if quick and thorough:
         raise UsageError("--quick and --thorough exclude each other")
-    default = QUICK if quick else THOROUGH if thorough else Plan()
-    plan = Plan(
+    default = QUICK if quick else THOROUGH if thorough else DEFAULT
+    plan = ComparisonPlan(
         rounds=default.rounds if rounds is None else rounds,
         duration_s=default.duration_s if duration is None else duration,
         warmup_s=default.warmup_s if warmup is None else warmup,
@@ -99,19 +104,19 @@ def compare(
     screen = _Screen(stderr, folder)
     try:
         with screen:
-            comparison = run_comparison(wanted, launcher.artifact, launcher, plan, screen)
+            comparison = run_comparison(wanted, launcher, plan, screen, sys.argv[1:])
     except (KeyboardInterrupt, LoadtestError):
         if screen.saved:
             stderr.print(f"the rounds that ended are kept: loadtest report {folder}", soft_wrap=True, markup=False)
         raise
-    document = read_comparison(write_json(comparison, folder))
-    stdout.print(rich_table(document))
-    for line in remarks(document):
+    document = read_document(write_comparison(comparison, folder))
+    stdout.print(rich_table(document.comparison))
+    for line in remarks(document.comparison):
         stdout.print(f"- {line}", soft_wrap=True, markup=False)
     with report_folder(folder):
         page, _ = write_report(document, folder)
     stdout.print(f"written: {page}, and report.md and result.json beside it", soft_wrap=True, markup=False)
-    if not gate.passed(document) or any(record.faults for record in comparison.records):
+    if not gate.passed(document.comparison) or any(server.faults for server in comparison.servers):
         raise click.exceptions.Exit(1)
 
 
@@ -160,7 +165,7 @@ class _Screen(Watcher):
         """Show the live numbers."""
         self._progress.update(self._task, description=f"{self._stage}: {progress}")
 
-    def finished(self, comparison: Comparison) -> None:
+    def finished(self, result: ComparisonResult) -> None:
         """Save what there is so far: an interrupted comparison keeps its rounds, and `report` renders them."""
-        write_json(comparison, self._folder)
+        write_comparison(result, self._folder)
         self.saved = True

@@ -9,9 +9,8 @@ from rich.table import Table
 
 from loadtest.cli.common import stdout
 from loadtest.cli.gate import report_folder
-from loadtest.report.difference import Change
-from loadtest.report.difference import diff as compare_files
-from loadtest.report.reading import read_comparison, span
+from loadtest.report.difference import Change, difference
+from loadtest.report.reading import read_document, span
 
 COLOURS = {"better": "green", "worse": "red", "tie": "dim", "unknown": "dim"}
 
@@ -22,8 +21,8 @@ COLOURS = {"better": "green", "worse": "red", "tie": "dim", "unknown": "dim"}
 @click.option("--out", type=click.Path(path_type=Path), help="Write diff.html, diff.md and diff.json into this folder.")
 def diff(before: Path, after: Path, out: Path | None) -> None:
     """Say what changed from result BEFORE to result AFTER (result.json files, or their folders)."""
-    old, new = read_comparison(before), read_comparison(after)
-    found = compare_files(old, new)
+    old, new = read_document(before).comparison, read_document(after).comparison
+    found = difference(old, new)
     table = Table("server", "measure", title=escape(f"{before} → {after}"), title_justify="left")
     for title in ("before", "after", "ratio (95 %)"):
         table.add_column(title, justify="right")

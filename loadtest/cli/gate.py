@@ -10,9 +10,10 @@ import click
 
 from loadtest.cli.common import stdout
 from loadtest.errors import UsageError
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.condition import Condition
 from loadtest.machine.files import check_writable, write_whole
-from loadtest.report.reading import Json
-from loadtest.report.thresholds import Threshold, judge, junit, read_thresholds
+from loadtest.report.thresholds import check_thresholds, junit, read_thresholds
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Gate:
         junit: File for the outcome as JUnit XML, or nothing.
     """
 
-    thresholds: list[Threshold]
+    thresholds: list[Condition]
     junit: Path | None
 
     @classmethod
@@ -63,7 +64,7 @@ class Gate:
                 check_writable(junit_file)
         return cls(thresholds, junit_file)
 
-    def passed(self, document: Json) -> bool:
+    def passed(self, result: ComparisonResult) -> bool:
         """Judge a comparison, print each outcome and write the JUnit file.
 
         Returns:
@@ -72,7 +73,7 @@ class Gate:
         Raises:
             UsageError: If the JUnit file cannot be written.
         """
-        outcomes = judge(self.thresholds, document)
+        outcomes = check_thresholds(self.thresholds, result)
         for outcome in outcomes:
             stdout.print(str(outcome), style="green" if outcome.passed else "red", markup=False)
         if self.junit is not None:

@@ -8,7 +8,7 @@ import click
 from loadtest.cli.common import stdout
 from loadtest.cli.gate import Gate, gate_options, report_folder
 from loadtest.report import write_report
-from loadtest.report.reading import names, read_comparison
+from loadtest.report.reading import read_document
 
 
 @click.command()
@@ -19,12 +19,12 @@ def report(
     result: Path, out: Path | None, assertions: Sequence[str], assert_file: Path | None, junit_file: Path | None
 ) -> None:
     """Write report.html and report.md from RESULT, a result.json or its folder."""
-    document = read_comparison(result)
-    searched = bool(document["plan"]["slo"])
-    gate = Gate.read(assertions, assert_file, junit_file, names(document), searched=searched)
+    document = read_document(result)
+    searched = bool(document.comparison.plan.slo)
+    gate = Gate.read(assertions, assert_file, junit_file, document.comparison.names, searched=searched)
     folder = out or (result if result.is_dir() else result.parent)
     with report_folder(folder):
         page, text = write_report(document, folder)
     stdout.print(f"written: {page} and {text}", markup=False)
-    if not gate.passed(document):
+    if not gate.passed(document.comparison):
         raise click.exceptions.Exit(1)

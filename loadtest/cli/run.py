@@ -2,8 +2,9 @@
 
 import contextlib
 import functools
-import json
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -20,16 +21,18 @@ from loadtest.cli.common import (
     status,
     stdout,
     workload_option,
-    write_text,
+    write_record,
 )
 from loadtest.cli.numbers import CONNECTIONS, COUNT_OR_NONE, RATE, SECONDS, SECONDS_OR_NONE, Several
 from loadtest.errors import UsageError
-from loadtest.experiments.measured_run import Load, measure, resolve
-from loadtest.judge.run_result import RunResult
+from loadtest.experiments.measured_run import measure, resolve
+from loadtest.judge.run_result import MeasuredRun
 from loadtest.launch.launcher import Launcher
+from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Constant, Piecewise, Poisson, Replay, Schedule
 from loadtest.load.session import Endpoint
 from loadtest.machine.placement import choose_placement
+from loadtest.report.wording import words
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_folder import load_servers, select_server
@@ -228,27 +231,30 @@ def _header(line: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _report(result: RunResult, json_out: str | None) -> None:
-    document = result.to_json()
+def _report(run: MeasuredRun, json_out: str | None) -> None:
+    result = run.result()
     if json_out:
-        write_text(json_out, json.dumps(document, indent=1) + "\n")
+        write_record(json_out, result)
     if json_out == "-":
         return
     table = Table(title=f"{result.run.schedule} load on {result.run.target}", title_justify="left")
-    names = list(document["response_time_ms"])
+    names = [field.name for field in fields(result.response_time_ms)]
     for name in ("ms", *names):
         table.add_column(name.replace("_", "."), justify="right")
-    for key in ("response_time_ms", "service_time_ms", "send_lag_ms"):
-        values = [document[key].get(name) for name in names]
-        table.add_row(key.removesuffix("_ms").replace("_", " "), *("" if v is None else f"{v:,.3f}" for v in values))
+    for title, times in (
+        ("response time", result.response_time_ms),
+        ("service time", result.service_time_ms),
+        ("send lag", result.send_lag_ms),
+    ):
+        values = [getattr(times, name, math.nan) for name in names]
+        table.add_row(title, *("" if math.isnan(value) else f"{value:,.3f}" for value in values))
     stdout.print(table)
-    requests = document["requests"]
-    errors = "".join(f", {kind} {count:,}" for kind, count in requests["errors"].items())
+    requests = result.requests
+    errors = "".join(f", {kind} {count:,}" for kind, count in requests.errors.items())
     stdout.print(
-        f"{requests['ok']:,} of {requests['scheduled']:,} answered correctly "
-        f"({requests['mismatched']:,} wrong{errors}), "
-        f"{document['throughput_rps']:,.0f} per second, client at {result.client_cpu_share:.0%} of its core"
+        f"{requests.ok:,} of {requests.scheduled:,} answered correctly ({requests.mismatched:,} wrong{errors}), "
+        f"{result.throughput_rps:,.0f} per second, client at {result.client.cpu_share:.0%} of its core"
     )
     stdout.print("[green]VALID[/green]" if result.verdict.valid else "[red]INVALID[/red]")
-    for line in (*result.verdict.reasons, *result.verdict.findings):
-        stdout.print(f"- {line}")
+    for finding in (*result.verdict.reasons, *result.verdict.findings):
+        stdout.print(f"- {words(finding)}")

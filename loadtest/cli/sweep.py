@@ -1,7 +1,5 @@
 """``loadtest sweep``: one server over a range of connections or rates."""
 
-import json
-
 import click
 from rich.table import Table
 
@@ -16,12 +14,13 @@ from loadtest.cli.common import (
     status,
     stdout,
     workload_option,
-    write_text,
+    write_record,
 )
 from loadtest.cli.numbers import CONNECTIONS, RATE, SECONDS, SECONDS_OR_NONE, Several
-from loadtest.experiments.measured_run import Load
 from loadtest.experiments.server_run import measure_server
+from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Poisson
+from loadtest.report.wording import all_words
 from loadtest.servers.server_folder import load_servers, select_server
 
 
@@ -72,7 +71,7 @@ def sweep(
             result, _ = measure_server(running, load, launcher.placement, batch=batch, on_progress=live)
             results.append(result)
     if json_out:
-        write_text(json_out, json.dumps([result.to_json() for result in results], indent=1) + "\n")
+        write_record(json_out, [result.result() for result in results])
     if json_out == "-":
         return
     table = Table(title=f"{running.label}, {batch} a request", title_justify="left")
@@ -87,6 +86,6 @@ def sweep(
             f"{result.response_ms(50):.2f}",
             f"{result.response_ms(99):.2f}",
             f"{tally.scheduled - tally.ok:,}",
-            "valid" if result.verdict.valid else "INVALID: " + "; ".join(result.verdict.reasons),
+            "valid" if result.verdict.valid else "INVALID: " + all_words(result.verdict.reasons),
         )
     stdout.print(table)

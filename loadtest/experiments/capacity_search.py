@@ -7,13 +7,13 @@ more before it is believed.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 from loadtest.errors import MeasurementError
-from loadtest.judge.intervals import Estimate, mean_estimate
+from loadtest.judge.capacity_result import Capacity, Probe
+from loadtest.judge.findings import RATE_LIMIT, RATE_NOT_OFFERED, Finding
+from loadtest.judge.intervals import mean_estimate
 from loadtest.judge.objective import Objective
-from loadtest.judge.run_result import RunResult
+from loadtest.judge.run_result import MeasuredRun
 from loadtest.load.schedule import MAX_RATE
 
 TRIES = 3
@@ -23,75 +23,16 @@ HALVINGS = 6
 """Below the first rate divided by 2**6 no capacity is looked for."""
 
 
-@dataclass(frozen=True)
-class Probe:
-    """One run of the search.
-
-    Attributes:
-        rate: Offered rate, requests per second.
-        seed: Seed of its schedule.
-        met: Whether the objective was met.
-        observed_ms: The percentile, failed requests counting as infinitely slow.
-        failed_share: Share of requests that failed.
-    """
-
-    rate: float
-    seed: int
-    met: bool
-    observed_ms: float
-    failed_share: float
-
-
-@dataclass
-class Capacity:
-    """What a search found.
-
-    Attributes:
-        objective: What was to be met.
-        rate: Highest rate confirmed by a run of its own, 0 where even the lowest rate failed. Where the search ended
-            at a limit of the client or the host: the highest rate that was met, below every rate that was missed.
-        estimate: Mean of the searches, with its interval.
-        searches: Result of each search.
-        probes: Every run, in order.
-        limit: What kept the client or the host from offering a rate; empty where only the server set the limits.
-    """
-
-    objective: Objective
-    rate: float = 0.0
-    estimate: Estimate = field(default_factory=lambda: mean_estimate([]))
-    searches: list[float] = field(default_factory=list)
-    probes: list[Probe] = field(default_factory=list)
-    limit: str = ""
-
-    @property
-    def bounded_by_client(self) -> bool:
-        """Whether the client or the host, and not the server, ended the search: the rate is a lower bound."""
-        return bool(self.limit)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "objective": str(self.objective),
-            "limit_ms": self.objective.limit_ms,
-            "percent": self.objective.percent,
-            "rate_rps": self.rate,
-            "estimate_rps": self.estimate.to_json(),
-            "searches": self.searches,
-            "bounded_by_client": self.bounded_by_client,
-            "limit": self.limit,
-            "probes": [
-                {**vars(probe), "observed_ms": probe.observed_ms if math.isfinite(probe.observed_ms) else None}
-                for probe in self.probes
-            ],
-        }
-
-
 class _ClientLimitError(Exception):
     """The client cannot offer this rate."""
 
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__()
+        self.findings = list(findings)
+
 
 def find_capacity(
-    run: Callable[[float, float, int], RunResult],
+    run: Callable[[float, float, int], MeasuredRun],
     objective: Objective,
     *,
     start: float = 50.0,
@@ -114,32 +55,42 @@ def find_capacity(
         on_probe: Told of every probe.
 
     Raises:
-        MeasurementError: If no probe was valid.
+        MeasurementError: If no probe was valid; with what kept the client from offering the rate.
     """
     search = _Search(run, objective, min_duration_s, seed, on_probe)
-    capacity = search.capacity
+    found: list[float] = []
+    limits: list[Finding] = []
     try:
         low, high = search.bracket(start)
         for number in range(searches):
             if number:
                 low, high = search.bracket(0.7 * low if low else start)
-            capacity.searches.append(search.bisect(low, high, precision))
-        capacity.rate = search.confirm(min(capacity.searches), precision)
+            found.append(search.bisect(low, high, precision))
+        rate = search.confirm(min(found), precision)
     except _ClientLimitError as limit:
-        if not capacity.probes:
-            raise MeasurementError(f"no probe was valid: {limit}") from None
-        capacity.limit = str(limit)
-        capacity.rate = search.lower_bound()
-        if len(capacity.searches) < searches:
-            capacity.searches.append(capacity.rate)
-    capacity.estimate = mean_estimate(capacity.searches)
-    return capacity
+        limits = limit.findings
+        if not search.probes:
+            raise MeasurementError("no probe was valid", limits) from None
+        rate = search.lower_bound()
+        if len(found) < searches:
+            found.append(rate)
+    return Capacity(
+        objective=str(objective),
+        percent=objective.percent,
+        limit_ms=objective.limit_ms,
+        rate_rps=rate,
+        estimate_rps=mean_estimate(found),
+        searches=found,
+        bounded_by_client=bool(limits),
+        limits=limits,
+        probes=search.probes,
+    )
 
 
 class _Search:
     def __init__(
         self,
-        run: Callable[[float, float, int], RunResult],
+        run: Callable[[float, float, int], MeasuredRun],
         objective: Objective,
         min_duration_s: float,
         seed: int,
@@ -147,11 +98,11 @@ class _Search:
     ) -> None:
         self._run, self._objective, self._min_duration_s = run, objective, min_duration_s
         self._seed, self._on_probe = seed, on_probe
-        self.capacity = Capacity(objective)
+        self.probes: list[Probe] = []
 
     def meets(self, rate: float) -> bool:
         duration_s = max(self._min_duration_s, self._objective.samples / rate)
-        reasons: list[str] = []
+        reasons: list[Finding] = []
         for _ in range(TRIES):
             result = self._run(rate, duration_s, self._seed)
             tally, objective = result.tally, self._objective
@@ -159,11 +110,11 @@ class _Search:
             probe = Probe(rate, self._seed, objective.met(tally), objective.observed_ms(tally), failed)
             self._seed += 1
             if not result.spoiled:  # a server that answers nothing, or wrongly, fails the objective
-                self.capacity.probes.append(probe)
+                self.probes.append(probe)
                 self._on_probe(probe)
                 return probe.met
             reasons = result.verdict.reasons
-        raise _ClientLimitError(f"at {rate:,.0f} requests per second {'; '.join(reasons)}")
+        raise _ClientLimitError(Finding(RATE_NOT_OFFERED, {"rate_rps": rate}), *reasons)
 
     def bracket(self, rate: float) -> tuple[float, float]:
         """A rate that meets the objective (0 where none does) and one, at most twice as high, that does not."""
@@ -171,7 +122,7 @@ class _Search:
             while self.meets(2 * rate):
                 rate *= 2
                 if 2 * rate > MAX_RATE:
-                    raise _ClientLimitError(f"{MAX_RATE:,.0f} requests per second are the most that can be offered")
+                    raise _ClientLimitError(Finding(RATE_LIMIT, {"rate_rps": MAX_RATE}))
             return rate, 2 * rate
         for _ in range(HALVINGS):
             rate /= 2
@@ -197,5 +148,5 @@ class _Search:
 
     def lower_bound(self) -> float:
         """The highest rate that a probe met, below every rate that one missed; 0 where there is none."""
-        missed = min((probe.rate for probe in self.capacity.probes if not probe.met), default=math.inf)
-        return max((probe.rate for probe in self.capacity.probes if probe.met and probe.rate < missed), default=0.0)
+        missed = min((probe.rate for probe in self.probes if not probe.met), default=math.inf)
+        return max((probe.rate for probe in self.probes if probe.met and probe.rate < missed), default=0.0)

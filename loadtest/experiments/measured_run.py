@@ -7,16 +7,16 @@ client's cores with nothing to do but to send. Their histograms are merged witho
 import os
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from loadtest.errors import UsageError
-from loadtest.judge.run_result import Run, RunResult
-from loadtest.judge.verdict import Evidence, judge, steady_from
+from loadtest.judge.run_result import MeasuredRun, Run, conclude
 from loadtest.load.clients import Progress, Task, run_clients
-from loadtest.load.schedule import MAX_DURATION_S, Closed, Poisson, Schedule, check_connections
+from loadtest.load.plan import Load
+from loadtest.load.schedule import Closed, Poisson, Schedule
 from loadtest.load.session import Endpoint, Phase
 from loadtest.machine.host import CoreTimes, read_cores
 from loadtest.machine.placement import UNPINNED, Placement
@@ -26,40 +26,6 @@ from loadtest.wire.http1 import HttpTarget
 
 WARMUP, MEASURED = 0, 1
 TargetT = TypeVar("TargetT", HttpTarget, GrpcTarget)
-
-
-@dataclass(frozen=True)
-class Load:
-    """How an endpoint is put under load.
-
-    Attributes:
-        schedule: The plan of the measured phase.
-        warmup_s: Length of a warm-up of the same kind before it; its requests are not counted.
-        connections: Connections of all processes together.
-        processes: Client processes.
-        seed: Seed of the schedule; the warm-up and every further process draw from seeds derived from it.
-        timeout_s: Limit for one request, in seconds.
-    """
-
-    schedule: Schedule | Closed
-    warmup_s: float = 1.0
-    connections: int = 16
-    processes: int = 1
-    seed: int = 1
-    timeout_s: float = 10.0
-
-    def __post_init__(self) -> None:
-        check_connections(self.connections)
-        if not 1 <= self.processes <= self.connections:
-            raise UsageError(
-                f"processes must be between 1 and the {self.connections} connections, not {self.processes}"
-            )
-        if not (0 <= self.warmup_s <= MAX_DURATION_S and 0 < self.timeout_s <= MAX_DURATION_S):
-            raise UsageError(
-                "the warm-up must not be below 0 seconds, the timeout must be above 0, both at most a week"
-            )
-        if self.seed < 0:
-            raise UsageError(f"the seed must not be below 0, but is {self.seed}")
 
 
 def measure(
@@ -72,7 +38,7 @@ def measure(
     placement: Placement = UNPINNED,
     server_usage: Callable[[], Usage] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> tuple[RunResult, Usage | None]:
+) -> tuple[MeasuredRun, Usage | None]:
     """Put an endpoint under load.
 
     Args:
@@ -82,7 +48,7 @@ def measure(
         wire: ``rest`` or ``grpc``, for the result.
         expectation: Name of the check, for the result.
         placement: Cores of the client and of the server.
-        server_usage: Reads the server's books; read at the start and the end of the measured phase.
+        server_usage: Reads what the server used; called at the start and the end of the measured phase.
         on_progress: Called about once a second.
 
     Returns:
@@ -92,30 +58,14 @@ def measure(
         MeasurementError: If a client process dies.
     """
     tasks = _tasks(endpoint, load, placement)
-    books = _Books(placement, server_usage)
-    collected = run_clients(tasks, books.open, on_progress)
-    books.close()
+    around = _Readings(placement, server_usage)
+    collected = run_clients(tasks, around.open, on_progress)
+    around.close()
     measured = [outcomes[-1] for outcomes in collected]
     merged = measured[0].tally
     for outcome in measured[1:]:
         merged.merge(outcome.tally)
-    elapsed_s = max(outcome.elapsed_s for outcome in measured)
-    client_share = max(outcome.cpu_s / outcome.elapsed_s for outcome in measured)
-    steady = steady_from(merged.windows)
     schedule = load.schedule
-    verdict = judge(
-        Evidence(
-            tally=merged,
-            open_loop=not isinstance(schedule, Closed),
-            connections=load.connections,
-            rate=schedule.rate,
-            duration_s=schedule.duration_s,
-            client_cpu_share=client_share,
-            steal_share=books.steal_share(elapsed_s),
-            foreign_share=books.foreign_share(elapsed_s),
-            steady_from_s=steady,
-        )
-    )
     run = Run(
         target=target,
         wire=wire,
@@ -130,11 +80,18 @@ def measure(
         seed=load.seed,
         timeout_s=load.timeout_s,
     )
-    warmup_requests = sum(outcomes[0].tally.scheduled for outcomes in collected if len(outcomes) > 1)
-    result = RunResult(
-        run, merged, elapsed_s, client_share, sum(o.cpu_s for o in measured), steady, warmup_requests, verdict
+    elapsed_s = max(outcome.elapsed_s for outcome in measured)
+    result = conclude(
+        run,
+        merged,
+        elapsed_s=elapsed_s,
+        client_cpu_share=max(outcome.cpu_s / outcome.elapsed_s for outcome in measured),
+        client_cpu_s=sum(outcome.cpu_s for outcome in measured),
+        warmup_requests=sum(outcomes[0].tally.scheduled for outcomes in collected if len(outcomes) > 1),
+        steal_share=around.steal_share(elapsed_s),
+        foreign_share=around.foreign_share(elapsed_s),
     )
-    return result, books.usage
+    return result, around.usage
 
 
 def resolve(target: TargetT) -> TargetT:
@@ -162,8 +119,8 @@ def _accepts(address: str, port: int) -> bool:
     return True
 
 
-class _Books:
-    """Readings of the machine's and the server's accounts around the measured phase."""
+class _Readings:
+    """What the machine's cores and the server used, read before and after the measured phase."""
 
     def __init__(self, placement: Placement, server_usage: Callable[[], Usage] | None) -> None:
         self._placement = placement
@@ -187,7 +144,7 @@ class _Books:
         self._spent_server = read_cores(self._placement.server).since(self._server)
         if self._read and self._before:
             after = self._read()
-            # A server that died and was started anew has younger books than before: what it used is not known.
+            # A server that died and was started anew counts from zero again: what it used is not known.
             spent = after.cpu_s - self._before.cpu_s
             self.usage = replace(after, cpu_s=spent if spent >= 0 else float("nan"))
 

@@ -1,9 +1,9 @@
 """Parity before speed: every golden example through the real endpoint, alone and in a batch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from loadtest.errors import ParityError
+from loadtest.judge.server_result import Parity
 from loadtest.launch.running import RunningServer
 from loadtest.servers.artifact import Artifact
 from loadtest.wire.golden_target import grpc_target
@@ -12,35 +12,18 @@ from loadtest.wire.grpc.single_call import call_each
 from loadtest.wire.single_request import Answer
 
 
-@dataclass(frozen=True)
-class Parity:
-    """How a server's answers compare with the golden ones.
+def require_parity(parity: Parity, server: str) -> None:
+    """Refuse to time a server whose answers are wrong.
 
-    Attributes:
-        server: Its key.
-        label: What tables call it.
-        checked: Predictions compared.
-        worst: Largest absolute difference of any output element; infinite where an answer was no prediction.
-        tolerance: What is allowed.
-        faults: One line for each request whose answer was wrong; empty where the server agrees.
+    Args:
+        parity: What the check found.
+        server: Server key, for the error.
+
+    Raises:
+        ParityError: If any answer was wrong.
     """
-
-    server: str
-    label: str
-    checked: int
-    worst: float
-    tolerance: float
-    faults: tuple[str, ...]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every answer was right."""
-        return not self.faults
-
-    def require(self) -> None:
-        """Raise `ParityError` unless the server agrees."""
-        if self.faults:
-            raise ParityError(f"{self.server} is not timed, since its answers are wrong: {self.faults[0]}")
+    if not parity.agrees:
+        raise ParityError(f"{server} is not timed, since its answers are wrong: {parity.faults[0]}")
 
 
 def check_parity(running: RunningServer, artifact: Artifact) -> Parity:
@@ -50,7 +33,7 @@ def check_parity(running: RunningServer, artifact: Artifact) -> Parity:
         running: A started server.
         artifact: The model that it serves.
     """
-    worst, checked, faults = 0.0, 0, []
+    worst, checked, faults = 0.0, 0, list[str]()
     for wire in running.server.protocols:
         ask = _over_grpc if wire == "grpc" else _over_rest
         for batch in (1, artifact.size):
@@ -61,7 +44,7 @@ def check_parity(running: RunningServer, artifact: Artifact) -> Parity:
                     what = f"golden example {index}" if batch == 1 else f"all {batch} golden examples in one request"
                     over = " over gRPC" if wire == "grpc" else ""
                     faults.append(f"{what}{over}: {_fault(answer, difference, artifact.tolerance)}")
-    return Parity(running.server.key, running.label, checked, worst, artifact.tolerance, tuple(faults))
+    return Parity(checked, worst, artifact.tolerance, faults)
 
 
 def _over_rest(running: RunningServer, artifact: Artifact, batch: int) -> Iterator[tuple[Answer, float]]:

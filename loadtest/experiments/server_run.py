@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from loadtest.experiments.measured_run import Load, measure
-from loadtest.judge.run_result import RunResult
+from loadtest.experiments.measured_run import measure
+from loadtest.judge.run_result import MeasuredRun
 from loadtest.launch.running import RunningServer
 from loadtest.load.clients import Progress
+from loadtest.load.plan import Load
 from loadtest.machine.placement import Placement
 from loadtest.machine.usage import Usage
 from loadtest.wire.golden_target import rest_target
@@ -18,7 +19,7 @@ def measure_server(
     *,
     batch: int = 1,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> tuple[RunResult, Usage | None]:
+) -> tuple[MeasuredRun, Usage | None]:
     """Put a server under load over REST and compare every answer with the golden one.
 
     Args:

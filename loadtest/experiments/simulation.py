@@ -17,8 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from loadtest.errors import UsageError
-from loadtest.judge.run_result import Run, RunResult
-from loadtest.judge.verdict import Evidence, judge, steady_from
+from loadtest.judge.run_result import MeasuredRun, Run, conclude
 from loadtest.load.engine import NEVER, Engine
 from loadtest.load.schedule import BLOCK, NS, Closed, Schedule, check_connections
 from loadtest.load.session import HOUSEKEEPING_S, Phase
@@ -209,7 +208,7 @@ class SimulatedConnection:
 
 def simulate(
     schedule: Schedule | Closed, server: Server, *, connections: int, seed: int = 1, timeout_s: float = 10.0
-) -> RunResult:
+) -> MeasuredRun:
     """Put a simulated server under load.
 
     Args:
@@ -238,16 +237,6 @@ def simulate(
         slot.engine = engine
     time.run(engine, slots)
     tally = engine.result()
-    steady = steady_from(tally.windows)
-    evidence = Evidence(
-        tally,
-        open_loop=not isinstance(schedule, Closed),
-        connections=connections,
-        rate=schedule.rate,
-        duration_s=schedule.duration_s,
-        client_cpu_share=0.0,
-        steady_from_s=steady,
-    )
     run = Run(
         target="simulated server",
         wire="virtual time",
@@ -263,4 +252,4 @@ def simulate(
         timeout_s=timeout_s,
     )
     elapsed_s = max(schedule.duration_s, tally.last_answer_ns / NS)
-    return RunResult(run, tally, elapsed_s, 0.0, 0.0, steady, 0, judge(evidence))
+    return conclude(run, tally, elapsed_s=elapsed_s)

@@ -13,9 +13,11 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from loadtest.judge.samples import enough_samples
 from loadtest.load.histogram import Histogram
+from loadtest.records import Number
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
@@ -35,21 +37,14 @@ class Estimate:
         high: Upper end.
     """
 
-    value: float
-    low: float
-    high: float
+    value: Number
+    low: Number
+    high: Number
 
     @property
     def known(self) -> bool:
         """Whether there is a value at all."""
         return not math.isnan(self.value)
-
-    def to_json(self) -> dict[str, float | None]:
-        """Plain numbers; None for what is not known."""
-        return {
-            name: None if math.isnan(number) else round(number, 6)
-            for name, number in (("value", self.value), ("low", self.low), ("high", self.high))
-        }
 
 
 NOT_KNOWN = Estimate(math.nan, math.nan, math.nan)
@@ -173,16 +168,8 @@ def small_sample_factor(rounds: int) -> float:
 
     A resample varies less than a sample, by ``sqrt((n - 1) / n)``, and the spread itself is only estimated, for which
     Student's t stands in place of the normal quantile z (Hesterberg, What Teachers Should Know About the Bootstrap,
-    2015). The quantile of t is Fisher and Cornish's expansion in ``1 / (n - 1)`` (Abramowitz and Stegun,
-    26.7.5), within 1 % from two degrees of freedom on.
+    2015).
     """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
-    )
-    t = sum(term / float(rounds - 1) ** power for power, term in enumerate(terms))
+    quantile = (1 + CONFIDENCE) / 2
+    t, z = float(stdtrit(rounds - 1, quantile)), NormalDist().inv_cdf(quantile)
     return math.sqrt(rounds / (rounds - 1)) * t / z

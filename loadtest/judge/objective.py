@@ -5,12 +5,9 @@ import re
 from dataclasses import dataclass
 
 from loadtest.errors import UsageError
+from loadtest.judge.condition import Condition
 from loadtest.judge.samples import SAMPLES_BEYOND
 from loadtest.load.recorder import Tally
-
-_OBJECTIVE = re.compile(r"^\s*p(?P<percent>\d{1,2}(?:\.\d+)?)\s*<=?\s*(?P<limit>\d+(?:\.\d+)?)\s*(?P<unit>us|ms|s)\s*$")
-_ERRORS = re.compile(r"^\s*<?=?\s*(?P<percent>\d+(?:\.\d+)?)\s*%\s*$")
-_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
 @dataclass(frozen=True)
@@ -34,16 +31,15 @@ class Objective:
         Raises:
             UsageError: If either is of another form.
         """
-        objective, budget = _OBJECTIVE.match(text), _ERRORS.match(errors)
-        if objective is None or float(objective["percent"]) <= 0:
+        objective = Condition.parse(text, called="objective", example="p99<50ms")
+        if objective.percent is None or objective.server or not objective.operator.startswith("<"):
             raise UsageError(f"{text!r} is no objective; write one like 'p99<50ms'")
-        if budget is None or float(budget["percent"]) > 100:
+        # A budget is written without its metric too: <0.1%.
+        budget = re.sub(r"^\s*(errors)?\s*(<=?)?", "errors<", errors)
+        allowed = Condition.parse(budget, called="error budget", example="<0.1%")
+        if allowed.limit > 100:
             raise UsageError(f"{errors!r} is no error budget; write one like '<0.1%'")
-        return cls(
-            float(objective["percent"]),
-            float(objective["limit"]) * _UNITS[objective["unit"]],
-            float(budget["percent"]) / 100,
-        )
+        return cls(objective.percent, objective.limit, allowed.limit / 100)
 
     def __str__(self) -> str:
         return f"p{self.percent:g}<{self.limit_ms:g}ms, errors<{self.errors * 100:g}%"

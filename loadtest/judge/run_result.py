@@ -1,15 +1,17 @@
-"""The result of one run, and its JSON. Scripts of others read these names: they change only with the schema version."""
+"""The result of one run: as it was measured, with its histograms, and as the record that files hold."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from loadtest.judge.samples import enough_samples
-from loadtest.judge.verdict import Verdict
+from loadtest.judge.verdict import Evidence, Verdict, judge_run, steady_from
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally, Window
+from loadtest.records import Count, Number
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of a run's record; scripts of others read its names, which change only with this number."""
+
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 
 
@@ -45,14 +47,131 @@ class Run:
     seed: int
     timeout_s: float
 
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests were due by the clock."""
+        return self.schedule != "closed"
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What became of the requests.
+
+    Attributes:
+        scheduled: All of them.
+        sent: Those that were sent.
+        ok: Answered correctly.
+        mismatched: Answered wrongly.
+        errors: Failed, by kind.
+    """
+
+    scheduled: Count
+    sent: Count
+    ok: Count
+    mismatched: Count
+    errors: dict[str, Count]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Mean, percentiles and maximum of a time in milliseconds; not known where there are too few samples."""
+
+    mean: Number
+    p50: Number
+    p90: Number
+    p95: Number
+    p99: Number
+    p99_9: Number
+    max: Number
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Median, 99th percentile and maximum of the send lag in milliseconds."""
+
+    p50: Number
+    p99: Number
+    max: Number
+
+
+@dataclass(frozen=True)
+class ClientUse:
+    """What the load cost the client.
+
+    Attributes:
+        cpu_share: CPU use of the busiest client process, as a share of one core.
+        cpu_s: CPU seconds of all client processes.
+    """
+
+    cpu_share: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A histogram of response times.
+
+    Attributes:
+        highest_ns: Highest time, in nanoseconds, of each bucket that holds a request.
+        counts: Requests in each of these buckets.
+    """
+
+    highest_ns: list[int]
+    counts: list[Count]
+
 
 @dataclass(frozen=True)
 class RunResult:
-    """One measured run.
+    """The record of one run.
 
     Attributes:
         run: What was run.
-        tally: Requests and distributions.
+        requests: What became of the requests.
+        throughput_rps: Correct answers per second of the run, drain included.
+        elapsed_s: From the start to the last answer or planned end, whichever is later.
+        response_time_ms: From the intended send to the end of the answer.
+        service_time_ms: From the actual send on.
+        send_lag_ms: From the intended send, or the moment a connection was free for it, to the actual send.
+        client: What the load cost the client.
+        warmup_requests: Requests of the warm-up, none of which is counted here.
+        steady_from_s: When the steady state began; None where it was not reached.
+        windows: Time line.
+        verdict: Whether the numbers can be believed.
+        response_time_distribution: All response times, where they were kept.
+        schema_version: Of this record.
+    """
+
+    run: Run
+    requests: Requests
+    throughput_rps: float
+    elapsed_s: float
+    response_time_ms: Times
+    service_time_ms: Times
+    send_lag_ms: Lag
+    client: ClientUse
+    warmup_requests: int
+    steady_from_s: float | None
+    windows: list[Window]
+    verdict: Verdict
+    response_time_distribution: Distribution | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def response_times(self) -> Histogram:
+        """The response times in nanoseconds; empty where their distribution was not kept."""
+        kept = self.response_time_distribution
+        if kept is None or not kept.counts:
+            return Histogram()
+        return Histogram.from_counts(kept.highest_ns, kept.counts, 0, round(self.response_time_ms.max * 1e6))
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """One run as it was measured.
+
+    Attributes:
+        run: What was run.
+        tally: Requests and histograms.
         elapsed_s: From the start to the last answer or planned end, whichever is later.
         client_cpu_share: CPU use of the busiest client process, as a share of one core.
         client_cpu_s: CPU seconds of all client processes.
@@ -84,62 +203,84 @@ class RunResult:
         """A percentile of the response time in milliseconds; NaN where there are too few samples for it."""
         return _percentile_ms(self.tally.response, percent)
 
-    def to_json(self, *, distribution: bool = False) -> dict[str, Any]:
-        """The result as plain data.
+    def result(self, *, distribution: bool = False) -> RunResult:
+        """The record of the run.
 
         Args:
-            distribution: Whether to add the whole response-time histogram (values in ns, and counts).
+            distribution: Whether to keep the whole distribution of the response time.
         """
         tally = self.tally
-        document: dict[str, Any] = {
-            "schema_version": SCHEMA_VERSION,
-            "run": asdict(self.run),
-            "requests": {
-                "scheduled": tally.scheduled,
-                "sent": tally.sent,
-                "ok": tally.ok,
-                "mismatched": tally.mismatched,
-                "errors": dict(sorted(tally.errors.items())),
-            },
-            "throughput_rps": round(self.throughput_rps, 3),
-            "elapsed_s": round(self.elapsed_s, 6),
-            "response_time_ms": summary_ms(tally.response),
-            "service_time_ms": summary_ms(tally.service),
-            "send_lag_ms": lag_ms(tally.lag),
-            "client": {"cpu_share": round(self.client_cpu_share, 4), "cpu_s": round(self.client_cpu_s, 4)},
-            "warmup_requests": self.warmup_requests,
-            "steady_from_s": self.steady_from_s,
-            "windows": [_window_json(window) for window in tally.windows],
-            "verdict": asdict(self.verdict),
-        }
-        if distribution:
-            values, counts = tally.response.nonzero()
-            document["response_time_distribution"] = {"highest_ns": values, "counts": counts}
-        return document
+        return RunResult(
+            run=self.run,
+            requests=Requests(
+                tally.scheduled, tally.sent, tally.ok, tally.mismatched, dict(sorted(tally.errors.items()))
+            ),
+            throughput_rps=self.throughput_rps,
+            elapsed_s=self.elapsed_s,
+            response_time_ms=_times(tally.response),
+            service_time_ms=_times(tally.service),
+            send_lag_ms=_lag(tally.lag),
+            client=ClientUse(self.client_cpu_share, self.client_cpu_s),
+            warmup_requests=self.warmup_requests,
+            steady_from_s=self.steady_from_s,
+            windows=tally.windows,
+            verdict=self.verdict,
+            response_time_distribution=Distribution(*tally.response.nonzero()) if distribution else None,
+        )
 
 
-def summary_ms(histogram: Histogram) -> dict[str, float | None]:
-    """Mean, percentiles and maximum in milliseconds; None for what the samples do not carry."""
-    numbers = {"mean": histogram.mean / 1e6}
-    numbers |= {name: _percentile_ms(histogram, percent) for name, percent in PERCENTILES.items()}
-    numbers["max"] = histogram.max / 1e6 if histogram.count else math.nan
-    return {name: _plain(value) for name, value in numbers.items()}
+def conclude(
+    run: Run,
+    tally: Tally,
+    *,
+    elapsed_s: float,
+    client_cpu_share: float = 0.0,
+    client_cpu_s: float = 0.0,
+    warmup_requests: int = 0,
+    steal_share: float = math.nan,
+    foreign_share: float = math.nan,
+) -> MeasuredRun:
+    """Find when a run became steady and judge it; for real runs and simulated ones.
+
+    Args:
+        run: What was run.
+        tally: Requests and histograms of all client processes.
+        elapsed_s: From the start to the last answer or planned end, whichever is later.
+        client_cpu_share: CPU use of the busiest client process, as a share of one core.
+        client_cpu_s: CPU seconds of all client processes.
+        warmup_requests: Requests of the warm-up.
+        steal_share: Share of the time that the hypervisor took from the cores.
+        foreign_share: Share of the server's cores that neither the server nor idling used; NaN where not known.
+    """
+    steady = steady_from(tally.windows)
+    evidence = Evidence(
+        tally,
+        open_loop=run.open_loop,
+        connections=run.connections,
+        rate=run.rate,
+        duration_s=run.duration_s,
+        client_cpu_share=client_cpu_share,
+        steal_share=steal_share,
+        foreign_share=foreign_share,
+        steady_from_s=steady,
+    )
+    verdict = judge_run(evidence)
+    return MeasuredRun(run, tally, elapsed_s, client_cpu_share, client_cpu_s, steady, warmup_requests, verdict)
 
 
-def lag_ms(histogram: Histogram) -> dict[str, float | None]:
-    """Median, 99th percentile and maximum of the send lag in milliseconds."""
+def _times(histogram: Histogram) -> Times:
+    percentiles = {name: _percentile_ms(histogram, percent) for name, percent in PERCENTILES.items()}
+    return Times(mean=histogram.mean / 1e6, max=_max_ms(histogram), **percentiles)
+
+
+def _lag(histogram: Histogram) -> Lag:
     p50, p99 = histogram.percentiles([50, 99])
-    top = histogram.max / 1e6 if histogram.count else math.nan
-    return {"p50": _plain(p50 / 1e6), "p99": _plain(p99 / 1e6), "max": _plain(top)}
+    return Lag(p50 / 1e6, p99 / 1e6, _max_ms(histogram))
+
+
+def _max_ms(histogram: Histogram) -> float:
+    return histogram.max / 1e6 if histogram.count else math.nan
 
 
 def _percentile_ms(histogram: Histogram, percent: float) -> float:
     return histogram.percentile(percent) / 1e6 if enough_samples(histogram.count, percent) else math.nan
-
-
-def _plain(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, 6)
-
-
-def _window_json(window: Window) -> dict[str, float | None]:
-    return {name: _plain(float(value)) for name, value in asdict(window).items()}

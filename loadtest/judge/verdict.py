@@ -6,9 +6,11 @@ CPU or was checked wrong answers makes the run invalid: its numbers never enter 
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from loadtest.judge import findings as codes
+from loadtest.judge.findings import Finding
 from loadtest.judge.samples import SAMPLES_BEYOND, enough_samples
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally, Window
@@ -33,13 +35,13 @@ class Verdict:
 
     Attributes:
         valid: Whether its numbers may be used.
-        reasons: Why not, in plain words; empty where it is valid.
+        reasons: Why not; empty where it is valid.
         findings: What else a reader must know, such as an overloaded server.
     """
 
     valid: bool
-    reasons: list[str] = field(default_factory=list)
-    findings: list[str] = field(default_factory=list)
+    reasons: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -69,91 +71,78 @@ class Evidence:
     steady_from_s: float | None = None
 
 
-def judge(evidence: Evidence) -> Verdict:
-    """Judge a run."""
+def judge_run(evidence: Evidence) -> Verdict:
+    """Say whether a run can be believed, and what else must be known of it."""
     reasons = [*_answer_faults(evidence), *_client_faults(evidence), *_host_faults(evidence)]
     return Verdict(not reasons, reasons, _findings(evidence))
 
 
-def _answer_faults(evidence: Evidence) -> list[str]:
+def _answer_faults(evidence: Evidence) -> Iterator[Finding]:
     tally = evidence.tally
     if tally.scheduled == 0:
-        return ["no request was due in this time: raise the rate or the duration"]
-    faults = []
+        yield Finding(codes.NOTHING_DUE)
+        return
     if tally.mismatched:
-        faults.append(f"{tally.mismatched:,} of {tally.scheduled:,} answers were wrong")
+        yield Finding(codes.WRONG_ANSWERS, {"wrong": tally.mismatched, "requests": tally.scheduled})
     if tally.ok == 0:
-        faults.append(f"no request was answered correctly ({_kinds(tally) or 'all answers were wrong'})")
-    return faults
+        yield Finding(codes.NONE_CORRECT, {"errors": _kinds(tally)})
 
 
-def _client_faults(evidence: Evidence) -> list[str]:
-    faults = []
+def _client_faults(evidence: Evidence) -> Iterator[Finding]:
     if starved := evidence.tally.errors["out_of_file_descriptors"]:
-        faults.append(
-            f"the client ran out of file descriptors {starved:,} times: use fewer connections, or raise `ulimit -n`"
-        )
+        yield Finding(codes.NO_FILE_DESCRIPTORS, {"times": starved})
     if evidence.client_cpu_share > CLIENT_CPU_SHARE:
-        faults.append(
-            f"the client used {evidence.client_cpu_share:.0%} of its core, so this may be the client's limit: "
-            "lower the rate, or use --processes"
-        )
+        yield Finding(codes.CLIENT_CPU, {"share": evidence.client_cpu_share})
     if evidence.open_loop:
-        faults += [fault for percent in (50.0, 99.0) if (fault := _late(evidence.tally, percent))]
-    return faults
+        for percent in (50.0, 99.0):
+            yield from _late(evidence.tally, percent)
 
 
-def _late(tally: Tally, percent: float) -> str:
+def _late(tally: Tally, percent: float) -> Iterator[Finding]:
     if not enough_samples(tally.lag.count, percent):
-        return ""
+        return
     lag, response = (_ms(histogram, percent) for histogram in (tally.lag, tally.response))
-    if lag <= max(LAG_SHARE * response, LAG_FLOOR_MS):
-        return ""
-    return (
-        f"the client sent late: at p{percent:.0f} the send lag was {lag:.2f} ms of {response:.2f} ms response time; "
-        "keep other programs off the client's core"
-    )
+    if lag > max(LAG_SHARE * response, LAG_FLOOR_MS):
+        yield Finding(codes.SENT_LATE, {"percent": percent, "lag_ms": lag, "response_ms": response})
 
 
-def _host_faults(evidence: Evidence) -> list[str]:
-    faults = []
+def _host_faults(evidence: Evidence) -> Iterator[Finding]:
     if evidence.steal_share > STEAL_SHARE:
-        faults.append(f"the hypervisor took {evidence.steal_share:.1%} of the cores' time for other machines")
+        yield Finding(codes.STEAL, {"share": evidence.steal_share})
     if evidence.foreign_share > FOREIGN_SHARE:
-        faults.append(
-            f"other programs, or the client, used {evidence.foreign_share:.0%} of the server's cores: "
-            "end them, or pin the client elsewhere"
-        )
-    return faults
+        yield Finding(codes.FOREIGN_LOAD, {"share": evidence.foreign_share})
 
 
-def _findings(evidence: Evidence) -> list[str]:
+def _findings(evidence: Evidence) -> list[Finding]:
     tally = evidence.tally
-    findings = []
-    if evidence.open_loop and (text := _overload(evidence)):
-        findings.append(text)
+    findings: list[Finding] = []
+    if evidence.open_loop:
+        findings += _overload(evidence)
     if tally.errors:
-        findings.append(f"{tally.errors.total():,} of {tally.scheduled:,} requests failed ({_kinds(tally)})")
+        failed = tally.errors.total()
+        findings.append(
+            Finding(codes.REQUESTS_FAILED, {"failed": failed, "requests": tally.scheduled, "errors": _kinds(tally)})
+        )
     if evidence.open_loop and tally.scheduled:
         drawn = tally.scheduled / (evidence.rate * evidence.duration_s) - 1
         spread = max(RATE_SHARE, 4 / math.sqrt(tally.scheduled))
         if abs(drawn) > spread:
-            findings.append(f"the schedule held {drawn:+.0%} of the requests that its rate promises")
+            findings.append(Finding(codes.SCHEDULE_OFF_RATE, {"share": drawn}))
     if evidence.steady_from_s is None:
-        findings.append("no steady state was reached: windows of the run differ by more than 10 %; run longer")
+        findings.append(Finding(codes.NOT_STEADY))
     missing = [p for p in (99.0, 99.9) if not enough_samples(tally.ok, p)]
     if missing and tally.ok:
         needed = round(SAMPLES_BEYOND / (1 - missing[0] / 100))
-        findings.append(
-            f"{tally.ok:,} answers are too few for p{missing[0]:g} and above (p{missing[0]:g} needs {needed:,})"
-        )
+        values: dict[str, codes.Value] = {"answers": tally.ok, "percent": missing[0], "needed": needed}
+        findings.append(Finding(codes.TOO_FEW_ANSWERS, values))
     return findings
 
 
-def _overload(evidence: Evidence) -> str:
+def _overload(evidence: Evidence) -> Iterator[Finding]:
     unsent = evidence.tally.errors.get("unsent", 0)
     if unsent:
-        return f"overload: {unsent:,} requests were never sent, since every connection stayed busy"
+        yield Finding(codes.NEVER_SENT, {"requests": unsent})
+        return
     # Only while requests became due: afterwards the queue of an overloaded server drains.
     waiting = [w.waiting for w in evidence.tally.windows[:-1] if w.end_s <= evidence.duration_s]
     if len(waiting) >= 4:
@@ -162,12 +151,12 @@ def _overload(evidence: Evidence) -> str:
         # A queue below capacity comes and goes too: what it reaches by chance grows with the root of the requests.
         chance = max(RATE_SHARE * evidence.tally.scheduled, 2 * math.sqrt(evidence.tally.scheduled))
         if late > 2 * early and late > max(chance, evidence.connections):
-            return f"overload: the queue grew to {max(waiting):,} waiting requests at this rate"
-    return ""
+            yield Finding(codes.QUEUE_GREW, {"waiting": max(waiting)})
 
 
-def _kinds(tally: Tally) -> str:
-    return ", ".join(f"{kind} {count:,}" for kind, count in tally.errors.most_common())
+def _kinds(tally: Tally) -> dict[str, int]:
+    """The errors by kind, the most frequent first."""
+    return dict(tally.errors.most_common())
 
 
 def _ms(histogram: Histogram, percent: float) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from loadtest.load.histogram import Histogram, Int64s
 from loadtest.load.schedule import NS
+from loadtest.records import Number
 
 FIELDS = 4
 
@@ -29,9 +30,9 @@ class Window:
     end_s: float
     ok: int
     failed: int
-    p50_ms: float
-    p99_ms: float
-    max_ms: float
+    p50_ms: Number
+    p99_ms: Number
+    max_ms: Number
     waiting: int
 
 

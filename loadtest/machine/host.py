@@ -5,25 +5,49 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 CLIENT_PACKAGES = ("numpy", "uvloop", "httptools", "orjson")
 
 
-def describe_host() -> dict[str, Any]:
-    """Hardware and software of this machine, for the result file."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()}",
-        "machine": platform.machine(),
-        "virtual": _is_virtual(),
-        "python": platform.python_version(),
-        "client_packages": {name: importlib.metadata.version(name) for name in CLIENT_PACKAGES},
-    }
+@dataclass(frozen=True)
+class Host:
+    """Hardware and software of a machine.
+
+    Attributes:
+        cpu: Name of the processor.
+        cores: Cores that the system shows.
+        memory_gib: Main memory.
+        system: Operating system and its release.
+        machine: Architecture, such as ``x86_64``.
+        virtual: Whether a hypervisor shows itself.
+        python: Version of the interpreter.
+        client_packages: Versions of the libraries that the client's speed depends on.
+    """
+
+    cpu: str
+    cores: int
+    memory_gib: float
+    system: str
+    machine: str
+    virtual: bool
+    python: str
+    client_packages: dict[str, str]
+
+
+def describe_host() -> Host:
+    """Read what this machine is."""
+    return Host(
+        cpu=_cpu_model(),
+        cores=os.cpu_count() or 1,
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        system=f"{platform.system()} {platform.release()}",
+        machine=platform.machine(),
+        virtual=_is_virtual(),
+        python=platform.python_version(),
+        client_packages={name: importlib.metadata.version(name) for name in CLIENT_PACKAGES},
+    )
 
 
 def _cpu_model() -> str:

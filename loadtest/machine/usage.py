@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from loadtest.records import Number
+
 MIB = 1024 * 1024
 
 
@@ -22,9 +24,9 @@ class Usage:
         threads: Number of threads.
     """
 
-    cpu_s: float
-    peak_mib: float
-    resident_mib: float
+    cpu_s: Number
+    peak_mib: Number
+    resident_mib: Number
     processes: int
     threads: int
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from loadtest.machine.files import write_whole
-from loadtest.report.reading import Json
+from loadtest.report.reading import Document
 
 
-def write_report(document: Json, folder: Path) -> list[Path]:
+def write_report(document: Document, folder: Path) -> list[Path]:
     """Write report.html, and report.md with its pictures, beside result.json.
 
     Args:
-        document: The comparison, as `loadtest.report.reading.read_comparison` gives it.
+        document: The comparison, and the ease of setup where it was measured.
         folder: Where to.
 
     Returns:

@@ -8,8 +8,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loadtest.judge.intervals import Estimate
-from loadtest.report.reading import Json, estimate, names, runs, span
+from loadtest.judge.capacity_result import Capacity
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.intervals import NOT_KNOWN, Estimate
+from loadtest.judge.server_result import ServerResult
+from loadtest.report.reading import span
+from loadtest.report.wording import all_words, words
 
 ESTABLISHED = 3
 """Rounds from which on there are intervals."""
@@ -38,27 +42,27 @@ class Validity:
     faults: list[str]
 
 
-def answer(document: Json) -> list[str]:
+def answer(result: ComparisonResult) -> list[str]:
     """Two sentences: who is fastest at the common rate, and who carries most."""
-    return [_latency(document), _throughput(document)]
+    return [_latency(result), _throughput(result)]
 
 
-def conditions(document: Json) -> str:
+def conditions(result: ComparisonResult) -> str:
     """Under which conditions the answer holds, in one sentence."""
-    plan, workload, host = document["plan"], document["workload"], document["host"]
-    batch = "one instance" if plan["batch"] == 1 else f"{plan['batch']} instances"
-    rate = plan["common_rate_rps"]
-    arrivals = f"Poisson arrivals at {rate:,.0f} requests/s" if rate else "no common rate was found"
-    placement = document["placement"]
+    plan, workload, host = result.plan, result.workload, result.host
+    batch = "one instance" if plan.batch == 1 else f"{plan.batch} instances"
+    rate = plan.common_rate_rps
+    arrivals = f"Poisson arrivals at {rate:,.0f} requests/s" if rate > 0 else "no common rate was found"
+    placement = result.placement
     cores = (
-        f"{_cores(placement['server'])} for the server and {_cores(placement['client'])} for the client"
-        if placement["server"] and placement["client"]
-        else f"server and client sharing {host['cores']} cores"
+        f"{_cores(placement.server)} for the server and {_cores(placement.client)} for the client"
+        if placement.server and placement.client
+        else f"server and client sharing {host.cores} cores"
     )
     return (
-        f"{workload['name']} v{workload['version']}, {batch} a request, {arrivals} over {plan['connections']} "
-        f"connections, {plan['rounds']} rounds of {plan['duration_s']:g} s, launcher "
-        f"{document['launcher'].get('launcher', 'unknown')}, {cores} of {host['cpu']}"
+        f"{workload.name} v{workload.version}, {batch} a request, {arrivals} over {plan.connections} "
+        f"connections, {plan.rounds} rounds of {plan.duration_s:g} s, launcher "
+        f"{result.launcher.get('launcher', 'unknown')}, {cores} of {host.cpu}"
     )
 
 
@@ -66,64 +70,64 @@ def _cores(cores: Sequence[int]) -> str:
     return "one core" if len(cores) == 1 else f"{len(cores)} cores"
 
 
-def validity(document: Json) -> list[Validity]:
+def validity(result: ComparisonResult) -> list[Validity]:
     """One per server."""
-    labels = names(document)
+    labels = result.names
     found = []
-    for server in document["servers"]:
-        verdicts = [(name, run["verdict"]) for name, run in runs(server)]
-        reasons = [f"{name}: {'; '.join(verdict['reasons'])}" for name, verdict in verdicts if not verdict["valid"]]
+    for server in result.servers:
+        verdicts = [(name, run.verdict) for name, run in server.runs]
+        reasons = [f"{name}: {all_words(verdict.reasons)}" for name, verdict in verdicts if not verdict.valid]
         found.append(
             Validity(
-                server["key"],
-                labels[server["key"]],
+                server.key,
+                labels[server.key],
                 len(verdicts) - len(reasons),
                 len(verdicts),
                 reasons,
                 parity_line(server),
-                server["faults"],
+                [words(fault) for fault in server.faults],
             )
         )
     return found
 
 
-def parity_line(server: Json) -> str:
+def parity_line(server: ServerResult) -> str:
     """What the parity gate found."""
-    parity = server["parity"]
+    parity = server.parity
     if parity is None:
         return "answers not checked: it did not start"
-    worst = "no comparable answer" if parity["worst"] is None else f"largest difference {parity['worst']:.1e}"
-    counted = f"{parity['checked']} predictions, {worst}, allowed {parity['tolerance']:g}"
-    return f"answers DISAGREE: {parity['faults'][0]}; {counted}" if parity["faults"] else f"answers agree; {counted}"
+    worst = f"largest difference {parity.worst:.1e}" if math.isfinite(parity.worst) else "no comparable answer"
+    counted = f"{parity.checked} predictions, {worst}, allowed {parity.tolerance:g}"
+    return f"answers DISAGREE: {parity.faults[0]}; {counted}" if parity.faults else f"answers agree; {counted}"
 
 
-def _latency(document: Json) -> str:
-    rate = document["plan"]["common_rate_rps"]
-    values = {row["key"]: estimate(row["p99_ms"]) for row in document["summary"]}
-    text = _ranking(document, values, "p99", lambda value: span(value, 2, " ms"), smallest=True)
+def _latency(result: ComparisonResult) -> str:
+    rate = result.plan.common_rate_rps
+    values = {row.key: row.p99_ms for row in result.summary}
+    text = _ranking(result, values, "p99", lambda value: span(value, 2, " ms"), smallest=True)
     if text is None:
         return "No server gave a p99 at the common rate that can be believed: every such run is invalid or too short."
-    at = f"At {rate:,.0f} requests/s" if rate else "At the common rate"
+    at = f"At {rate:,.0f} requests/s" if rate > 0 else "At the common rate"
     return f"{at}, {text}."
 
 
-def _throughput(document: Json) -> str:
-    found = {server["key"]: server["capacity"] for server in document["servers"] if server["capacity"]}
+def _throughput(result: ComparisonResult) -> str:
+    found = {server.key: server.capacity for server in result.servers if server.capacity}
     if found:
-        return _capacity(document, found)
-    values = {row["key"]: estimate(row["ceiling_rps"]) for row in document["summary"]}
-    text = _ranking(document, values, "ceiling", lambda value: span(value, 0, " requests/s"), smallest=False)
+        return _capacity(result, found)
+    values = {row.key: row.ceiling_rps for row in result.summary}
+    text = _ranking(result, values, "ceiling", lambda value: span(value, 0, " requests/s"), smallest=False)
     if text is None:
         return "No server's ceiling is known: every closed-loop run is invalid."
     return f"In a closed loop, {text}."
 
 
-def _capacity(document: Json, found: dict[str, Json]) -> str:
+def _capacity(result: ComparisonResult, found: dict[str, Capacity]) -> str:
     """Capacities are searched server by server, so overlapping intervals are a tie."""
-    labels = names(document)
-    values = {key: estimate(capacity["estimate_rps"]) for key, capacity in found.items()}
+    labels = result.names
+    values = {key: capacity.estimate_rps for key, capacity in found.items()}
     order = sorted((key for key, value in values.items() if value.known), key=lambda key: -values[key].value)
-    objective = next(iter(found.values()))["objective"]
+    objective = next(iter(found.values())).objective
     if not order or not values[order[0]].value:
         return f"No server met {objective} at any rate that was tried."
     best_key = order[0]
@@ -131,7 +135,7 @@ def _capacity(document: Json, found: dict[str, Json]) -> str:
     rest = [key for key in order if key not in ties]
 
     def told(key: str) -> str:
-        at_least = "at least " if found[key]["bounded_by_client"] else ""
+        at_least = "at least " if found[key].bounded_by_client else ""
         return f"{labels[key]} ({at_least}{span(values[key], 0, ' requests/s')})"
 
     if len(order) == 1:
@@ -142,7 +146,7 @@ def _capacity(document: Json, found: dict[str, Json]) -> str:
         text = f"Under {objective}, {_listed([told(key) for key in ties])} are a tie for the highest capacity"
     if rest:
         text += f", before {_listed([told(key) for key in rest])}"
-    missing = [labels[server["key"]] for server in document["servers"] if server["key"] not in values]
+    missing = [labels[server.key] for server in result.servers if server.key not in values]
     return text + (f"; none is known of {_listed(missing)}." if missing else ".")
 
 
@@ -152,10 +156,15 @@ def _apart(one: Estimate, two: Estimate) -> bool:
 
 
 def _ranking(
-    document: Json, values: dict[str, Estimate], measure: str, text: Callable[[Estimate], str], *, smallest: bool
+    result: ComparisonResult,
+    values: dict[str, Estimate],
+    measure: str,
+    text: Callable[[Estimate], str],
+    *,
+    smallest: bool,
 ) -> str | None:
     """The best server, those tied with it, and by how much the others are behind it."""
-    labels = names(document)
+    labels = result.names
     title = "highest ceiling" if measure == "ceiling" else f"lowest {measure}"
     order = sorted((key for key in values if values[key].known), key=lambda key: values[key].value)
     order = order if smallest else order[::-1]
@@ -164,10 +173,10 @@ def _ranking(
     first, others = order[0], order[1:]
     if not others:
         return f"{labels[first]} alone was measured: {measure} {text(values[first])}"
-    if document["plan"]["rounds"] < ESTABLISHED:
+    if result.plan.rounds < ESTABLISHED:
         listed = _listed([f"{labels[key]} {text(values[key])}" for key in order])
         return f"no difference is established by fewer than {ESTABLISHED} rounds; {measure}: {listed}"
-    ratios = {key: _ratio(document, key, first, measure) for key in others}
+    ratios = {key: _ratio(result, key, first, measure) for key in others}
     ties = [key for key in others if not _differs(ratios[key])]
     behind = [key for key in others if key not in ties]
     if ties:
@@ -180,17 +189,17 @@ def _ranking(
     return sentence
 
 
-def _ratio(document: Json, key: str, first: str, measure: str) -> Estimate:
+def _ratio(result: ComparisonResult, key: str, first: str, measure: str) -> Estimate:
     """A server's measure over that of the first one."""
-    for versus in document["ratios"]:
-        if versus["measure"] != measure:
+    for versus in result.ratios:
+        if versus.measure != measure:
             continue
-        ratio = estimate(versus["ratio"])
-        if (versus["one"], versus["two"]) == (key, first):
+        ratio = versus.ratio
+        if (versus.one, versus.two) == (key, first):
             return ratio
-        if (versus["one"], versus["two"]) == (first, key):
+        if (versus.one, versus.two) == (first, key):
             return Estimate(*(1 / end if end else math.inf for end in (ratio.value, ratio.high, ratio.low)))
-    return estimate(None)
+    return NOT_KNOWN
 
 
 def _differs(ratio: Estimate) -> bool:

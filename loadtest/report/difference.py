@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate, independent_mean_ratio, independent_percentile_ratio, is_tie
 from loadtest.judge.samples import enough_samples
+from loadtest.judge.server_result import ServerResult
 from loadtest.load.histogram import Histogram
-from loadtest.report.reading import histogram, plain, union, valid_rounds
+from loadtest.records import Number
+from loadtest.report.reading import union
 
 SCHEMA_VERSION = 1
 SAME = ("workload", "host", "launcher", "plan")
@@ -30,66 +33,51 @@ class Change:
 
     server: str
     measure: str
-    before: float
-    after: float
+    before: Number
+    after: Number
     ratio: Estimate
     verdict: str
 
 
 @dataclass(frozen=True)
-class Diff:
-    """What two files differ in.
+class Difference:
+    """What two files differ in; diff.json holds it.
 
     Attributes:
         changes: Measures of the servers that stand in both.
         conditions: What else differs, so that a change may not be the server's: one line each.
         missing: Servers that stand in one file only.
+        kind: ``diff``.
+        schema_version: Of this record.
     """
 
     changes: list[Change]
     conditions: list[str]
     missing: list[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; None for what is not known."""
-        changes = [
-            {
-                **vars(change),
-                "before": plain(change.before),
-                "after": plain(change.after),
-                "ratio": change.ratio.to_json(),
-            }
-            for change in self.changes
-        ]
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "kind": "diff",
-            "changes": changes,
-            "conditions": self.conditions,
-            "missing": self.missing,
-        }
+    kind: str = "diff"
+    schema_version: int = SCHEMA_VERSION
 
 
-def diff(before: dict[str, Any], after: dict[str, Any]) -> Diff:
+def difference(before: ComparisonResult, after: ComparisonResult) -> Difference:
     """Compare two comparisons; rounds of different files are resampled independently.
 
     Raises:
         UsageError: If they were made under different launchers.
     """
-    one, two = (document["launcher"].get("launcher", "unknown") for document in (before, after))
+    one, two = (result.launcher.get("launcher", "unknown") for result in (before, after))
     if one != two:
         raise UsageError(
             f"the first file was measured under the launcher {one} and the second under {two}: such numbers do not "
             "belong in one table; measure both under the same launcher"
         )
-    old, new = ({server["key"]: server for server in document["servers"]} for document in (before, after))
+    old, new = ({server.key: server for server in result.servers} for result in (before, after))
     changes = [change for key in old if key in new for change in _changes(key, old[key], new[key])]
     missing = [f"{key} is only in the first file" for key in old if key not in new]
     missing += [f"{key} is only in the second file" for key in new if key not in old]
-    return Diff(changes, _conditions(before, after), missing)
+    return Difference(changes, _conditions(before, after), missing)
 
 
-def _changes(key: str, old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+def _changes(key: str, old: ServerResult, new: ServerResult) -> list[Change]:
     found = []
     for percent, name in ((50.0, "p50"), (99.0, "p99")):
         sides = [_histograms(side) for side in (old, new)]
@@ -114,8 +102,8 @@ def _change(key: str, name: str, before: float, after: float, ratio: Estimate, *
     return Change(key, name, before, after, ratio, verdict)
 
 
-def _histograms(server: dict[str, Any]) -> list[Histogram]:
-    return [histogram(one["open_loop"]) for one in valid_rounds(server)]
+def _histograms(server: ServerResult) -> list[Histogram]:
+    return [one.open_loop.response_times for one in server.valid_rounds]
 
 
 def _percentile(rounds: Sequence[Histogram], percent: float) -> float:
@@ -124,21 +112,27 @@ def _percentile(rounds: Sequence[Histogram], percent: float) -> float:
     return whole.percentile(percent) / 1e6 if enough_samples(whole.count, percent) else math.nan
 
 
-def _values(server: dict[str, Any], name: str) -> list[float]:
+def _values(server: ServerResult, name: str) -> list[float]:
     if name == "ceiling":
-        return [one["closed_loop"]["throughput_rps"] for one in valid_rounds(server, "closed_loop")]
+        return [one.closed_loop.throughput_rps for one in server.valid_ceiling_rounds]
     return [
-        one["open_usage"]["cpu_s"] / one["open_loop"]["requests"]["ok"] * 1000
-        for one in valid_rounds(server)
-        if one["open_usage"] and one["open_usage"]["cpu_s"] is not None
+        one.open_usage.cpu_s / one.open_loop.requests.ok * 1000
+        for one in server.valid_rounds
+        if one.open_usage and not math.isnan(one.open_usage.cpu_s)
     ]
 
 
-def _conditions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def _conditions(before: ComparisonResult, after: ComparisonResult) -> list[str]:
     lines = []
     for section in SAME:
-        for name in sorted({*before[section], *after[section]}):
-            one, two = before[section].get(name), after[section].get(name)
-            if one != two:
-                lines.append(f"{section}.{name}: {one} before, {two} after")
+        one, two = (_plain(getattr(result, section)) for result in (before, after))
+        lines += [
+            f"{section}.{name}: {one.get(name)} before, {two.get(name)} after"
+            for name in sorted({*one, *two})
+            if repr(one.get(name)) != repr(two.get(name))  # repr: what is not known (NaN) is the same on both sides
+        ]
     return lines
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    return dict(section) if isinstance(section, dict) else asdict(section)

@@ -1,19 +1,19 @@
 """diff.html, diff.md and diff.json: what changed between two comparisons, rendered as a comparison is."""
 
-import json
 from pathlib import Path
 
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.machine.files import write_whole
+from loadtest.records import to_json
 from loadtest.report.answer import conditions
-from loadtest.report.difference import Diff
+from loadtest.report.difference import Difference
 from loadtest.report.figures import changes
 from loadtest.report.markdown import environment
 from loadtest.report.page import render
 from loadtest.report.pictures import write_pictures
-from loadtest.report.reading import Json, names
 
 
-def write_changes(found: Diff, before: Json, after: Json, folder: Path) -> list[Path]:
+def write_changes(found: Difference, before: ComparisonResult, after: ComparisonResult, folder: Path) -> list[Path]:
     """Write the page, the text with its pictures, and the plain data.
 
     Args:
@@ -47,12 +47,12 @@ def write_changes(found: Diff, before: Json, after: Json, folder: Path) -> list[
     )
     pictures = write_pictures(figures, folder).get(drawn.key, [])
     write_whole(text, _markdown(found, before, after, pictures))
-    write_whole(data, json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
+    write_whole(data, to_json(found).decode())
     return [page, text, data]
 
 
-def _markdown(found: Diff, before: Json, after: Json, pictures: list[str]) -> str:
-    table = changes.table(found, names(after))
+def _markdown(found: Difference, before: ComparisonResult, after: ComparisonResult, pictures: list[str]) -> str:
+    table = changes.table(found, after.names)
     head = "| " + " | ".join(column.title for column in table.columns) + " |"
     rule = "|" + "".join(" :--- |" if column.digits is None else " ---: |" for column in table.columns)
     rows = [
@@ -60,8 +60,8 @@ def _markdown(found: Diff, before: Json, after: Json, pictures: list[str]) -> st
         for row in table.rows
     ]
     sections = [
-        f"# Before and after: {before['started_at']} and {after['started_at']}",
-        changes.finding(found, names(after)),
+        f"# Before and after: {before.started_at} and {after.started_at}",
+        changes.finding(found, after.names),
         "\n".join([head, rule, *rows]) if rows else "",
         "\n".join(f"![after divided by before, server {number}]({path})" for number, path in enumerate(pictures, 1)),
         _bullets("Only in one of them", found.missing),

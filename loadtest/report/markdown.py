@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.answer import Validity, answer, conditions, validity
 from loadtest.report.figure import Figure
 from loadtest.report.figures import ease_of_setup
-from loadtest.report.reading import Json
+from loadtest.report.reading import Document
 from loadtest.report.setup_wording import answer_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
 
@@ -15,28 +16,31 @@ SHOWN = ("load", "percentiles", "tax", "cost", "setup")
 """Figures of the page whose pictures report.md carries."""
 
 
-def render(document: Json, figures: Sequence[Figure] = (), pictures: Mapping[str, Sequence[str]] | None = None) -> str:
+def render(
+    document: Document, figures: Sequence[Figure] = (), pictures: Mapping[str, Sequence[str]] | None = None
+) -> str:
     """The text of report.md.
 
     Args:
-        document: The comparison.
+        document: The comparison, and the ease of setup where it was measured.
         figures: Figures whose pictures are shown.
         pictures: Paths of the pictures by figure, relative to report.md.
     """
+    result = document.comparison
     sections = [
-        f"# Serving comparison, {document['started_at']}",
-        " ".join(answer(document)),
-        f"Conditions: {conditions(document)}.",
-        markdown_table(document),
+        f"# Serving comparison, {result.started_at}",
+        " ".join(answer(result)),
+        f"Conditions: {conditions(result)}.",
+        markdown_table(result),
         "Square brackets hold 95 % bootstrap intervals over the rounds. Response times run from the intended send of "
         "each request; the ceiling is the throughput of a closed loop. Every answer was compared with the golden one. "
         "Peak memory is the sum of each process's own peak.",
         *(_figure(figure, (pictures or {}).get(figure.key, ())) for figure in figures if figure.key in SHOWN),
-        *(_ease_of_setup(document) if "setup" in document else ()),
-        _bullets("What to know", remarks(document)),
-        _bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(document)]),
-        _bullets("Verdicts", [line for one in validity(document) for line in _verdict_lines(one)]),
-        _bullets("Machine and versions", [*environment(document), f"`loadtest {shlex.join(document['command'])}`"]),
+        *(_ease_of_setup(document) if document.setup else ()),
+        _bullets("What to know", remarks(result)),
+        _bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(result)]),
+        _bullets("Verdicts", [line for one in validity(result) for line in _verdict_lines(one)]),
+        _bullets("Machine and versions", [*environment(result), f"`loadtest {shlex.join(result.command)}`"]),
         "Everything else, each round's distributions and the configuration that each server reported included, stands "
         "in result.json beside this file; report.html shows it.",
     ]
@@ -50,7 +54,7 @@ def _figure(figure: Figure, paths: Sequence[str]) -> str:
     return f"## {figure.title}\n\n{figure.finding}\n\n{images}\n\n{figure.note}".rstrip()
 
 
-def _ease_of_setup(document: Json) -> list[str]:
+def _ease_of_setup(document: Document) -> list[str]:
     """What was counted and tried out, as tables, and what was looked up."""
     sections = []
     for table in ease_of_setup.counted(document):
@@ -92,18 +96,18 @@ def _verdict_lines(found: Validity) -> list[str]:
     return lines + [f"{found.label}, INVALID: {reason}" for reason in found.reasons]
 
 
-def environment(document: Json) -> list[str]:
+def environment(result: ComparisonResult) -> list[str]:
     """What it was measured on, and with what, one line each."""
-    host, workload, placement = document["host"], document["workload"], document["placement"]
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(workload["versions"].items()))
-    client = ", ".join(f"{name} {version}" for name, version in sorted(host["client_packages"].items()))
+    host, workload, placement = result.host, result.workload, result.placement
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(workload.versions.items()))
+    client = ", ".join(f"{name} {version}" for name, version in sorted(host.client_packages.items()))
     return [
-        f"{host['cores']} cores of {host['cpu']}, {host['memory_gib']} GiB, {host['system']}"
-        + (", virtual machine" if host["virtual"] else ""),
-        f"server cores {placement['server'] or 'not pinned'}, client cores {placement['client'] or 'not pinned'}",
-        f"model {workload['name']} v{workload['version']}, accuracy {workload['accuracy']:.4f}, "
-        f"weights sha256 {workload['weights_sha256'][:16]}…",
+        f"{host.cores} cores of {host.cpu}, {host.memory_gib} GiB, {host.system}"
+        + (", virtual machine" if host.virtual else ""),
+        f"server cores {placement.server or 'not pinned'}, client cores {placement.client or 'not pinned'}",
+        f"model {workload.name} v{workload.version}, accuracy {workload.accuracy:.4f}, "
+        f"weights sha256 {workload.weights_sha256[:16]}…",
         f"built with {versions}",
-        f"client: Python {host['python']}, {client}",
-        f"seed {document['plan']['seed']}",
+        f"client: Python {host.python}, {client}",
+        f"seed {result.plan.seed}",
     ]

@@ -10,12 +10,14 @@ from typing import Any
 import jinja2
 import vl_convert
 
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.records import to_json
 from loadtest.report.answer import answer, conditions, validity
 from loadtest.report.figure import Cell, Column, Figure, Table
 from loadtest.report.figures import ease_of_setup
 from loadtest.report.figures.cost import money, server_cores
 from loadtest.report.markdown import environment
-from loadtest.report.reading import Json, names
+from loadtest.report.reading import Document
 from loadtest.report.setup_wording import WORDS, mark_of
 from loadtest.report.table import cells, notes
 from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
@@ -51,50 +53,51 @@ PATHS = {
 """The symbols of `loadtest.report.theme.SHAPES` for legends outside of charts."""
 
 
-def render_page(document: Json, drawn: Sequence[Figure]) -> str:
+def render_page(document: Document, drawn: Sequence[Figure]) -> str:
     """The page of a comparison.
 
     Args:
-        document: The comparison.
+        document: The comparison, and the ease of setup where it was measured.
         drawn: Its figures.
     """
+    result = document.comparison
     figures = {figure.key: figure for figure in drawn}
-    header, *lines = cells(document)
+    header, *lines = cells(result)
     return render(
         "comparison.html.j2",
         drawn,
-        document=document,
-        labels=list(names(document).values()),
+        result=result,
+        labels=list(result.names.values()),
         sections=SECTIONS,
         figures=figures,
         absent=ABSENT,
-        answer=answer(document),
-        conditions=conditions(document),
+        answer=answer(result),
+        conditions=conditions(result),
         summary=Table("All measures", [Column(title) for title in header], lines),
-        validity=validity(document),
-        notes=notes(document),
+        validity=validity(result),
+        notes=notes(result),
         price=PRICE,
-        money_table=money(document),
-        cores=server_cores(document),
-        setup=document.get("setup") and _setup(document),
-        environment=environment(document),
-        commands=_commands(document),
-        plan=_pretty({name: document[name] for name in ("plan", "launcher", "placement", "workload")}),
-        floor=_pretty(document["floor"]),
+        money_table=money(result),
+        cores=server_cores(result),
+        setup=_setup(document) if document.setup else None,
+        environment=environment(result),
+        commands=_commands(result),
+        plan=_pretty({name: getattr(result, name) for name in ("plan", "launcher", "placement", "workload")}),
+        forward_pass=_pretty(result.forward_pass),
         servers=[
             {
                 "label": label,
-                "started": _pretty(server["started"]),
-                "effective": _pretty(server["effective"]),
+                "started": _pretty(server.started),
+                "effective": _pretty(server.effective),
             }
-            for label, server in zip(names(document).values(), document["servers"], strict=True)
+            for label, server in zip(result.names.values(), result.servers, strict=True)
         ],
     )
 
 
-def _setup(document: Json) -> dict[str, Any]:
+def _setup(document: Document) -> dict[str, Any]:
     """What section 6 shows beside the time line."""
-    measured = document["setup"]
+    measured = ease_of_setup.setup_of(document)
     return {
         "date": measured["date"],
         "repeat": measured["plan"]["repeat"],
@@ -162,9 +165,9 @@ def _money(core_s: Cell) -> str:
 
 
 def _pretty(content: Any) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return to_json(content).decode().rstrip()
 
 
-def _commands(document: Json) -> list[str]:
-    workload = document["workload"]["name"]
-    return [f"python -m models build {workload}", "loadtest " + shlex.join(document["command"])]
+def _commands(result: ComparisonResult) -> list[str]:
+    workload = result.workload.name
+    return [f"python -m models build {workload}", "loadtest " + shlex.join(result.command)]

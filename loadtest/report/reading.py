@@ -2,68 +2,88 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.judge.comparison_result import KIND, SCHEMA_VERSION, ComparisonResult
 from loadtest.judge.intervals import Estimate
+from loadtest.judge.schema_1 import upgrade_comparison
 from loadtest.load.histogram import Histogram
-from loadtest.report.document import SCHEMA, SCHEMA_VERSION
+from loadtest.machine.files import write_whole
+from loadtest.records import from_json, to_json
 
+RESULT = "result.json"
+SETUP = "setup.json"
 SETUP_SCHEMA_VERSION = 1
 """Of the setup.json that is shown; see `loadtest.setup.document`."""
 
-Document = dict[str, Any]
-Json = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class Document:
+    """What a report is made from.
+
+    Attributes:
+        comparison: The comparison.
+        setup: Ease of setup, where it was measured.
+    """
+
+    comparison: ComparisonResult
+    setup: Mapping[str, Any] | None = None
 
 
-def read_comparison(path: Path) -> Document:
+def write_comparison(result: ComparisonResult, folder: Path) -> Path:
+    """Write result.json whole or not at all.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
+    path = folder / RESULT
+    write_whole(path, to_json(result).decode())
+    return path
+
+
+def read_document(path: Path) -> Document:
     """Read a result.json, or the one in a folder, and the ``setup.json`` beside it where there is one.
 
     Raises:
-        UsageError: If it is no comparison of this schema.
+        UsageError: If it is no comparison, or of a schema that this release does not know.
     """
-    path = path / "result.json" if path.is_dir() else path
-    document = _read(path)
-    if document.get("kind") != "comparison":
+    path = path / RESULT if path.is_dir() else path
+    text = _read(path)
+    header = _header(text, path)
+    if header.get("kind") != KIND:
         raise UsageError(f"{path} is not the result.json of a comparison")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise UsageError(f"{path} has schema {document.get('schema_version')}, not {SCHEMA_VERSION}")
-    fault = schema_fault(document)
-    if fault:
-        raise UsageError(f"{path} does not keep its schema: {fault}")
-    beside = path.with_name("setup.json")
+    version = header.get("schema_version")
+    if version == 1:
+        text = _upgraded(header, path)
+    elif version != SCHEMA_VERSION:
+        raise UsageError(f"{path} has schema {version}; this release reads 1 to {SCHEMA_VERSION}: measure again")
+    comparison = from_json(text, ComparisonResult, str(path))
+    beside = path.with_name(SETUP)
+    setup = None
     if beside.is_file():
-        setup = _read(beside)
+        setup = _header(_read(beside), beside)
         if (setup.get("kind"), setup.get("schema_version")) != ("setup", SETUP_SCHEMA_VERSION):
             raise UsageError(f"{beside} is not what loadtest setup wrote: measure again, or move it away")
-        document["setup"] = setup
-    return document
+    return Document(comparison, setup)
 
 
-def schema_fault(document: Document, *, strict: bool = False) -> str:
-    """The first place where a document does not keep result.schema.json; empty where it does.
-
-    Args:
-        document: The document.
-        strict: Whether names that the schema does not know are faults too; a later release may have added them.
-    """
-    # Imported here, since it takes time that the other commands need not spend.
-    from jsonschema import Draft202012Validator
-
-    validator = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
-    for error in validator.iter_errors(document):
-        if strict or error.validator != "additionalProperties":
-            return f"{error.json_path}: {error.message[:200]}"
-    return ""
-
-
-def _read(path: Path) -> Document:
+def _read(path: Path) -> bytes:
     try:
-        document = json.loads(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _header(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
     except ValueError as error:
         raise UsageError(f"{path} is no JSON: {error}") from error
     if not isinstance(document, dict):
@@ -71,51 +91,11 @@ def _read(path: Path) -> Document:
     return document
 
 
-def names(document: Json) -> dict[str, str]:
-    """What each server is called, by its key; the key is added where two share a label."""
-    labels = [server["label"] for server in document["servers"]]
-    return {
-        server["key"]: server["label"] if labels.count(server["label"]) == 1 else f"{server['label']} ({server['key']})"
-        for server in document["servers"]
-    }
-
-
-def estimate(cell: Mapping[str, float | None] | None) -> Estimate:
-    """A value with its interval, NaN where the file holds null."""
-    found = cell or {}
-    return Estimate(*(number(found.get(name)) for name in ("value", "low", "high")))
-
-
-def number(value: float | None) -> float:
-    """NaN for null."""
-    return math.nan if value is None else float(value)
-
-
-def plain(value: float) -> float | None:
-    """Null for NaN and infinity, which JSON cannot hold."""
-    return value if math.isfinite(value) else None
-
-
-def valid_rounds(server: Json, kind: str = "open_loop") -> list[Json]:
-    """The rounds whose run of this kind is valid."""
-    return [one for one in server["rounds"] if one[kind]["verdict"]["valid"]]
-
-
-def runs(server: Json) -> Iterator[tuple[str, Json]]:
-    """Every run of a server's rounds with its name, valid or not."""
-    for one in server["rounds"]:
-        place = f"round {one['number']}"
-        yield f"{place}, open loop", one["open_loop"]
-        yield f"{place}, closed loop", one["closed_loop"]
-        for run in one["curve"]:
-            yield f"{place}, {run['run']['rate']:,.0f}/s", run
-
-
-def histogram(run: Json) -> Histogram:
-    """The response times of a run that carries its distribution."""
-    distribution = run["response_time_distribution"]
-    top = round(number(run["response_time_ms"]["max"]) * 1e6) if distribution["counts"] else 0
-    return Histogram.from_counts(distribution["highest_ns"], distribution["counts"], 0, top)
+def _upgraded(document: dict[str, Any], path: Path) -> bytes:
+    try:
+        return json.dumps(upgrade_comparison(document)).encode()
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} does not keep schema 1: {type(error).__name__}: {error}") from error
 
 
 def union(histograms: Sequence[Histogram]) -> Histogram:

@@ -1,13 +1,19 @@
 """The comparison as one table: for the terminal, for report.md and for the page."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
 
-from loadtest.experiments.comparison import TAKEN_AGAIN
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.findings import OVERLOAD, REQUESTS_FAILED, TAKEN_AGAIN, Finding
+from loadtest.judge.run_result import RunResult
+from loadtest.judge.server_result import ServerResult
+from loadtest.judge.summary import SummaryRow
 from loadtest.report.answer import ESTABLISHED, conditions
-from loadtest.report.reading import Json, estimate, names, runs, span, valid_rounds
+from loadtest.report.reading import span
+from loadtest.report.wording import words
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,11 @@ class Measure:
     """
 
     title: str
-    cell: Callable[[Json], str]
+    cell: Callable[[SummaryRow], str]
 
 
 def _spanned(title: str, name: str, digits: int) -> Measure:
-    return Measure(title, lambda row: span(estimate(row[name]), digits))
+    return Measure(title, lambda row: span(getattr(row, name), digits))
 
 
 MEASURES = (
@@ -36,83 +42,86 @@ MEASURES = (
     _spanned("CPU seconds per 1,000", "cpu_s_per_1000", 2),
     _spanned("peak memory, MiB", "peak_mib", 0),
     _spanned("start to first answer, s", "first_prediction_s", 1),
-    Measure("failed requests", lambda row: f"{row['failed']:,} of {row['requests']:,}" if row["requests"] else "—"),
+    Measure("failed requests", lambda row: f"{row.failed:,} of {row.requests:,}" if row.requests else "—"),
 )
 
 
-def cells(document: Json) -> list[list[str]]:
+def cells(result: ComparisonResult) -> list[list[str]]:
     """The table: a header, then a line for each measure."""
-    rows = document["summary"]
-    labels = names(document)
+    rows = result.summary
+    labels = result.names
     return [
-        ["", *(labels[row["key"]] for row in rows)],
+        ["", *(labels[row.key] for row in rows)],
         *([measure.title, *(measure.cell(row) for row in rows)] for measure in MEASURES),
     ]
 
 
-def remarks(document: Json) -> list[str]:
+def remarks(result: ComparisonResult) -> list[str]:
     """What a reader of the table must know: faults, findings, ties and facts."""
-    labels = names(document)
-    lines = [] if document["complete"] else ["INCOMPLETE: the comparison was ended before its last round"]
-    for server in document["servers"]:
-        verdicts = [run["verdict"] for _, run in runs(server)]
-        invalid = [verdict["reasons"][0] for verdict in verdicts if not verdict["valid"]]
-        label = labels[server["key"]]
-        lines += [f"{label}: {fault}" for fault in server["faults"]]
+    labels = result.names
+    lines = [] if result.complete else ["INCOMPLETE: the comparison was ended before its last round"]
+    for server in result.servers:
+        verdicts = [run.verdict for _, run in server.runs]
+        invalid = [verdict.reasons[0] for verdict in verdicts if not verdict.valid]
+        label = labels[server.key]
+        lines += [f"{label}: {words(fault)}" for fault in server.faults]
         if invalid:
-            lines.append(f"{label}: {len(invalid)} of {len(verdicts)} runs INVALID and left out: {invalid[0]}")
-    return lines + notes(document)
+            lines.append(f"{label}: {len(invalid)} of {len(verdicts)} runs INVALID and left out: {words(invalid[0])}")
+    return lines + notes(result)
 
 
-def notes(document: Json) -> list[str]:
+def notes(result: ComparisonResult) -> list[str]:
     """The remarks that are not about validity."""
-    labels = names(document)
-    lines = [f"{labels[server['key']]}: {server['facts']}" for server in document["servers"] if server["facts"]]
-    for server in document["servers"]:
-        tried = [run for one in server["rounds"] for run in (one["open_loop"], one["closed_loop"])]
-        told = [line for run in tried for line in _warnings(run)]
+    labels = result.names
+    lines = [f"{labels[server.key]}: {server.facts}" for server in result.servers if server.facts]
+    for server in result.servers:
+        tried = [run for one in server.rounds for run in (one.open_loop, one.closed_loop)]
+        told = [words(finding) for run in tried for finding in _warnings(run)]
         if told:
             more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-            lines.append(f"{labels[server['key']]}: {told[0]}{more}")
+            lines.append(f"{labels[server.key]}: {told[0]}{more}")
         unsteady = _unsteady(server)
         if unsteady:
-            lines.append(f"{labels[server['key']]}: {unsteady}")
+            lines.append(f"{labels[server.key]}: {unsteady}")
     again = sum(
-        TAKEN_AGAIN in line for s in document["servers"] for _, run in runs(s) for line in run["verdict"]["findings"]
+        finding.code == TAKEN_AGAIN
+        for server in result.servers
+        for _, run in server.runs
+        for finding in run.verdict.findings
     )
     if again:
         lines.append(f"{again} tries were spoiled by the client or the machine, thrown away and taken again")
-    lines += _ties(document, labels)
-    placement = document["placement"]
-    if not (placement["server"] and placement["client"]):
+    lines += _ties(result, labels)
+    placement = result.placement
+    if not (placement.server and placement.client):
         lines.append("nothing was pinned: client and server shared the cores")
-    lines += document["launcher"].get("remarks", [])
-    if document["plan"]["rounds"] < ESTABLISHED:
+    lines += result.launcher.get("remarks", [])
+    if result.plan.rounds < ESTABLISHED:
         lines.append("fewer than three rounds: no intervals, so no difference here is established")
     return lines
 
 
-def _ties(document: Json, labels: dict[str, str]) -> list[str]:
+def _ties(result: ComparisonResult, labels: dict[str, str]) -> list[str]:
     """Established ties, a line for each measure."""
     lines = []
-    for measure in dict.fromkeys(versus["measure"] for versus in document["ratios"]):
-        pairs = [versus for versus in document["ratios"] if versus["measure"] == measure]
-        ties = [versus for versus in pairs if versus["tie"] and versus["ratio"]["low"] is not None]
+    for measure in dict.fromkeys(versus.measure for versus in result.ratios):
+        pairs = [versus for versus in result.ratios if versus.measure == measure]
+        ties = [versus for versus in pairs if versus.tie and not math.isnan(versus.ratio.low)]
         if len(ties) == len(pairs) > 1:
             lines.append(f"ties in {measure}: every two servers")
         elif ties:
-            both = "; ".join(f"{labels[versus['one']]} and {labels[versus['two']]}" for versus in ties)
+            both = "; ".join(f"{labels[versus.one]} and {labels[versus.two]}" for versus in ties)
             lines.append(f"ties in {measure}: {both}")
     return lines
 
 
-def _warnings(run: Json) -> list[str]:
-    return [line for line in run["verdict"]["findings"] if "overload" in line or "failed" in line]
+def _warnings(run: RunResult) -> list[Finding]:
+    return [finding for finding in run.verdict.findings if finding.code in (*OVERLOAD, REQUESTS_FAILED)]
 
 
-def _unsteady(server: Json) -> str:
+def _unsteady(server: ServerResult) -> str:
     """What a reader must know of a server that was still warming up, or went on changing, while it was timed."""
-    starts = [one["open_loop"]["steady_from_s"] for one in valid_rounds(server)]
+    starts = [one.open_loop.steady_from_s for one in server.valid_rounds]
     late = [start for start in starts if start]
     never = starts.count(None)
     if not (late or never):
@@ -125,10 +134,10 @@ def _unsteady(server: Json) -> str:
     )
 
 
-def rich_table(document: Json) -> Table:
+def rich_table(result: ComparisonResult) -> Table:
     """The table for a terminal: a line for each measure, a column for each server."""
-    header, *lines = cells(document)
-    table = Table(title=conditions(document), title_justify="left")
+    header, *lines = cells(result)
+    table = Table(title=conditions(result), title_justify="left")
     table.add_column(header[0])
     for label in header[1:]:
         table.add_column(label.replace("[", "\\["), justify="right", overflow="fold")
@@ -137,9 +146,9 @@ def rich_table(document: Json) -> Table:
     return table
 
 
-def markdown_table(document: Json) -> str:
+def markdown_table(result: ComparisonResult) -> str:
     """The table for report.md."""
-    header, *lines = cells(document)
+    header, *lines = cells(result)
     return markdown_rows(header, lines)
 
 

@@ -13,7 +13,7 @@ from loadtest.errors import MeasurementError
 from loadtest.experiments.capacity_search import TRIES, Capacity, Probe, find_capacity
 from loadtest.experiments.simulation import FifoServer, exponential, simulate
 from loadtest.judge.objective import Objective
-from loadtest.judge.run_result import RunResult
+from loadtest.judge.run_result import MeasuredRun
 from loadtest.judge.verdict import Verdict
 from loadtest.load.schedule import Poisson
 
@@ -24,16 +24,16 @@ MM1_CAPACITY = 1 / SERVICE_S - math.log(100) / 0.020
 """Sojourn times in M/M/1 are exponential with rate mu - lambda, so p99 = ln(100) / (mu - lambda)."""
 
 BUSY = "the host was busy"
-Run = Callable[[float, float, int], RunResult]
+Run = Callable[[float, float, int], MeasuredRun]
 
 
-def mm1(rate: float, duration_s: float, seed: int) -> RunResult:
+def mm1(rate: float, duration_s: float, seed: int) -> MeasuredRun:
     """Poisson load against one worker with exponential service times."""
     server = FifoServer(exponential(SERVICE_S, seed=1000 + seed))
     return simulate(Poisson(rate, duration_s), server, connections=64, seed=seed)
 
 
-def spoil(result: RunResult) -> RunResult:
+def spoil(result: MeasuredRun) -> MeasuredRun:
     """The same run on a host that took the client's processor away."""
     return replace(result, verdict=Verdict(False, [BUSY]))
 
@@ -68,7 +68,7 @@ def test_a_probe_has_the_requests_its_percentile_needs() -> None:
     """At a low rate it lasts longer than the shortest duration."""
     durations: dict[float, float] = {}
 
-    def run(rate: float, duration_s: float, seed: int) -> RunResult:
+    def run(rate: float, duration_s: float, seed: int) -> MeasuredRun:
         durations[rate] = duration_s
         return mm1(rate, duration_s, seed)
 
@@ -95,7 +95,7 @@ def test_a_spoiled_probe_is_taken_again() -> None:
     """Two spoiled runs in a row are no limit, and neither is among the probes."""
     count = itertools.count()
 
-    def run(rate: float, duration_s: float, seed: int) -> RunResult:
+    def run(rate: float, duration_s: float, seed: int) -> MeasuredRun:
         result = mm1(rate, duration_s, seed)
         return result if next(count) % TRIES == TRIES - 1 else spoil(result)
 
@@ -117,7 +117,7 @@ def test_a_limit_of_the_client_makes_the_rate_a_lower_bound() -> None:
 def test_a_limit_inside_the_bracket_keeps_what_was_met() -> None:
     """400 is met and 800 missed; between them the client fails: 400 is what is known."""
 
-    def run(rate: float, duration_s: float, seed: int) -> RunResult:
+    def run(rate: float, duration_s: float, seed: int) -> MeasuredRun:
         result = mm1(rate, duration_s, seed)
         return spoil(result) if 400 < rate < 800 else result
 
@@ -132,7 +132,7 @@ def test_a_limit_in_the_last_run_keeps_the_search() -> None:
     undisturbed = find_capacity(mm1, SLO, start=100.0, precision=0.1, searches=1, min_duration_s=30.0)
     before = undisturbed.probes[-1].seed
 
-    def run(rate: float, duration_s: float, seed: int) -> RunResult:
+    def run(rate: float, duration_s: float, seed: int) -> MeasuredRun:
         result = mm1(rate, duration_s, seed)
         return spoil(result) if seed >= before else result
 
@@ -147,7 +147,7 @@ def test_a_miss_outranks_a_rate_met_above_it() -> None:
     """Where probes contradict each other the lower bound lies below every miss."""
     missed = iter([False, True, True, False])  # at 500 and 1,000, then in the second search at 350 and 175
 
-    def run(rate: float, duration_s: float, seed: int) -> RunResult:
+    def run(rate: float, duration_s: float, seed: int) -> MeasuredRun:
         overload = next(missed, None)
         return spoil(mm1(rate, duration_s, seed)) if overload is None else mm1(5000.0 if overload else 300.0, 5.0, seed)
 
@@ -171,7 +171,7 @@ def test_no_valid_probe_is_an_error() -> None:
 def test_a_limit_with_nothing_met_is_no_rate() -> None:
     """The first rate is missed and below it the client fails: 0, bounded by the client, with the reason."""
 
-    def run(rate: float, duration_s: float, seed: int) -> RunResult:
+    def run(rate: float, duration_s: float, seed: int) -> MeasuredRun:
         result = mm1(rate, duration_s, seed)
         return result if rate >= 2000 else spoil(result)
 

@@ -9,9 +9,10 @@ import psutil
 import pytest
 
 from loadtest.errors import MeasurementError, UsageError
-from loadtest.experiments.measured_run import Load, measure, resolve
-from loadtest.judge.run_result import RunResult
+from loadtest.experiments.measured_run import measure, resolve
+from loadtest.judge.run_result import MeasuredRun
 from loadtest.load.clients import Progress
+from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Constant, Poisson, Replay
 from loadtest.machine.placement import choose_placement
 from loadtest.servers.expectation import Exactly
@@ -21,7 +22,7 @@ from tests.wire.programmable import RIGHT, WRONG, Programmable
 BODY = b'{"instances": [[1.0, 2.0]]}'
 
 
-def run(url: str, load: Load, expected: bytes = RIGHT) -> RunResult:
+def run(url: str, load: Load, expected: bytes = RIGHT) -> MeasuredRun:
     """Measure, and check what holds for every result."""
     endpoint = resolve(HttpTarget.build(url, [BODY], Exactly(expected)))
     result, usage = measure(endpoint, load, target=url, expectation="file")

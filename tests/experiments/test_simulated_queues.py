@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from loadtest.experiments.simulation import FaultyServer, FifoServer, Stalls, exponential, fixed, simulate
-from loadtest.judge.run_result import RunResult
+from loadtest.judge.run_result import MeasuredRun
 from loadtest.load.engine import NEVER
 from loadtest.load.histogram import Histogram
 from loadtest.load.schedule import Closed, Constant, Poisson
@@ -59,7 +59,7 @@ def poisson_load(utilisation: float) -> Poisson:
     return Poisson(rate, REQUESTS / rate)
 
 
-def assert_response_times(result: RunResult, mean_s: float, percentile_s: Callable[[float], float]) -> None:
+def assert_response_times(result: MeasuredRun, mean_s: float, percentile_s: Callable[[float], float]) -> None:
     """The counts are whole, and mean and percentiles lie within 1 % of the formula."""
     assert result.tally.ok == result.tally.scheduled == pytest.approx(REQUESTS, rel=ONE_PERCENT)
     assert result.tally.lag.max == 0, "a client that costs no time sends nothing late"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from loadtest.experiments.simulation import FifoServer, Stalls, exponential, fixed, simulate
-from loadtest.judge.run_result import Run, RunResult
+from loadtest.judge.run_result import MeasuredRun, Run
 from loadtest.judge.samples import enough_samples
-from loadtest.judge.verdict import Evidence, Verdict, judge, steady_from
+from loadtest.judge.verdict import Evidence, Verdict, judge_run, steady_from
 from loadtest.load.recorder import Tally, Window
 from loadtest.load.schedule import Constant, Poisson
 
@@ -67,12 +67,12 @@ def only_finding(verdict: Verdict) -> str:
 
 def test_a_run_without_a_fault_is_valid() -> None:
     """No reason and no finding."""
-    assert judge(GOOD) == Verdict(True, [], [])
+    assert judge_run(GOOD) == Verdict(True, [], [])
 
 
 def test_unknown_steal_and_foreign_shares_are_no_reason() -> None:
     """Where the host does not tell, the run is judged by the rest."""
-    assert judge(replace(GOOD, steal_share=math.nan, foreign_share=math.nan)).valid
+    assert judge_run(replace(GOOD, steal_share=math.nan, foreign_share=math.nan)).valid
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_unknown_steal_and_foreign_shares_are_no_reason() -> None:
 )
 def test_what_distorts_a_run_makes_it_invalid(worse: Evidence, reason: str) -> None:
     """Each fault alone is enough, and is named with its figure."""
-    assert reason in only_reason(judge(replace(worse, rate=GOOD.rate)))
+    assert reason in only_reason(judge_run(replace(worse, rate=GOOD.rate)))
 
 
 def test_client_without_file_descriptors_makes_a_run_invalid() -> None:
@@ -95,20 +95,20 @@ def test_client_without_file_descriptors_makes_a_run_invalid() -> None:
     tally = good_tally()
     tally.scheduled += 3
     tally.errors = Counter(out_of_file_descriptors=3)
-    assert "the client ran out of file descriptors 3 times" in only_reason(judge(evidence(tally)))
+    assert "the client ran out of file descriptors 3 times" in only_reason(judge_run(evidence(tally)))
 
 
 def test_wrong_answers_make_a_run_invalid() -> None:
     """One wrong answer in twenty thousand is one too many."""
     tally = good_tally()
     tally.ok, tally.mismatched = COUNT - 1, 1
-    assert only_reason(judge(evidence(tally))) == "1 of 20,000 answers were wrong"
+    assert only_reason(judge_run(evidence(tally))) == "1 of 20,000 answers were wrong"
 
 
 def test_no_right_answer_makes_a_run_invalid() -> None:
     """Errors alone are a finding, but nothing but errors measures nothing."""
     tally = Tally(scheduled=500, sent=500, errors=Counter(connection_refused=500), windows=windows([0] * 20, math.nan))
-    assert "no request was answered correctly (connection_refused 500)" in only_reason(judge(evidence(tally)))
+    assert "no request was answered correctly (connection_refused 500)" in only_reason(judge_run(evidence(tally)))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_no_right_answer_makes_a_run_invalid() -> None:
 )
 def test_send_lag_is_held_against_the_response_time(lag_ms: float, response_ms: float, valid: bool) -> None:
     """A tenth of the response time at the same percentile, or 0.2 ms, is allowed."""
-    verdict = judge(evidence(good_tally(response_ms, lag_ms)))
+    verdict = judge_run(evidence(good_tally(response_ms, lag_ms)))
     assert verdict.valid is valid
     assert all("the client sent late" in reason for reason in verdict.reasons)
 
@@ -131,12 +131,12 @@ def test_lag_of_the_tail_alone_makes_a_run_invalid() -> None:
     """A median sent on time does not excuse a late 99th percentile."""
     tally = good_tally(lag_ms=0.01)
     tally.lag.record(np.full(COUNT // 50, 3 * MS))
-    assert "at p99" in only_reason(judge(evidence(tally)))
+    assert "at p99" in only_reason(judge_run(evidence(tally)))
 
 
 def test_a_closed_loop_has_no_lag_to_judge() -> None:
     """It has no schedule to be late for."""
-    assert judge(replace(evidence(good_tally(lag_ms=5.0)), open_loop=False, rate=0.0)).valid
+    assert judge_run(replace(evidence(good_tally(lag_ms=5.0)), open_loop=False, rate=0.0)).valid
 
 
 # -- findings
@@ -147,7 +147,7 @@ def test_some_errors_are_a_finding() -> None:
     tally = good_tally()
     tally.scheduled += 30
     tally.errors = Counter(http_500=20, timeout=10)
-    assert only_finding(judge(evidence(tally))) == "30 of 20,030 requests failed (http_500 20, timeout 10)"
+    assert only_finding(judge_run(evidence(tally))) == "30 of 20,030 requests failed (http_500 20, timeout 10)"
 
 
 @pytest.mark.parametrize(
@@ -182,24 +182,24 @@ def test_requests_never_sent_are_called_overload() -> None:
     tally = good_tally()
     tally.scheduled += 5
     tally.errors = Counter(unsent=5)
-    findings = judge(evidence(tally)).findings
+    findings = judge_run(evidence(tally)).findings
     assert any("5 requests were never sent" in finding for finding in findings)
 
 
 def test_a_draw_far_from_its_rate_is_a_finding() -> None:
     """Twice the requests that the rate promises: the reader must know."""
-    assert "held +100% of the requests" in only_finding(judge(replace(GOOD, rate=GOOD.rate / 2)))
+    assert "held +100% of the requests" in only_finding(judge_run(replace(GOOD, rate=GOOD.rate / 2)))
 
 
 def test_an_unsteady_run_is_a_finding() -> None:
     """Without a steady state the run says so."""
-    assert "no steady state" in only_finding(judge(replace(GOOD, steady_from_s=None)))
+    assert "no steady state" in only_finding(judge_run(replace(GOOD, steady_from_s=None)))
 
 
 def test_too_few_samples_are_a_finding() -> None:
     """The finding says which percentile is missing and how many answers it takes."""
     tally = good_tally(count=500)
-    assert "500 answers are too few for p99 and above (p99 needs 1,000)" in only_finding(judge(evidence(tally)))
+    assert "500 answers are too few for p99 and above (p99 needs 1,000)" in only_finding(judge_run(evidence(tally)))
 
 
 # -- percentiles without the samples for them
@@ -238,7 +238,9 @@ def test_result_names_are_those_that_others_read() -> None:
     """The documented names of a run's JSON, and the distribution on demand, which gives back every count."""
     tally = good_tally()
     run = Run("http://host/", "rest", "none", 1, "poisson", 1_000.0, 20.0, 1.0, 8, 1, 1, 10.0)
-    document = RunResult(run, tally, 20.0, 0.3, 6.0, 0.0, 1_000, judge(evidence(tally))).to_json(distribution=True)
+    document = MeasuredRun(run, tally, 20.0, 0.3, 6.0, 0.0, 1_000, judge_run(evidence(tally))).to_json(
+        distribution=True
+    )
     assert document["schema_version"] == 1
     assert set(document["requests"]) == {"scheduled", "sent", "ok", "mismatched", "errors"}
     assert document["throughput_rps"] == COUNT / 20

@@ -8,22 +8,22 @@ from typing import Any
 
 import psutil
 import pytest
+from loadtest.report.document import to_json
 
 from loadtest.errors import LaunchError, LoadtestError, ParityError
 from loadtest.experiments import comparison as comparing
-from loadtest.experiments.measured_run import Load
 from loadtest.experiments.parity import check_parity
 from loadtest.experiments.server_run import measure_server
-from loadtest.judge.run_result import RunResult
+from loadtest.judge.run_result import MeasuredRun
 from loadtest.judge.verdict import Verdict
 from loadtest.launch import local
 from loadtest.launch.attached import find_running
 from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.launch.running import RunningServer
+from loadtest.load.plan import Load
 from loadtest.load.schedule import Poisson
 from loadtest.machine.placement import UNPINNED, choose_placement
 from loadtest.machine.usage import Usage
-from loadtest.report.document import to_json
 from loadtest.servers.artifact import Artifact
 from tests.launch.conftest import Obedient
 
@@ -163,7 +163,7 @@ def test_a_spoiled_run_is_taken_again_and_said_to_be(
     """The same schedule up to three times; every try that was thrown away is told, and the last one counts as it is."""
     asked: list[Load] = []
 
-    def judged(running: RunningServer, load: Load, *args: Any, **options: Any) -> tuple[RunResult, Usage | None]:
+    def judged(running: RunningServer, load: Load, *args: Any, **options: Any) -> tuple[MeasuredRun, Usage | None]:
         result, usage = measure_server(running, load, *args, **options)
         if load.seed != 1:  # that of the gate
             asked.append(load)

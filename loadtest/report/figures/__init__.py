@@ -4,13 +4,14 @@ import math
 
 from loadtest.report.figure import Figure
 from loadtest.report.figures import cost, ease_of_setup, load_curve, overhead, percentiles, timeline
-from loadtest.report.reading import Json
+from loadtest.report.reading import Document
 
 
-def all_figures(document: Json) -> list[Figure]:
+def all_figures(document: Document) -> list[Figure]:
     """Every figure that the comparison has valid numbers for, in the order of the page."""
-    modules = [load_curve, percentiles, timeline, overhead, cost] + ([ease_of_setup] if document.get("setup") else [])
-    figures = [module.figure(document) for module in modules]
+    figures = [module.figure(document.comparison) for module in (load_curve, percentiles, timeline, overhead, cost)]
+    if document.setup:
+        figures.append(ease_of_setup.figure(document))
     return [figure for figure in figures if _holds_numbers(figure)]
 
 

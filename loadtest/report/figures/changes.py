@@ -5,10 +5,10 @@ from typing import Any
 
 import altair as alt
 
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.charting import BAR_STEP, Canvas, LogAxis, captions, is_nan, named_rows
-from loadtest.report.difference import Change, Diff
+from loadtest.report.difference import Change, Difference
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
-from loadtest.report.reading import Json, names
 from loadtest.report.theme import colours, role
 
 UNITS = {
@@ -19,7 +19,7 @@ UNITS = {
 }
 
 
-def finding(found: Diff, labels: dict[str, str]) -> str:
+def finding(found: Difference, labels: dict[str, str]) -> str:
     """What got better, worse or stayed: one sentence each."""
     told = []
     for verdict in ("worse", "better"):
@@ -38,9 +38,9 @@ def finding(found: Diff, labels: dict[str, str]) -> str:
     return " ".join(told) or "No server stands in both results."
 
 
-def figure(found: Diff, after: Json) -> Figure:
+def figure(found: Difference, after: ComparisonResult) -> Figure:
     """Ratios with their intervals, a panel per server."""
-    labels = names(after)
+    labels = after.names
     every = [value for one in found.changes for value in (one.ratio.value, one.ratio.low, one.ratio.high)]
     axis = LogAxis.around([0.8, 1.25, *(value for value in every if not is_nan(value))], margin=1.05)
     panels: list[Panel] = []
@@ -60,7 +60,7 @@ def figure(found: Diff, after: Json) -> Figure:
     )
 
 
-def table(found: Diff, labels: dict[str, str]) -> Table:
+def table(found: Difference, labels: dict[str, str]) -> Table:
     """Every change, with its numbers."""
     columns = [Column("server"), Column("measure"), Column("before", 3), Column("after", 3)]
     columns += [*interval_columns("ratio", 3), Column("verdict")]

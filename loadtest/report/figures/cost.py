@@ -3,10 +3,11 @@
 import math
 from dataclasses import dataclass
 
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate, mean_estimate
 from loadtest.report.charting import bars
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
-from loadtest.report.reading import Json, estimate, names, number, span, valid_rounds
+from loadtest.report.reading import span
 
 MILLION = 1_000_000
 
@@ -36,30 +37,28 @@ class Cost:
     full_is: str
 
 
-def costs(document: Json) -> list[Cost]:
+def costs(result: ComparisonResult) -> list[Cost]:
     """One per server."""
-    batch, cores = document["plan"]["batch"], server_cores(document)
-    rows = {row["key"]: row for row in document["summary"]}
+    batch, cores = result.plan.batch, server_cores(result)
+    rows = {row.key: row for row in result.summary}
     found = []
-    for server in document["servers"]:
-        row = rows[server["key"]]
-        cpu = estimate(row["cpu_s_per_1000"])
+    for server in result.servers:
+        row = rows[server.key]
+        cpu = row.cpu_s_per_1000
         held = [
-            number(one["closed_usage"]["peak_mib"]) / 1024 * 1000 / (one["closed_loop"]["throughput_rps"] * batch)
-            for one in valid_rounds(server, "closed_loop")
-            if one["closed_usage"] and one["closed_loop"]["throughput_rps"]
+            one.closed_usage.peak_mib / 1024 * 1000 / (one.closed_loop.throughput_rps * batch)
+            for one in server.valid_ceiling_rounds
+            if one.closed_usage and one.closed_loop.throughput_rps
         ]
-        capacity = server["capacity"]
+        capacity = server.capacity
         full, full_is = (
-            (capacity["rate_rps"], "capacity")
-            if capacity and capacity["rate_rps"]
-            else (estimate(row["ceiling_rps"]).value, "ceiling")
+            (capacity.rate_rps, "capacity") if capacity and capacity.rate_rps else (row.ceiling_rps.value, "ceiling")
         )
         found.append(
             Cost(
-                server["key"],
+                server.key,
                 cpu,
-                estimate(row["peak_mib"]),
+                row.peak_mib,
                 mean_estimate(held),
                 cpu.value * MILLION / 1000,
                 cores * MILLION / (full * batch),
@@ -70,16 +69,16 @@ def costs(document: Json) -> list[Cost]:
     return found
 
 
-def server_cores(document: Json) -> int:
+def server_cores(result: ComparisonResult) -> int:
     """Cores that a server had for itself; all of the machine's where nothing was pinned."""
-    return len(document["placement"]["server"]) or int(document["host"]["cores"])
+    return len(result.placement.server) or int(result.host.cores)
 
 
-def figure(document: Json) -> Figure:
+def figure(result: ComparisonResult) -> Figure:
     """CPU and memory as bars; the money stands in the page's own table, see `money`."""
-    labels = names(document)
+    labels = result.names
     order = list(labels.values())
-    found = costs(document)
+    found = costs(result)
     panels = []
     for key, title, digits, values in (
         ("cpu", "CPU seconds per 1,000 predictions", 2, [cost.cpu_s_per_1000 for cost in found]),
@@ -108,9 +107,9 @@ def figure(document: Json) -> Figure:
     )
 
 
-def money(document: Json) -> Table:
+def money(result: ComparisonResult) -> Table:
     """Core-seconds per million predictions, in columns that a page shows as money."""
-    labels = names(document)
+    labels = result.names
     columns = [
         Column("server"),
         Column("per million, CPU time used", 3, priced=True),
@@ -120,7 +119,7 @@ def money(document: Json) -> Table:
     ]
     rows: list[list[Cell]] = [
         [labels[cost.key], cost.used_core_s, cost.held_core_s, cost.full_rps, f"the {cost.full_is}"]
-        for cost in costs(document)
+        for cost in costs(result)
     ]
     return Table("Money per million predictions", columns, rows)
 

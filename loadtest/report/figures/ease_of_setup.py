@@ -8,7 +8,7 @@ import altair as alt
 
 from loadtest.report.charting import BAR_STEP, Canvas, above, captions, linear_axis, named_rows, server_scale, stacked
 from loadtest.report.figure import Cell, Column, Figure, Panel, Sign, Table
-from loadtest.report.reading import Json, names
+from loadtest.report.reading import Document
 from loadtest.report.setup_table import MOVING_ROWS, SIZE_ROWS, STAGES, WRITTEN_ROWS, Row
 from loadtest.report.setup_wording import looked_up_of, stand_in_lines
 from loadtest.report.theme import role
@@ -32,20 +32,26 @@ class Capability:
     cells: Sequence[tuple[str, Mapping[str, Any] | None]]
 
 
-def labels_of(document: Json) -> dict[str, str]:
+def setup_of(document: Document) -> Mapping[str, Any]:
+    """The ease of setup of a document that has it."""
+    assert document.setup is not None
+    return document.setup
+
+
+def labels_of(document: Document) -> dict[str, str]:
     """What each server of the setup is called, those of the comparison first."""
-    servers: Mapping[str, Any] = document["setup"]["servers"]
-    known = {key: label for key, label in names(document).items() if key in servers}
+    servers: Mapping[str, Any] = setup_of(document)["servers"]
+    known = {key: label for key, label in document.comparison.names.items() if key in servers}
     return known | {key: server["label"] for key, server in servers.items() if key not in known}
 
 
-def figure(document: Json) -> Figure:
+def figure(document: Document) -> Figure:
     """The starts, warm and cold, and everything that was counted."""
     labels = labels_of(document)
-    servers = {key: document["setup"]["servers"][key] for key in labels}
+    servers = {key: setup_of(document)["servers"][key] for key in labels}
     everyone = [
-        *names(document).values(),
-        *(label for label in labels.values() if label not in names(document).values()),
+        *document.comparison.names.values(),
+        *(label for label in labels.values() if label not in document.comparison.names.values()),
     ]
     warm = {labels[key]: one["timeline"]["warm"] for key, one in servers.items() if one["timeline"]["warm"]}
     cold = {labels[key]: one["timeline"]["cold"] for key, one in servers.items() if one["timeline"]["cold"]}
@@ -71,10 +77,10 @@ def figure(document: Json) -> Figure:
     )
 
 
-def counted(document: Json) -> list[Table]:
+def counted(document: Document) -> list[Table]:
     """Sizes, what a person writes, and moving parts: a column per server."""
     labels = labels_of(document)
-    servers = [document["setup"]["servers"][key] for key in labels]
+    servers = [setup_of(document)["servers"][key] for key in labels]
     groups: list[tuple[str, Mapping[str, Row]]] = [
         ("Size", SIZE_ROWS),
         ("What a person writes", WRITTEN_ROWS),
@@ -87,10 +93,10 @@ def counted(document: Json) -> list[Table]:
     ]
 
 
-def capabilities(document: Json) -> list[Capability]:
+def capabilities(document: Document) -> list[Capability]:
     """Every capability that was tried with any server."""
     by_server = {
-        label: {cell["capability"]: cell for cell in document["setup"]["servers"][key]["capabilities"]}
+        label: {cell["capability"]: cell for cell in setup_of(document)["servers"][key]["capabilities"]}
         for key, label in labels_of(document).items()
     }
     titles = {name: cell["title"] for cells in by_server.values() for name, cell in cells.items()}
@@ -100,15 +106,15 @@ def capabilities(document: Json) -> list[Capability]:
     ]
 
 
-def stand_ins(document: Json) -> list[str]:
+def stand_ins(document: Document) -> list[str]:
     """Which column of the capability table is that of a stand-in, one line each."""
-    servers = document["setup"]["servers"]
+    servers = setup_of(document)["servers"]
     return stand_in_lines({label: servers[key] for key, label in labels_of(document).items()})
 
 
-def facts(document: Json) -> list[tuple[str, Mapping[str, Any]]]:
+def facts(document: Document) -> list[tuple[str, Mapping[str, Any]]]:
     """What was looked up: whose fact it is, and the fact."""
-    servers = document["setup"]["servers"]
+    servers = setup_of(document)["servers"]
     return [
         (looked_up_of(servers[key], label), fact)
         for key, label in labels_of(document).items()
@@ -116,9 +122,9 @@ def facts(document: Json) -> list[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def faults(document: Json) -> list[str]:
+def faults(document: Document) -> list[str]:
     """What went wrong, one line each."""
-    servers = document["setup"]["servers"]
+    servers = setup_of(document)["servers"]
     return [f"{label}: {fault}" for key, label in labels_of(document).items() for fault in servers[key]["faults"]]
 
 

@@ -8,10 +8,14 @@ from typing import Any
 
 import altair as alt
 
+from loadtest.judge.capacity_result import Capacity
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.findings import OVERLOAD
 from loadtest.judge.intervals import Estimate, percentile_estimate
+from loadtest.judge.run_result import RunResult
 from loadtest.report.charting import Canvas, LogAxis, colour, shape
 from loadtest.report.figure import Column, Figure, Panel, Table, interval_cells, interval_columns, server_signs
-from loadtest.report.reading import Json, estimate, histogram, names, span
+from loadtest.report.reading import span
 from loadtest.report.theme import role
 
 PERCENTS = (50.0, 99.0)
@@ -38,41 +42,41 @@ class Point:
     overloaded: int
 
 
-def points(document: Json) -> list[Point]:
+def points(result: ComparisonResult) -> list[Point]:
     """Every offered rate of every server, lowest first; from valid runs only."""
     found = []
-    for server in document["servers"]:
-        by_rate: dict[float, list[Json]] = defaultdict(list)
-        for one in server["rounds"]:
-            for run in (one["open_loop"], *one["curve"]):
-                if run["verdict"]["valid"]:
-                    by_rate[run["run"]["rate"]].append(run)
+    for server in result.servers:
+        by_rate: dict[float, list[RunResult]] = defaultdict(list)
+        for one in server.rounds:
+            for run in (one.open_loop, *one.curve):
+                if run.verdict.valid:
+                    by_rate[run.run.rate].append(run)
         for rate, valid in sorted(by_rate.items()):
-            histograms = [histogram(run) for run in valid]
-            overloaded = sum(any("overload" in finding for finding in run["verdict"]["findings"]) for run in valid)
-            for percent in percents(document):
+            histograms = [run.response_times for run in valid]
+            overloaded = sum(any(finding.code in OVERLOAD for finding in run.verdict.findings) for run in valid)
+            for percent in percents(result):
                 response = percentile_estimate(histograms, percent)
-                found.append(Point(server["key"], rate, percent, response, len(valid), overloaded))
+                found.append(Point(server.key, rate, percent, response, len(valid), overloaded))
     return found
 
 
-def percents(document: Json) -> list[float]:
+def percents(result: ComparisonResult) -> list[float]:
     """The percentiles that are drawn: the usual ones and that of the objective."""
-    objectives = {server["capacity"]["percent"] for server in document["servers"] if server["capacity"]}
+    objectives = {server.capacity.percent for server in result.servers if server.capacity}
     return sorted({*PERCENTS, *objectives})
 
 
-def figure(document: Json) -> Figure:
+def figure(result: ComparisonResult) -> Figure:
     """Response time over offered rate, one panel per percentile."""
-    labels = names(document)
-    measured = points(document)
-    limits = {server["capacity"]["percent"]: server["capacity"] for server in document["servers"] if server["capacity"]}
+    labels = result.names
+    measured = points(result)
+    limits = {server.capacity.percent: server.capacity for server in result.servers if server.capacity}
     return Figure(
         key="load",
         title="Latency against offered load",
-        finding=_finding(document),
-        panels=[_panel(percent, measured, limits.get(percent), document) for percent in percents(document)],
-        tables=[_table(measured, labels), *_capacity_tables(document, labels)],
+        finding=_finding(result),
+        panels=[_panel(percent, measured, limits.get(percent), result) for percent in percents(result)],
+        tables=[_table(measured, labels), *_capacity_tables(result, labels)],
         legend=server_signs(list(labels.values())),
         note="Each point pools all valid rounds at that rate; it is hollow where the queue grew in one of them, so "
         "that a longer run would show more. A band is the 95 % interval over the rounds; it is missing where fewer "
@@ -81,12 +85,12 @@ def figure(document: Json) -> Figure:
     )
 
 
-def _panel(percent: float, measured: Sequence[Point], limit: Json | None, document: Json) -> Panel:
-    labels = names(document)
+def _panel(percent: float, measured: Sequence[Point], limit: Capacity | None, result: ComparisonResult) -> Panel:
+    labels = result.names
     order = list(labels.values())
     here = [point for point in measured if point.percent == percent and point.response.known]
-    capacities = _capacities(document, labels) if limit else []
-    y = LogAxis.around([p.response.value for p in here] + ([limit["limit_ms"]] if limit else []), margin=1.4)
+    capacities = _capacities(result, labels) if limit else []
+    y = LogAxis.around([p.response.value for p in here] + ([limit.limit_ms] if limit else []), margin=1.4)
     x = LogAxis.around([p.rate for p in measured] + [row["rate"] for row in capacities], margin=1.1)
     rows = [
         {
@@ -124,17 +128,17 @@ def _panel(percent: float, measured: Sequence[Point], limit: Json | None, docume
     line = base.mark_line(strokeWidth=2).encode(y=ms)
     hover = base.mark_point(size=400, filled=True, opacity=0).encode(y=ms, tooltip=tooltip)
     objective = _objective(canvas, limit, capacities, x, y, order) if limit else []
-    title = f"p{percent:g} response time, ms" + (f" (dashed: {limit['objective']})" if limit else "")
+    title = f"p{percent:g} response time, ms" + (f" (dashed: {limit.objective})" if limit else "")
     layers = [band, line, mark, *objective, hover]
     return Panel(f"load-p{percent:g}", title, canvas.spec(layers, 280))
 
 
 def _objective(
-    canvas: Canvas, limit: Json, capacities: list[dict[str, Any]], x: LogAxis, y: LogAxis, order: list[str]
+    canvas: Canvas, limit: Capacity, capacities: list[dict[str, Any]], x: LogAxis, y: LogAxis, order: list[str]
 ) -> list[alt.Chart]:
     """The objective as a dashed line, with the capacities on it."""
     ms = alt.Y("limit:Q", scale=y.scale())
-    line = canvas.chart([{"limit": limit["limit_ms"]}], "objective")
+    line = canvas.chart([{"limit": limit.limit_ms}], "objective")
     across = line.mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color=role("limit")).encode(y=ms)
     rows = [row | {"low": x.within(row["low"]), "high": x.within(row["high"])} for row in capacities]
     found = canvas.chart(rows, "capacities").encode(y=ms, color=colour("server", order, legend=False))
@@ -145,26 +149,26 @@ def _objective(
         x=alt.X("rate:Q", scale=x.scale()),
         tooltip=[
             alt.Tooltip("server:N", title="server"),
-            alt.Tooltip("text:N", title=f"capacity, {limit['objective']}"),
+            alt.Tooltip("text:N", title=f"capacity, {limit.objective}"),
         ],
     )
     return [interval, across, diamond]
 
 
-def _capacities(document: Json, labels: dict[str, str]) -> list[dict[str, Any]]:
+def _capacities(result: ComparisonResult, labels: dict[str, str]) -> list[dict[str, Any]]:
     rows = []
-    for server in document["servers"]:
-        found = server["capacity"]
-        value = estimate(found["estimate_rps"]) if found else estimate(None)
-        if found and value.known and value.value > 0:
-            at_least = "at least " if found["bounded_by_client"] else ""
+    for server in result.servers:
+        found = server.capacity
+        if found and found.estimate_rps.known and found.estimate_rps.value > 0:
+            value = found.estimate_rps
+            at_least = "at least " if found.bounded_by_client else ""
             rows.append(
                 {
-                    "server": labels[server["key"]],
+                    "server": labels[server.key],
                     "rate": value.value,
                     "low": value.low,
                     "high": value.high,
-                    "limit": found["limit_ms"],
+                    "limit": found.limit_ms,
                     "text": f"{at_least}{span(value, 0)} requests/s",
                 }
             )
@@ -188,34 +192,32 @@ def _table(measured: Sequence[Point], labels: dict[str, str]) -> Table:
     return Table("Response time at each offered rate", columns, rows)
 
 
-def _capacity_tables(document: Json, labels: dict[str, str]) -> list[Table]:
-    searched = [server for server in document["servers"] if server["capacity"]]
+def _capacity_tables(result: ComparisonResult, labels: dict[str, str]) -> list[Table]:
+    searched = [(server.key, server.capacity) for server in result.servers if server.capacity]
     if not searched:
         return []
     columns = [Column("server"), Column("objective"), *interval_columns("capacity, requests/s", 0)]
     columns += [Column("confirmed by a run of its own, requests/s", 0), Column("limited by")]
-    rows = []
-    for server in searched:
-        found = server["capacity"]
-        rows.append(
-            [
-                labels[server["key"]],
-                found["objective"],
-                *interval_cells(estimate(found["estimate_rps"])),
-                found["rate_rps"] or math.nan,
-                "the client or the host: at least this much" if found["bounded_by_client"] else "the server",
-            ]
-        )
+    rows = [
+        [
+            labels[key],
+            found.objective,
+            *interval_cells(found.estimate_rps),
+            found.rate_rps or math.nan,
+            "the client or the host: at least this much" if found.bounded_by_client else "the server",
+        ]
+        for key, found in searched
+    ]
     return [Table("Capacity", columns, rows)]
 
 
-def _finding(document: Json) -> str:
-    labels = names(document)
-    capacities = sorted(_capacities(document, labels), key=lambda row: -row["rate"])
-    searched = [server["capacity"] for server in document["servers"] if server["capacity"]]
+def _finding(result: ComparisonResult) -> str:
+    labels = result.names
+    capacities = sorted(_capacities(result, labels), key=lambda row: -row["rate"])
+    searched = [server.capacity for server in result.servers if server.capacity]
     if not searched:
         return "No capacity was searched (compare --slo 'p99<50ms' does): this is latency at the rates measured only."
     if not capacities:
-        return f"No server was found to meet {searched[0]['objective']} at any rate that was tried."
+        return f"No server was found to meet {searched[0].objective} at any rate that was tried."
     listed = "; ".join(f"{row['server']} {row['text']}" for row in capacities)
-    return f"The highest rate that meets {searched[0]['objective']}: {listed}."
+    return f"The highest rate that meets {searched[0].objective}: {listed}."

@@ -9,10 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate, mean_estimate, mean_ratio
 from loadtest.report.charting import stacked
 from loadtest.report.figure import Cell, Column, Figure, Panel, Sign, Table, interval_cells, interval_columns
-from loadtest.report.reading import Json, names, number, span, valid_rounds
+from loadtest.report.reading import span
 from loadtest.report.theme import role
 
 PARTS = {"forward pass": 1.0, "server overhead": 0.5, "wait in the client": 0.15}
@@ -52,21 +53,21 @@ class Split:
         return [forward, self.service.value - forward, self.wait.value]
 
 
-def splits(document: Json) -> list[Split]:
+def splits(result: ComparisonResult) -> list[Split]:
     """One per server with a valid run at the common rate."""
-    floors = {floor["runtime"]: floor["p50_ms"] for floor in document["floor"]}
+    floors = {floor.runtime: floor.p50_ms for floor in result.forward_pass}
     found = []
-    for server in document["servers"]:
-        runs = [one["open_loop"] for one in valid_rounds(server)]
-        response = [number(run["response_time_ms"]["mean"]) for run in runs]
-        service = [number(run["service_time_ms"]["mean"]) for run in runs]
+    for server in result.servers:
+        runs = [one.open_loop for one in server.valid_rounds]
+        response = [run.response_time_ms.mean for run in runs]
+        service = [run.service_time_ms.mean for run in runs]
         if not runs:
             continue
-        forward = floors.get(server["runtime"], math.nan)
+        forward = floors.get(server.runtime, math.nan)
         found.append(
             Split(
-                server["key"],
-                server["runtime"],
+                server.key,
+                server.runtime,
                 forward,
                 mean_estimate(response),
                 mean_estimate(service),
@@ -77,28 +78,28 @@ def splits(document: Json) -> list[Split]:
     return found
 
 
-def twins(document: Json) -> dict[str, str]:
+def twins(result: ComparisonResult) -> dict[str, str]:
     """Keys of one server that was measured with several frameworks, by framework; empty where there is none.
 
     Against such a server the other ones can be compared with the framework being the same.
     """
     by_name: dict[str, dict[str, str]] = {}
-    for server in document["servers"]:
-        if valid_rounds(server):
-            by_name.setdefault(server["key"].partition(":")[0], {}).setdefault(server["runtime"], server["key"])
+    for server in result.servers:
+        if server.valid_rounds:
+            by_name.setdefault(server.key.partition(":")[0], {}).setdefault(server.runtime, server.key)
     return max((found for found in by_name.values() if len(found) > 1), key=len, default={})
 
 
-def figure(document: Json) -> Figure:
+def figure(result: ComparisonResult) -> Figure:
     """Stacked parts of the mean response time, a bar per server."""
-    labels = names(document)
-    found = splits(document)
+    labels = result.names
+    found = splits(result)
     return Figure(
         key="tax",
         title="Parts of the response time",
-        finding=_finding(document, found, labels),
+        finding=_finding(result, found, labels),
         panels=[Panel("tax-parts", "mean response time at the common rate, ms", _spec(found, labels), wide=True)],
-        tables=[_table(found, labels), *_twin_tables(document, found, labels)],
+        tables=[_table(found, labels), *_twin_tables(result, found, labels)],
         legend=[Sign(part, role("muted"), "bar", opacity) for part, opacity in PARTS.items()],
         note="The forward pass is the median of passes in a process of its own, with neither server nor network. "
         "Server overhead is the rest of the service time: reading the request, queues and workers of the server, the "
@@ -131,13 +132,13 @@ def _table(found: list[Split], labels: dict[str, str]) -> Table:
     return Table("Parts of the mean response time at the common rate", columns, rows)
 
 
-def _twin_tables(document: Json, found: list[Split], labels: dict[str, str]) -> list[Table]:
-    pair = twins(document)
+def _twin_tables(result: ComparisonResult, found: list[Split], labels: dict[str, str]) -> list[Table]:
+    pair = twins(result)
     rows: list[list[Cell]] = []
     for split in found:
         twin = pair.get(split.runtime)
         if twin is not None and twin != split.key:
-            ratio = mean_ratio(_service(document, split.key), _service(document, twin))
+            ratio = mean_ratio(_service(result, split.key), _service(result, twin))
             rows.append([labels[split.key], labels[twin], split.runtime, *interval_cells(ratio)])
     if not rows:
         return []
@@ -146,14 +147,14 @@ def _twin_tables(document: Json, found: list[Split], labels: dict[str, str]) -> 
     return [Table("The same framework behind another server", columns, rows)]
 
 
-def _service(document: Json, key: str) -> list[float]:
+def _service(result: ComparisonResult, key: str) -> list[float]:
     """Mean service time of each round, NaN for invalid ones."""
-    (server,) = [server for server in document["servers"] if server["key"] == key]
-    means = {one["number"]: number(one["open_loop"]["service_time_ms"]["mean"]) for one in valid_rounds(server)}
-    return [means.get(which, math.nan) for which in range(1, document["plan"]["rounds"] + 1)]
+    (server,) = [server for server in result.servers if server.key == key]
+    means = {one.number: one.open_loop.service_time_ms.mean for one in server.valid_rounds}
+    return [means.get(which, math.nan) for which in range(1, result.plan.rounds + 1)]
 
 
-def _finding(document: Json, found: list[Split], labels: dict[str, str]) -> str:
+def _finding(result: ComparisonResult, found: list[Split], labels: dict[str, str]) -> str:
     if not found:
         return "No valid run at the common rate."
     known = [split for split in found if not math.isnan(split.tax)]
@@ -164,7 +165,7 @@ def _finding(document: Json, found: list[Split], labels: dict[str, str]) -> str:
         )
     shares = "; ".join(f"{labels[split.key]} {split.tax:.0%}" for split in known)
     text = f"Share of the service time that is not the model's forward pass, the serving tax: {shares}."
-    pair = [split for split in found if split.key in twins(document).values()]
+    pair = [split for split in found if split.key in twins(result).values()]
     if len(pair) > 1:
         times = " and ".join(f"{span(split.service, 2, ' ms')} with {split.runtime}" for split in pair)
         text += f" {_common(labels, pair)}, one server with either framework, serves in {times}."

@@ -7,11 +7,12 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.samples import SAMPLES_BEYOND, enough_samples
 from loadtest.load.histogram import Histogram
 from loadtest.report.charting import Canvas, LogAxis, colour
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, server_signs
-from loadtest.report.reading import Json, histogram, names, union, valid_rounds
+from loadtest.report.reading import union
 
 STEPS_PER_DECADE = 24
 LISTED = (50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.99)
@@ -27,13 +28,13 @@ def curve(whole: Histogram) -> list[tuple[float, float]]:
     return [(percent, ns / 1e6) for percent, ns in zip(percents, whole.percentiles(percents), strict=True)]
 
 
-def figure(document: Json) -> Figure:
+def figure(result: ComparisonResult) -> Figure:
     """Response time over percentile; each round thin, all rounds of a server together thick."""
-    labels = names(document)
+    labels = result.names
     order = list(labels.values())
     rounds = {
-        server["key"]: [(one["number"], histogram(one["open_loop"])) for one in valid_rounds(server)]
-        for server in document["servers"]
+        server.key: [(one.number, one.open_loop.response_times) for one in server.valid_rounds]
+        for server in result.servers
     }
     wholes = {key: union([one for _, one in found]) for key, found in rounds.items()}
     thick = [row for key, whole in wholes.items() for row in _rows(labels[key], "all rounds", whole)]
@@ -43,7 +44,7 @@ def figure(document: Json) -> Figure:
         for number, one in found
         for row in _rows(labels[key], f"round {number}", one)
     ]
-    rate = document["plan"]["common_rate_rps"]
+    rate = result.plan.common_rate_rps
     return Figure(
         key="percentiles",
         title="Percentiles of the response time",
@@ -106,13 +107,13 @@ def _table(wholes: dict[str, Histogram], labels: dict[str, str]) -> Table:
     return Table("Percentiles at the common rate, all valid rounds together", columns, rows)
 
 
-def _finding(wholes: dict[str, Histogram], labels: dict[str, str], rate: float | None) -> str:
+def _finding(wholes: dict[str, Histogram], labels: dict[str, str], rate: float) -> str:
     told = []
     for key, whole in wholes.items():
         carried = [percent for percent in LISTED if enough_samples(whole.count, percent)]
         if carried:
             middle, far = (ns / 1e6 for ns in whole.percentiles([50, carried[-1]]))
             told.append(f"{labels[key]} from {middle:,.2f} ms at p50 to {far:,.2f} ms at p{carried[-1]:g}")
-    if not told or rate is None:
+    if not told or math.isnan(rate):
         return "No valid run at the common rate."
     return f"At {rate:,.0f} requests/s the response time rises: {'; '.join(told)}."

@@ -1,13 +1,15 @@
 """The time line of each round at the common rate, so that stalls are seen."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import altair as alt
 
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.server_result import ServerResult
 from loadtest.report.charting import Canvas, LogAxis
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table
-from loadtest.report.reading import Json, names, number
 from loadtest.report.theme import colours
 
 GAP_S = 0.5
@@ -17,32 +19,32 @@ EXTENT = 44
 Window = dict[str, Any]
 
 
-def windows(server: Json) -> list[Window]:
-    """The windows of a server's valid open-loop runs, each with its round; NaN for what is not known."""
+def windows(server: ServerResult) -> list[Window]:
+    """The windows of a server's valid open-loop runs, each with its round."""
     return [
-        {"round": one["number"]} | {name: number(value) for name, value in window.items()}
-        for one in server["rounds"]
-        if one["open_loop"]["verdict"]["valid"]
-        for window in one["open_loop"]["windows"]
+        {"round": one.number} | asdict(window)
+        for one in server.rounds
+        if one.open_loop.verdict.valid
+        for window in one.open_loop.windows
     ]
 
 
-def figure(document: Json) -> Figure:
+def figure(result: ComparisonResult) -> Figure:
     """Per server: response times over time, rounds side by side, and the requests that waited in the client."""
-    labels = names(document)
-    by_server = {server["key"]: windows(server) for server in document["servers"]}
+    labels = result.names
+    by_server = {server.key: windows(server) for server in result.servers}
     every = [window for found in by_server.values() for window in found]
     slowest = [window["max_ms"] for window in every]
     # Up to twice the slowest, so that the names of the rounds have room above it.
     y = LogAxis.around([window["p50_ms"] for window in every] + [2 * value for value in slowest], margin=1.3)
     most = max([window["waiting"] for window in every], default=0.0)
-    longest_s = max([window["end_s"] for window in every], default=document["plan"]["duration_s"])
+    longest_s = max([window["end_s"] for window in every], default=result.plan.duration_s)
     slot_s = math.ceil(longest_s / GAP_S) * GAP_S + GAP_S
     panels = []
-    for index, (server, colour) in enumerate(zip(document["servers"], colours(len(labels)), strict=True)):
-        label = labels[server["key"]]
-        rows = _rows(label, by_server[server["key"]], slot_s)
-        slots = _slots(server, document, slot_s)
+    for index, (server, colour) in enumerate(zip(result.servers, colours(len(labels)), strict=True)):
+        label = labels[server.key]
+        rows = _rows(label, by_server[server.key], slot_s)
+        slots = _slots(server, result, slot_s)
         response, waiting = (f"{label}: {what}" for what in ("response time, ms", "waiting in the client"))
         panels += [
             Panel(f"timeline-{index}", response, _response(rows, slots, y, colour), wide=True),
@@ -63,8 +65,8 @@ def _rows(server: str, found: list[Window], slot_s: float) -> list[Window]:
     return [window | {"server": server, "at": (window["round"] - 1) * slot_s + window["end_s"]} for window in found]
 
 
-def _slots(server: Json, document: Json, slot_s: float) -> list[dict[str, Any]]:
-    verdicts = {one["number"]: one["open_loop"]["verdict"]["valid"] for one in server["rounds"]}
+def _slots(server: ServerResult, result: ComparisonResult, slot_s: float) -> list[dict[str, Any]]:
+    verdicts = {one.number: one.open_loop.verdict.valid for one in server.rounds}
     words = {True: "", False: ": INVALID", None: ": not run"}
     return [
         {
@@ -73,7 +75,7 @@ def _slots(server: Json, document: Json, slot_s: float) -> list[dict[str, Any]]:
             "middle": (round_number - 0.5) * slot_s - GAP_S / 2,
             "text": f"round {round_number}{words[verdicts.get(round_number)]}",
         }
-        for round_number in range(1, document["plan"]["rounds"] + 1)
+        for round_number in range(1, result.plan.rounds + 1)
     ]
 
 

@@ -6,7 +6,7 @@ from the same definition, so the three cannot disagree.
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -21,6 +21,9 @@ else:
     class Number(float):
         """A field's type where a value may be unknown: NaN in the program, null in JSON, which has no NaN."""
 
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+"""A field's type for a number of things: not below 0."""
 
 _NUMBER_LISTS = re.compile(rb"\[\n[-+.,\s\deE]+\]")
 

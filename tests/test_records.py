@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from loadtest.errors import UsageError
-from loadtest.judge.records import Number, from_json, json_schema, to_json
+from loadtest.records import Number, from_json, json_schema, to_json
 
 
 @dataclasses.dataclass(frozen=True)

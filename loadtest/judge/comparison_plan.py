@@ -1,0 +1,55 @@
+"""What a comparison does."""
+
+import math
+from dataclasses import dataclass
+
+from loadtest.errors import UsageError
+from loadtest.judge.objective import Objective
+from loadtest.load.plan import Load
+from loadtest.load.schedule import Poisson
+from loadtest.records import Number
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """What a comparison does.
+
+    Attributes:
+        rounds: Rounds per server.
+        duration_s: Length of the open-loop run of a round; the closed-loop run is half as long.
+        warmup_s: Warm-up before each run.
+        rate: Common offered rate, requests per second; 0 to take half of the slowest server's ceiling.
+        connections: Connections of the client.
+        batch: Instances in one request.
+        seed: Seed of the schedules and of the order.
+        curve: Shares of a server's own ceiling at which each round takes its latency too.
+        slo: Objective whose capacity is searched after the rounds, or nothing.
+        tries: A run that the client or the machine spoiled is taken again, the same schedule, up to so many times in
+            all; each try that was thrown away is told among the findings of the run that took its place.
+        common_rate_rps: The common rate; not known before the gate.
+    """
+
+    rounds: int = 3
+    duration_s: float = 5.0
+    warmup_s: float = 1.0
+    rate: float = 0.0
+    connections: int = 8
+    batch: int = 1
+    seed: int = 1
+    curve: tuple[float, ...] = ()
+    slo: str = ""
+    tries: int = 2
+    common_rate_rps: Number = math.nan
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise UsageError(f"rounds must be at least 1, not {self.rounds}")
+        if self.tries < 1:
+            raise UsageError(f"a run is tried at least once, not {self.tries} times")
+        if self.batch < 1:
+            raise UsageError(f"the batch must be at least 1, not {self.batch}")
+        if any(not 0 < share <= 2 for share in self.curve):
+            raise UsageError("the shares of the curve must be above 0 and at most 2")
+        if self.slo:
+            Objective.parse(self.slo)
+        Load(Poisson(self.rate or 1.0, self.duration_s), self.warmup_s, self.connections, seed=self.seed)

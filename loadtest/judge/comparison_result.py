@@ -1,0 +1,85 @@
+"""The result of a comparison: what result.json holds, and what every table, figure and page is made from."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.server_result import ServerResult
+from loadtest.judge.summary import Ratio, SummaryRow
+from loadtest.machine.host import Host
+from loadtest.machine.placement import Placement
+from loadtest.servers.forward_pass import Floor
+
+SCHEMA_VERSION = 2
+KIND = "comparison"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The model that was served.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        accuracy: Share of held-out examples that it classifies right.
+        seed: Seed of its training.
+        tolerance: Largest difference that an answer may have from the golden one.
+        torch_form: Form in which PyTorch's servers run it.
+        versions: Versions of the libraries that it was built with.
+        weights_sha256: Checksum of its weights.
+    """
+
+    name: str
+    version: str
+    accuracy: float
+    seed: int
+    tolerance: float
+    torch_form: str | None
+    versions: dict[str, str]
+    weights_sha256: str
+
+
+@dataclass
+class ComparisonResult:
+    """A comparison; complete or not, it can be reported.
+
+    Attributes:
+        started_at: UTC, ISO 8601.
+        command: Arguments of the command.
+        plan: What was asked for, and the common rate.
+        host: The machine of the client.
+        launcher: What the servers ran in.
+        placement: Cores of the servers and of the client.
+        workload: The model.
+        forward_pass: The forward pass alone, per framework.
+        servers: One per server.
+        summary: One row per server: its numbers, each with its interval over the rounds.
+        ratios: Every server against every later one.
+        complete: Whether every round was run.
+        kind: ``comparison``.
+        schema_version: Of this record.
+    """
+
+    started_at: str
+    command: list[str]
+    plan: ComparisonPlan
+    host: Host
+    launcher: dict[str, Any]
+    placement: Placement
+    workload: Workload
+    forward_pass: list[Floor]
+    servers: list[ServerResult]
+    summary: list[SummaryRow] = field(default_factory=list)
+    ratios: list[Ratio] = field(default_factory=list)
+    complete: bool = False
+    kind: str = KIND
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What each server is called, by its key; the key is added where two share a label."""
+        labels = [server.label for server in self.servers]
+        return {
+            server.key: server.label if labels.count(server.label) == 1 else f"{server.label} ({server.key})"
+            for server in self.servers
+        }

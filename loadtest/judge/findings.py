@@ -1,0 +1,69 @@
+"""Findings: what is said of a run or of a server, as a code with its values. `loadtest.report.wording` words them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from loadtest.errors import LoadtestError, MeasurementError
+
+NOTHING_DUE = "nothing_due"
+WRONG_ANSWERS = "wrong_answers"
+NONE_CORRECT = "none_correct"
+NO_FILE_DESCRIPTORS = "no_file_descriptors"
+CLIENT_CPU = "client_cpu"
+SENT_LATE = "sent_late"
+STEAL = "steal"
+FOREIGN_LOAD = "foreign_load"
+"""Reasons for which a run is invalid."""
+
+NEVER_SENT = "never_sent"
+QUEUE_GREW = "queue_grew"
+REQUESTS_FAILED = "requests_failed"
+SCHEDULE_OFF_RATE = "schedule_off_rate"
+NOT_STEADY = "not_steady"
+TOO_FEW_ANSWERS = "too_few_answers"
+TAKEN_AGAIN = "taken_again"
+"""What a reader must know of a run."""
+
+FAILED = "failed"
+NOTHING_ANSWERED = "nothing_answered"
+RATE_NOT_OFFERED = "rate_not_offered"
+RATE_LIMIT = "rate_limit"
+"""What went wrong with a server, or with the client in front of it."""
+
+TOLD = "told"
+"""A sentence out of an old result file."""
+
+OVERLOAD = (NEVER_SENT, QUEUE_GREW)
+
+Value = float | int | str | dict[str, int]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding.
+
+    Attributes:
+        code: Which, one of this module's.
+        values: Its numbers by name, with the unit in the name. Shares are from 0 to 1.
+    """
+
+    code: str
+    values: dict[str, Value] = field(default_factory=dict)
+
+    def number(self, name: str) -> float:
+        """A value that is a number."""
+        value = self.values[name]
+        assert isinstance(value, float | int)
+        return float(value)
+
+    def counts(self, name: str) -> Mapping[str, int]:
+        """A value that holds counts by name."""
+        value = self.values[name]
+        assert isinstance(value, dict)
+        return value
+
+
+def failure(error: LoadtestError) -> list[Finding]:
+    """What became of a server whose measurement ended with this error."""
+    why = error.findings if isinstance(error, MeasurementError) else ()
+    return [Finding(FAILED, {"message": str(error)}), *why]

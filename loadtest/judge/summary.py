@@ -1,0 +1,120 @@
+"""The numbers of a comparison: one row per server, each with its interval over the rounds."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from loadtest.judge.intervals import Estimate, is_tie, mean_estimate, mean_ratio, percentile_estimate, percentile_ratio
+from loadtest.judge.server_result import Round, ServerResult
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One server's numbers. Runs that judged themselves invalid are left out of every one of them.
+
+    Attributes:
+        key: Server key.
+        label: What tables print.
+        rounds: Rounds run.
+        p50_ms: Response time from the intended send, at the common rate.
+        p95_ms: Likewise.
+        p99_ms: Likewise.
+        throughput_rps: Correct answers per second at the common rate.
+        ceiling_rps: Closed-loop throughput.
+        cpu_s_per_1000: CPU seconds of the server's process tree per 1,000 predictions, at the common rate.
+        peak_mib: Peak memory.
+        first_prediction_s: Start to first correct prediction.
+        failed: Requests that ended as an error or a mismatch, of `requests`.
+        requests: Requests scheduled in all valid open-loop runs.
+    """
+
+    key: str
+    label: str
+    rounds: int
+    p50_ms: Estimate
+    p95_ms: Estimate
+    p99_ms: Estimate
+    throughput_rps: Estimate
+    ceiling_rps: Estimate
+    cpu_s_per_1000: Estimate
+    peak_mib: Estimate
+    first_prediction_s: Estimate
+    failed: int
+    requests: int
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One server against another.
+
+    Attributes:
+        one: Key of the first server.
+        two: Key of the second one.
+        measure: What is compared.
+        ratio: First over second.
+        tie: Whether the interval spans 1.
+    """
+
+    one: str
+    two: str
+    measure: str
+    ratio: Estimate
+    tie: bool
+
+
+def summarise(servers: Sequence[ServerResult], batch: int) -> list[SummaryRow]:
+    """One row per server, in their order.
+
+    Args:
+        servers: Their results.
+        batch: Instances in one request.
+    """
+    return [_row(server, batch) for server in servers]
+
+
+def ratios(servers: Sequence[ServerResult]) -> list[Ratio]:
+    """Every server against every later one: p50, p99 and ceiling."""
+    able = [server for server in servers if server.rounds]
+    return [ratio for one, two in itertools.combinations(able, 2) for ratio in _between(one, two)]
+
+
+def _between(one: ServerResult, two: ServerResult) -> Iterator[Ratio]:
+    # Only rounds in which both runs are valid: the two sides of a round are drawn together.
+    theirs = {round_.number: round_.open_loop for round_ in two.valid_rounds}
+    pairs = [(mine.open_loop, theirs[mine.number]) for mine in one.valid_rounds if mine.number in theirs]
+    ours, their = ([pair[side].response_times for pair in pairs] for side in (0, 1))
+    found = {f"p{percent:.0f}": percentile_ratio(ours, their, percent) for percent in (50.0, 99.0)}
+    found["ceiling"] = mean_ratio(_ceilings(one), _ceilings(two))
+    for measure, ratio in found.items():
+        yield Ratio(one.key, two.key, measure, ratio, is_tie(ratio))
+
+
+def _row(server: ServerResult, batch: int) -> SummaryRow:
+    valid = server.valid_rounds
+    histograms = [one.open_loop.response_times for one in valid]
+    requests = [one.open_loop.requests for one in valid]
+    return SummaryRow(
+        key=server.key,
+        label=server.label,
+        rounds=len(server.rounds),
+        p50_ms=percentile_estimate(histograms, 50),
+        p95_ms=percentile_estimate(histograms, 95),
+        p99_ms=percentile_estimate(histograms, 99),
+        throughput_rps=mean_estimate([one.open_loop.throughput_rps for one in valid]),
+        ceiling_rps=mean_estimate(_ceilings(server)),
+        cpu_s_per_1000=mean_estimate([_cpu_per_1000(one, batch) for one in valid]),
+        peak_mib=mean_estimate([one.closed_usage.peak_mib for one in server.valid_ceiling_rounds if one.closed_usage]),
+        first_prediction_s=mean_estimate([one.first_prediction_s for one in server.rounds]),
+        failed=sum(one.scheduled - one.ok for one in requests),
+        requests=sum(one.scheduled for one in requests),
+    )
+
+
+def _ceilings(server: ServerResult) -> list[float]:
+    return [one.closed_loop.throughput_rps if one.closed_loop.verdict.valid else math.nan for one in server.rounds]
+
+
+def _cpu_per_1000(one: Round, batch: int) -> float:
+    usage, answers = one.open_usage, one.open_loop.requests.ok
+    return usage.cpu_s / (answers * batch) * 1000 if usage and answers else math.nan

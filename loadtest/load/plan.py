@@ -1,0 +1,40 @@
+"""How an endpoint is put under load: the schedule, and what goes with it."""
+
+from dataclasses import dataclass
+
+from loadtest.errors import UsageError
+from loadtest.load.schedule import MAX_DURATION_S, Closed, Schedule, check_connections
+
+
+@dataclass(frozen=True)
+class Load:
+    """How an endpoint is put under load.
+
+    Attributes:
+        schedule: The plan of the measured phase.
+        warmup_s: Length of a warm-up of the same kind before it; its requests are not counted.
+        connections: Connections of all processes together.
+        processes: Client processes.
+        seed: Seed of the schedule; the warm-up and every further process draw from seeds derived from it.
+        timeout_s: Limit for one request, in seconds.
+    """
+
+    schedule: Schedule | Closed
+    warmup_s: float = 1.0
+    connections: int = 16
+    processes: int = 1
+    seed: int = 1
+    timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_connections(self.connections)
+        if not 1 <= self.processes <= self.connections:
+            raise UsageError(
+                f"processes must be between 1 and the {self.connections} connections, not {self.processes}"
+            )
+        if not (0 <= self.warmup_s <= MAX_DURATION_S and 0 < self.timeout_s <= MAX_DURATION_S):
+            raise UsageError(
+                "the warm-up must not be below 0 seconds, the timeout must be above 0, both at most a week"
+            )
+        if self.seed < 0:
+            raise UsageError(f"the seed must not be below 0, but is {self.seed}")

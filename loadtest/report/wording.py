@@ -1,0 +1,79 @@
+"""The wording of findings: the one place that makes sentences of codes and numbers."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from loadtest.judge import findings as codes
+from loadtest.judge.findings import Finding
+
+_WORDS: dict[str, Callable[[Finding], str]] = {
+    codes.NOTHING_DUE: lambda _: "no request was due in this time: raise the rate or the duration",
+    codes.WRONG_ANSWERS: lambda f: f"{f.number('wrong'):,.0f} of {f.number('requests'):,.0f} answers were wrong",
+    codes.NONE_CORRECT: lambda f: (
+        f"no request was answered correctly ({_listed(f.counts('errors')) or 'all answers were wrong'})"
+    ),
+    codes.NO_FILE_DESCRIPTORS: lambda f: (
+        f"the client ran out of file descriptors {f.number('times'):,.0f} times: use fewer connections, or raise "
+        "`ulimit -n`"
+    ),
+    codes.CLIENT_CPU: lambda f: (
+        f"the client used {f.number('share'):.0%} of its core, so this may be the client's limit: lower the rate, or "
+        "use --processes"
+    ),
+    codes.SENT_LATE: lambda f: (
+        f"the client sent late: at p{f.number('percent'):.0f} the send lag was {f.number('lag_ms'):.2f} ms of "
+        f"{f.number('response_ms'):.2f} ms response time; keep other programs off the client's core"
+    ),
+    codes.STEAL: lambda f: f"the hypervisor took {f.number('share'):.1%} of the cores' time for other machines",
+    codes.FOREIGN_LOAD: lambda f: (
+        f"other programs, or the client, used {f.number('share'):.0%} of the server's cores: end them, or pin the "
+        "client elsewhere"
+    ),
+    codes.NEVER_SENT: lambda f: (
+        f"overload: {f.number('requests'):,.0f} requests were never sent, since every connection stayed busy"
+    ),
+    codes.QUEUE_GREW: lambda f: f"overload: the queue grew to {f.number('waiting'):,.0f} waiting requests at this rate",
+    codes.REQUESTS_FAILED: lambda f: (
+        f"{f.number('failed'):,.0f} of {f.number('requests'):,.0f} requests failed ({_listed(f.counts('errors'))})"
+    ),
+    codes.SCHEDULE_OFF_RATE: lambda f: (
+        f"the schedule held {f.number('share'):+.0%} of the requests that its rate promises"
+    ),
+    codes.NOT_STEADY: lambda _: "no steady state was reached: windows of the run differ by more than 10 %; run longer",
+    codes.TOO_FEW_ANSWERS: lambda f: (
+        f"{f.number('answers'):,.0f} answers are too few for p{f.number('percent'):g} and above "
+        f"(p{f.number('percent'):g} needs {f.number('needed'):,.0f})"
+    ),
+    codes.TAKEN_AGAIN: lambda f: f"taken again after an invalid try: {_reason(str(f.values['reason']))}",
+    codes.FAILED: lambda f: str(f.values["message"]),
+    codes.NOTHING_ANSWERED: lambda _: "it answered nothing under load",
+    codes.RATE_NOT_OFFERED: lambda f: f"the client could not offer {f.number('rate_rps'):,.0f} requests per second",
+    codes.RATE_LIMIT: lambda f: f"{f.number('rate_rps'):,.0f} requests per second are the most that can be offered",
+    codes.TOLD: lambda f: str(f.values["text"]),
+}
+
+_REASONS = {
+    codes.NO_FILE_DESCRIPTORS: "the client ran out of file descriptors",
+    codes.CLIENT_CPU: "the client was at its limit",
+    codes.SENT_LATE: "the client sent late",
+    codes.STEAL: "the hypervisor took time for other machines",
+    codes.FOREIGN_LOAD: "other programs used the server's cores",
+}
+
+
+def words(finding: Finding) -> str:
+    """A finding as a sentence without a full stop; a code of a later release as it stands."""
+    word = _WORDS.get(finding.code)
+    return word(finding) if word else f"{finding.code}: {finding.values}"
+
+
+def all_words(findings: Iterable[Finding]) -> str:
+    """Several findings in one line."""
+    return "; ".join(map(words, findings))
+
+
+def _reason(code: str) -> str:
+    return _REASONS.get(code, code)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
