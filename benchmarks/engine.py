@@ -249,8 +249,8 @@ def render(samples: dict[str, list[Sample]], lags: list[dict[str, float]], argum
         "# The load engine against its peers",
         "",
         f"Measured on {datetime.date.today()} by `scripts/bench engine --rounds {arguments.rounds} "
-        f"--duration {arguments.duration:g}`: {host['cores']} cores of {host['cpu']}, {host['system']}, "
-        f"Python {host['python']}. nginx answers {len(BODY)} bytes on one core, the client has the other, "
+        f"--duration {arguments.duration:g}`: {host.cores} cores of {host.cpu}, {host.system}, "
+        f"Python {host.python}. nginx answers {len(BODY)} bytes on one core, the client has the other, "
         f"{CONNECTIONS} connections, the sides in turn. Medians over the rounds; the ratio is ours over theirs, "
         "the median of the rounds' ratios with the smallest and the largest.",
         "",

@@ -285,8 +285,8 @@ def main() -> None:
     host = describe_host()
     how = (
         f"Measured on {datetime.date.today()} by `scripts/bench grpc_client --rounds {arguments.rounds} "
-        f"--duration {arguments.duration:g}`: {host['cores']} cores of {host['cpu']}, {host['system']}, "
-        f"Python {host['python']}. The server has one core and the client the other, the sides run in turn. Medians "
+        f"--duration {arguments.duration:g}`: {host.cores} cores of {host.cpu}, {host.system}, "
+        f"Python {host.python}. The server has one core and the client the other, the sides run in turn. Medians "
         "over the rounds; a ratio is the median of the rounds' ratios with the smallest and the largest."
     )
     page = HERE / "grpc_client.md"

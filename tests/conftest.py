@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import ArtifactError
-from loadtest.report.reading import Document, read_comparison
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.report.reading import Document, read_document
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.server_folder import Server, load_servers
 from tests.report.samples import SAMPLE
@@ -54,4 +55,10 @@ def mortal_server() -> Iterator[Programmable]:
 @pytest.fixture
 def document() -> Document:
     """A real comparison of four servers, three rounds, with load curves and capacities."""
-    return read_comparison(SAMPLE)
+    return read_document(SAMPLE)
+
+
+@pytest.fixture
+def comparison(document: Document) -> ComparisonResult:
+    """The same comparison without its ease of setup."""
+    return document.comparison

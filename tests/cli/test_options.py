@@ -10,7 +10,7 @@ import pytest
 from loadtest.cli import cli
 from loadtest.cli.numbers import Number, Several
 from loadtest.errors import UsageError
-from loadtest.experiments.comparison import Plan
+from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.servers.artifact import Artifact
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,4 +86,4 @@ def test_a_batch_has_to_be_there(artifact: Artifact) -> None:
 def test_a_plan_that_cannot_be_carried_out_is_refused(bad: dict[str, float]) -> None:
     """Where the plan is made, and not after the first server has been started."""
     with pytest.raises(UsageError):
-        Plan(**bad)  # type: ignore[arg-type]  # a mapping of mixed fields
+        ComparisonPlan(**bad)  # type: ignore[arg-type]  # a mapping of mixed fields

@@ -51,7 +51,7 @@ def test_json_has_the_names_that_scripts_read(programmable: Programmable, tmp_pa
     port = programmable.listen("fixed")
     done = loadtest(*short(port, "--rate", "200", "--expect", str(right), "--json", "-"))
     document = json.loads(done.stdout)
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["requests"] == {"scheduled": 100, "sent": 100, "ok": 100, "mismatched": 0, "errors": {}}
     assert document["throughput_rps"] == pytest.approx(200, rel=0.5)
     assert set(document["response_time_ms"]) == set(document["service_time_ms"]) == NUMBERS
@@ -202,7 +202,7 @@ def test_out_of_file_descriptors_is_an_error_kind(programmable: Programmable) ->
     )
     document = json.loads(done.stdout)
     assert done.returncode == 1
-    assert "the client ran out of file descriptors" in document["verdict"]["reasons"][0]
+    assert document["verdict"]["reasons"][0]["code"] == "no_file_descriptors"
     requests = document["requests"]
     assert set(requests["errors"]) == {"out_of_file_descriptors"}
     assert requests["ok"] == port.counts["requests"] > 0

@@ -10,12 +10,16 @@ import pytest
 
 from loadtest.cli.capacity import outcome
 from loadtest.errors import MeasurementError
-from loadtest.experiments.capacity_search import TRIES, Capacity, Probe, find_capacity
+from loadtest.experiments.capacity_search import TRIES, find_capacity
 from loadtest.experiments.simulation import FifoServer, exponential, simulate
+from loadtest.judge.capacity_result import Probe
+from loadtest.judge.findings import TOLD, Finding
 from loadtest.judge.objective import Objective
 from loadtest.judge.run_result import MeasuredRun
 from loadtest.judge.verdict import Verdict
 from loadtest.load.schedule import Poisson
+from loadtest.records import to_json
+from loadtest.report.wording import all_words
 
 SERVICE_S = 0.001
 SLO = Objective.parse("p99<20ms")
@@ -35,7 +39,7 @@ def mm1(rate: float, duration_s: float, seed: int) -> MeasuredRun:
 
 def spoil(result: MeasuredRun) -> MeasuredRun:
     """The same run on a host that took the client's processor away."""
-    return replace(result, verdict=Verdict(False, [BUSY]))
+    return replace(result, verdict=Verdict(False, [Finding(TOLD, {"text": BUSY})]))
 
 
 def limited(from_rate: float) -> Run:
@@ -49,11 +53,11 @@ def test_the_capacity_is_that_of_the_formula() -> None:
     """M/M/1: each search ends near the closed form, and the reported rate was met by a run of its own."""
     found = find_capacity(mm1, SLO, start=100.0, precision=0.02, searches=3, min_duration_s=120.0)
     assert found.searches == pytest.approx([MM1_CAPACITY] * 3, rel=0.05)
-    assert found.estimate.low <= found.estimate.value <= found.estimate.high
-    assert found.rate == pytest.approx(MM1_CAPACITY, rel=0.05)
-    assert found.probes[-1] == replace(found.probes[-1], rate=found.rate, met=True)
+    assert found.estimate_rps.low <= found.estimate_rps.value <= found.estimate_rps.high
+    assert found.rate_rps == pytest.approx(MM1_CAPACITY, rel=0.05)
+    assert found.probes[-1] == replace(found.probes[-1], rate=found.rate_rps, met=True)
     assert not found.bounded_by_client
-    assert found.limit == ""
+    assert found.limits == []
 
 
 def test_every_probe_has_a_schedule_of_its_own() -> None:
@@ -80,13 +84,13 @@ def test_a_probe_has_the_requests_its_percentile_needs() -> None:
 def test_a_search_begins_below_its_first_rate_where_that_is_too_much() -> None:
     """The first rate misses: halving finds one that does not."""
     found = find_capacity(mm1, SLO, start=6000.0, precision=0.05, searches=1, min_duration_s=30.0)
-    assert found.rate == pytest.approx(MM1_CAPACITY, rel=0.1)
+    assert found.rate_rps == pytest.approx(MM1_CAPACITY, rel=0.1)
 
 
 def test_a_server_that_meets_it_at_no_rate_has_none() -> None:
     """Zero is a result about the server, and no limit of the client."""
     found = find_capacity(mm1, IMPOSSIBLE, start=500.0, searches=2, min_duration_s=2.0)
-    assert found.rate == 0
+    assert found.rate_rps == 0
     assert not found.bounded_by_client
     assert not any(probe.met for probe in found.probes)
 
@@ -100,7 +104,7 @@ def test_a_spoiled_probe_is_taken_again() -> None:
         return result if next(count) % TRIES == TRIES - 1 else spoil(result)
 
     found = find_capacity(run, SLO, start=400.0, precision=0.1, searches=1, min_duration_s=20.0)
-    assert found.rate == pytest.approx(MM1_CAPACITY, rel=0.15)
+    assert found.rate_rps == pytest.approx(MM1_CAPACITY, rel=0.15)
     assert not found.bounded_by_client
     assert next(count) == TRIES * len(found.probes)
 
@@ -108,10 +112,10 @@ def test_a_spoiled_probe_is_taken_again() -> None:
 def test_a_limit_of_the_client_makes_the_rate_a_lower_bound() -> None:
     """Beyond 500 the client cannot go: the highest rate met is reported, and why there is no higher one."""
     found = find_capacity(limited(500.0), SLO, start=100.0, searches=3, min_duration_s=30.0)
-    assert found.rate == 400
+    assert found.rate_rps == 400
     assert found.searches == [400]
     assert found.bounded_by_client
-    assert found.limit == f"at 800 requests per second {BUSY}"
+    assert all_words(found.limits) == f"the client could not offer 800 requests per second; {BUSY}"
 
 
 def test_a_limit_inside_the_bracket_keeps_what_was_met() -> None:
@@ -122,7 +126,7 @@ def test_a_limit_inside_the_bracket_keeps_what_was_met() -> None:
         return spoil(result) if 400 < rate < 800 else result
 
     found = find_capacity(run, SLO, start=100.0, searches=3, min_duration_s=30.0)
-    assert found.rate == 400
+    assert found.rate_rps == 400
     assert max(probe.rate for probe in found.probes) == 800
     assert found.bounded_by_client
 
@@ -139,7 +143,7 @@ def test_a_limit_in_the_last_run_keeps_the_search() -> None:
     found = find_capacity(run, SLO, start=100.0, precision=0.1, searches=1, min_duration_s=30.0)
     assert found.searches == undisturbed.searches
     assert found.probes == undisturbed.probes[:-1]
-    assert found.rate == undisturbed.searches[0]
+    assert found.rate_rps == undisturbed.searches[0]
     assert found.bounded_by_client
 
 
@@ -158,14 +162,15 @@ def test_a_miss_outranks_a_rate_met_above_it() -> None:
         (350, False),
         (175, True),
     ]
-    assert found.rate == 175
+    assert found.rate_rps == 175
     assert found.bounded_by_client
 
 
 def test_no_valid_probe_is_an_error() -> None:
     """With nothing measured there is nothing to report, and the reason is named."""
-    with pytest.raises(MeasurementError, match=f"no probe was valid: at 100 requests per second {BUSY}"):
+    with pytest.raises(MeasurementError, match="no probe was valid") as failure:
         find_capacity(limited(0.0), SLO, start=100.0, min_duration_s=1.0)
+    assert all_words(failure.value.findings) == f"the client could not offer 100 requests per second; {BUSY}"
 
 
 def test_a_limit_with_nothing_met_is_no_rate() -> None:
@@ -176,8 +181,8 @@ def test_a_limit_with_nothing_met_is_no_rate() -> None:
         return result if rate >= 2000 else spoil(result)
 
     found = find_capacity(run, SLO, start=2000.0, min_duration_s=2.0)
-    assert found.rate == 0
-    assert BUSY in found.limit
+    assert found.rate_rps == 0
+    assert BUSY in all_words(found.limits)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +206,9 @@ def test_the_document_is_plain_json() -> None:
     """No NaN and no infinity, also where a probe had no percentile and there was one search."""
     found = find_capacity(limited(500.0), SLO, start=100.0, searches=1, min_duration_s=10.0)
     found.probes.append(Probe(900.0, 99, met=False, observed_ms=math.inf, failed_share=0.5))
-    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    document = json.loads(to_json(found))
     assert document["bounded_by_client"] is True
-    assert document["limit"] == found.limit
+    assert [limit["code"] for limit in document["limits"]] == [limit.code for limit in found.limits]
     assert document["probes"][-1]["observed_ms"] is None
-    assert Capacity(SLO).to_json()["bounded_by_client"] is False
+    undisturbed = find_capacity(mm1, SLO, start=400.0, precision=0.5, searches=1, min_duration_s=5.0)
+    assert json.loads(to_json(undisturbed))["bounded_by_client"] is False

@@ -1,5 +1,6 @@
 """Whole runs in client processes of their own, against a real server."""
 
+import json
 import math
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from loadtest.load.clients import Progress
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Constant, Poisson, Replay
 from loadtest.machine.placement import choose_placement
+from loadtest.records import to_json
+from loadtest.report.wording import words
 from loadtest.servers.expectation import Exactly
 from loadtest.wire.http1 import HttpTarget
 from tests.wire.programmable import RIGHT, WRONG, Programmable
@@ -48,7 +51,7 @@ def test_counts_are_exact_over_several_processes(programmable: Programmable, pro
     assert (result.tally.scheduled, result.tally.ok) == (200, 200)
     counts = port.counts
     assert (counts["requests"], counts["connections"]) == (200, 7)
-    document = result.to_json()
+    document = json.loads(to_json(result.result()))
     assert document["run"]["processes"] == processes
     assert document["windows"][-1]["end_s"] > 0.9
 
@@ -92,17 +95,17 @@ def test_wrong_answers_make_the_run_invalid(programmable: Programmable) -> None:
     result = run(port.url, Load(Constant(200.0, 0.5), warmup_s=0.0, connections=4))
     assert result.tally.mismatched == port.counts["wrong"] == 20
     assert not result.verdict.valid
-    assert "20 of 100 answers were wrong" in result.verdict.reasons
+    assert "20 of 100 answers were wrong" in map(words, result.verdict.reasons)
 
 
 def test_a_run_of_wrong_answers_alone(programmable: Programmable) -> None:
     """No right answer, no times: null in the JSON, and invalid for two reasons."""
     result = run(programmable.listen("fixed").url, Load(Constant(100.0, 0.3), warmup_s=0.0), expected=WRONG)
-    document = result.to_json()
+    document = json.loads(to_json(result.result()))
     assert document["requests"]["mismatched"] == 30
     assert set(document["response_time_ms"].values()) == {None}
     assert document["throughput_rps"] == 0
-    assert any("no request was answered correctly" in reason for reason in result.verdict.reasons)
+    assert any("no request was answered correctly" in words(reason) for reason in result.verdict.reasons)
 
 
 def test_server_killed_in_mid_run(mortal_server: Programmable) -> None:
@@ -128,8 +131,8 @@ def test_server_killed_in_mid_run(mortal_server: Programmable) -> None:
     assert set(tally.errors) <= {
         "connection_refused", "connection_closed", "connection_reset", "connection_lost", "connect_failed"
     }  # fmt: skip
-    assert not any("overload" in finding for finding in result.verdict.findings)
-    assert any("requests failed" in finding for finding in result.verdict.findings)
+    assert not any("overload" in words(finding) for finding in result.verdict.findings)
+    assert any("requests failed" in words(finding) for finding in result.verdict.findings)
 
 
 def test_refused_from_the_start(mortal_server: Programmable) -> None:
@@ -138,7 +141,7 @@ def test_refused_from_the_start(mortal_server: Programmable) -> None:
     mortal_server.kill()
     result = run(url, Load(Constant(100.0, 0.5), warmup_s=0.2, connections=4))
     assert result.tally.errors == {"connection_refused": 50}
-    assert any("connection_refused 50" in reason for reason in result.verdict.reasons)
+    assert any("connection_refused 50" in words(reason) for reason in result.verdict.reasons)
 
 
 def test_replay_over_more_processes_than_offsets(programmable: Programmable) -> None:

@@ -6,7 +6,6 @@ sampling error clouds: the engine's response times equal Lindley's recursion ove
 """
 
 import itertools
-import json
 import math
 from collections.abc import Callable
 
@@ -18,6 +17,7 @@ from loadtest.judge.run_result import MeasuredRun
 from loadtest.load.engine import NEVER
 from loadtest.load.histogram import Histogram
 from loadtest.load.schedule import Closed, Constant, Poisson
+from loadtest.records import to_json
 
 SERVICE_S = 0.001
 REQUESTS = 1_000_000
@@ -149,7 +149,7 @@ def test_same_seeds_same_result() -> None:
             FifoServer(exponential(SERVICE_S, seed=5), stalls=Stalls(2.0, 0.1)), {"http_500": 0.01}, unanswered=0.001
         )
         result = simulate(Poisson(300.0, 30.0), server, connections=16, seed=seed, timeout_s=0.5)
-        return json.dumps(result.to_json(distribution=True))
+        return to_json(result.result(distribution=True)).decode()
 
     assert document(7) == document(7)
     assert document(7) != document(8)

@@ -1,3 +1,4 @@
+import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -11,6 +12,8 @@ from loadtest.judge.samples import enough_samples
 from loadtest.judge.verdict import Evidence, Verdict, judge_run, steady_from
 from loadtest.load.recorder import Tally, Window
 from loadtest.load.schedule import Constant, Poisson
+from loadtest.records import to_json
+from loadtest.report.wording import words
 
 MS = 1_000_000
 COUNT = 20_000
@@ -55,14 +58,14 @@ def only_reason(verdict: Verdict) -> str:
     """The one reason of an invalid run."""
     assert not verdict.valid
     assert len(verdict.reasons) == 1
-    return verdict.reasons[0]
+    return words(verdict.reasons[0])
 
 
 def only_finding(verdict: Verdict) -> str:
     """The one finding of a valid run."""
     assert verdict.valid, verdict.reasons
     assert len(verdict.findings) == 1
-    return verdict.findings[0]
+    return words(verdict.findings[0])
 
 
 def test_a_run_without_a_fault_is_valid() -> None:
@@ -124,7 +127,7 @@ def test_send_lag_is_held_against_the_response_time(lag_ms: float, response_ms: 
     """A tenth of the response time at the same percentile, or 0.2 ms, is allowed."""
     verdict = judge_run(evidence(good_tally(response_ms, lag_ms)))
     assert verdict.valid is valid
-    assert all("the client sent late" in reason for reason in verdict.reasons)
+    assert all("the client sent late" in words(reason) for reason in verdict.reasons)
 
 
 def test_lag_of_the_tail_alone_makes_a_run_invalid() -> None:
@@ -159,7 +162,7 @@ def test_overload_is_a_finding_and_stays_valid(load: float, connections: int) ->
     server = FifoServer(exponential(connections / capacity, seed=1), workers=connections)
     verdict = simulate(Poisson(load * capacity, 10.0), server, connections=connections).verdict
     assert verdict.valid
-    assert [finding for finding in verdict.findings if finding.startswith("overload: ")], verdict
+    assert [finding for finding in verdict.findings if words(finding).startswith("overload: ")], verdict
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -167,14 +170,14 @@ def test_a_busy_server_is_not_called_overloaded(seed: int) -> None:
     """At nine tenths of its capacity a queue comes and goes; that is no overload."""
     server = FifoServer(exponential(0.005, seed=seed + 50))
     verdict = simulate(Poisson(180.0, 5.0), server, connections=1, seed=seed).verdict
-    assert not [finding for finding in verdict.findings if "overload" in finding], verdict
+    assert not [finding for finding in verdict.findings if "overload" in words(finding)], verdict
 
 
 def test_a_stall_is_not_called_overload() -> None:
     """A server that stalls and catches up carries its load."""
     server = FifoServer(fixed(0.001), stalls=Stalls(20.0, 0.5, first_s=14.0))
     verdict = simulate(Constant(200.0, 20.0), server, connections=4).verdict
-    assert not [finding for finding in verdict.findings if "overload" in finding], verdict
+    assert not [finding for finding in verdict.findings if "overload" in words(finding)], verdict
 
 
 def test_requests_never_sent_are_called_overload() -> None:
@@ -183,7 +186,7 @@ def test_requests_never_sent_are_called_overload() -> None:
     tally.scheduled += 5
     tally.errors = Counter(unsent=5)
     findings = judge_run(evidence(tally)).findings
-    assert any("5 requests were never sent" in finding for finding in findings)
+    assert any("5 requests were never sent" in words(finding) for finding in findings)
 
 
 def test_a_draw_far_from_its_rate_is_a_finding() -> None:
@@ -224,7 +227,7 @@ def test_ten_samples_must_lie_beyond_a_percentile(count: int, percent: float, en
 def test_percentile_without_the_samples_is_null() -> None:
     """p99.9 from 500 requests is refused: null in the JSON, where p90 has its number."""
     result = simulate(Constant(100.0, 5.0), FifoServer(fixed(0.001)), connections=1)
-    document = result.to_json()
+    document = json.loads(to_json(result.result()))
     assert document["requests"]["ok"] == 500
     for key in ("response_time_ms", "service_time_ms"):
         assert document[key]["p99_9"] is None
@@ -238,10 +241,9 @@ def test_result_names_are_those_that_others_read() -> None:
     """The documented names of a run's JSON, and the distribution on demand, which gives back every count."""
     tally = good_tally()
     run = Run("http://host/", "rest", "none", 1, "poisson", 1_000.0, 20.0, 1.0, 8, 1, 1, 10.0)
-    document = MeasuredRun(run, tally, 20.0, 0.3, 6.0, 0.0, 1_000, judge_run(evidence(tally))).to_json(
-        distribution=True
-    )
-    assert document["schema_version"] == 1
+    measured = MeasuredRun(run, tally, 20.0, 0.3, 6.0, 0.0, 1_000, judge_run(evidence(tally)))
+    document = json.loads(to_json(measured.result(distribution=True)))
+    assert document["schema_version"] == 2
     assert set(document["requests"]) == {"scheduled", "sent", "ok", "mismatched", "errors"}
     assert document["throughput_rps"] == COUNT / 20
     for key in ("response_time_ms", "service_time_ms"):

@@ -8,12 +8,14 @@ from typing import Any
 
 import psutil
 import pytest
-from loadtest.report.document import to_json
 
-from loadtest.errors import LaunchError, LoadtestError, ParityError
+from loadtest.errors import LaunchError, MeasurementError, ParityError
 from loadtest.experiments import comparison as comparing
 from loadtest.experiments.parity import check_parity
 from loadtest.experiments.server_run import measure_server
+from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.findings import SENT_LATE, TAKEN_AGAIN, Finding
 from loadtest.judge.run_result import MeasuredRun
 from loadtest.judge.verdict import Verdict
 from loadtest.launch import local
@@ -24,6 +26,8 @@ from loadtest.load.plan import Load
 from loadtest.load.schedule import Poisson
 from loadtest.machine.placement import UNPINNED, choose_placement
 from loadtest.machine.usage import Usage
+from loadtest.records import from_json, to_json
+from loadtest.report.wording import all_words, words
 from loadtest.servers.artifact import Artifact
 from tests.launch.conftest import Obedient
 
@@ -138,20 +142,20 @@ def test_a_comparison_goes_on_without_the_server_that_fails(
     """A server that dies under load keeps its place with its errors; one that cannot start keeps it with the fault."""
     mortal = obedient(f"mortal:{tmp_path / 'marker'}")
     hopeless = replace(mortal, key="hopeless", launches=(replace(mortal.launches[0], command=("/nowhere",)),))
-    plan = comparing.Plan(rounds=1, duration_s=0.5, warmup_s=0.0, rate=50.0, connections=2)
+    plan = ComparisonPlan(rounds=1, duration_s=0.5, warmup_s=0.0, rate=50.0, connections=2)
     seen: list[int] = []
 
     class Watcher(comparing.Watcher):
-        def finished(self, comparison: comparing.Comparison) -> None:
-            seen.append(len(to_json(comparison)["servers"]))
+        def finished(self, result: ComparisonResult) -> None:
+            seen.append(len(from_json(to_json(result), ComparisonResult, "it").servers))
 
-    comparison = comparing.compare([mortal, hopeless], artifact, _launcher(artifact), plan, Watcher())
-    first, second = comparison.records
-    assert "hopeless cannot be started" in second.faults[0]
-    tally = first.rounds[0].open_loop.tally
-    assert 0 < tally.ok < tally.scheduled
-    assert tally.errors["connection_refused"] > 0
-    assert tally.ok + tally.mismatched + tally.errors.total() == tally.scheduled
+    comparison = comparing.compare([mortal, hopeless], _launcher(artifact), plan, Watcher())
+    first, second = comparison.servers
+    assert "hopeless cannot be started" in words(second.faults[0])
+    requests = first.rounds[0].open_loop.requests
+    assert 0 < requests.ok < requests.scheduled
+    assert requests.errors["connection_refused"] > 0
+    assert requests.ok + requests.mismatched + sum(requests.errors.values()) == requests.scheduled
     assert comparison.complete
     assert all(count == 2 for count in seen)
 
@@ -168,20 +172,21 @@ def test_a_spoiled_run_is_taken_again_and_said_to_be(
         if load.seed != 1:  # that of the gate
             asked.append(load)
         late = isinstance(load.schedule, Poisson) and len(asked) <= spoiled
-        return replace(result, verdict=Verdict(not late, ["late"] if late else [])), usage
+        return replace(result, verdict=Verdict(not late, [Finding(SENT_LATE)] if late else [])), usage
 
     monkeypatch.setattr(comparing, "measure_server", judged)
-    plan = comparing.Plan(rounds=1, duration_s=0.3, warmup_s=0.0, rate=50.0, connections=2, tries=3)
-    (record,) = comparing.compare([obedient("good")], artifact, _launcher(artifact), plan).records
+    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, rate=50.0, connections=2, tries=3)
+    (record,) = comparing.compare([obedient("good")], _launcher(artifact), plan).servers
     verdict = record.rounds[0].open_loop.verdict
     assert len(asked) == runs
     assert len({load for load in asked if isinstance(load.schedule, Poisson)}) == 1
     assert verdict.valid is valid
-    assert verdict.findings == [f"{comparing.TAKEN_AGAIN}: late"] * min(spoiled, 2)
+    assert verdict.findings == [Finding(TAKEN_AGAIN, {"reason": SENT_LATE})] * min(spoiled, 2)
 
 
 def test_nothing_measurable_is_an_error(obedient: Obedient, artifact: Artifact) -> None:
     """Where no server passes the gate, the comparison says why and does not print an empty table."""
-    plan = comparing.Plan(rounds=1, duration_s=0.5, rate=50.0)
-    with pytest.raises(LoadtestError, match="no server could be measured:\nobedient"):
-        comparing.compare([obedient("dies")], artifact, _launcher(artifact), plan)
+    plan = ComparisonPlan(rounds=1, duration_s=0.5, rate=50.0)
+    with pytest.raises(MeasurementError, match="no server could be measured") as failure:
+        comparing.compare([obedient("dies")], _launcher(artifact), plan)
+    assert all_words(failure.value.findings).startswith("obedient")

@@ -1,46 +1,65 @@
-"""result.json keeps its schema, and the schema leaves out no name."""
+"""result.json keeps the schema that is drawn from its records, and a file that does not is refused."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from loadtest.experiments.comparison import Comparison, Plan, Watcher, compare
+from loadtest.errors import UsageError
+from loadtest.experiments.comparison import Watcher, compare
+from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.findings import NOT_STEADY, REQUESTS_FAILED, SENT_LATE, TAKEN_AGAIN, TOLD, Finding
+from loadtest.judge.intervals import Estimate
+from loadtest.judge.schema_1 import upgrade_comparison
+from loadtest.judge.summary import summarise
 from loadtest.judge.verdict import Verdict
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.machine.placement import UNPINNED
-from loadtest.report.document import ESTIMATES, SCHEMA, dumps, to_json
-from loadtest.report.reading import Document, schema_fault
-from loadtest.report.summary import summarise
+from loadtest.records import from_json, json_schema, to_json
+from loadtest.report.reading import read_document
+from loadtest.report.wording import words
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Launch, Server
+from tests.report.samples import SAMPLE
 
-PLAN = Plan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,))
+PLAN = ComparisonPlan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,))
+VALIDATOR = Draft202012Validator(json_schema(ComparisonResult))
 
 
 class Interrupting(Watcher):
     """Ends the comparison after its first round, as Ctrl-C does, and keeps what there was."""
 
-    kept: Comparison
+    kept: bytes
 
-    def finished(self, comparison: Comparison) -> None:
+    def finished(self, result: ComparisonResult) -> None:
         """Keep and interrupt."""
-        self.kept = comparison
+        self.kept = to_json(result)
         raise KeyboardInterrupt
 
 
+def plain(comparison: ComparisonResult) -> dict[str, Any]:
+    """The document as another program reads it."""
+    document: dict[str, Any] = json.loads(to_json(comparison))
+    return document
+
+
 def test_schema_is_a_schema() -> None:
-    """The file is valid JSON Schema."""
-    Draft202012Validator.check_schema(json.loads(SCHEMA.read_bytes()))
+    """What is drawn from the records is valid JSON Schema, and describes every record by name."""
+    schema = json_schema(ComparisonResult)
+    Draft202012Validator.check_schema(schema)
+    assert {"ComparisonResult", "ServerResult", "RunResult", "Finding", "Estimate"} <= set(schema["$defs"])
 
 
-def test_sample_keeps_the_schema(document: Document) -> None:
-    """A whole result keeps it, with no name that it does not know; setup.json lies beside it and has its own."""
-    del document["setup"]
-    assert schema_fault(document, strict=True) == ""
+def test_sample_keeps_the_schema(comparison: ComparisonResult) -> None:
+    """A whole result keeps it, and is the same after it was written and read."""
+    document = plain(comparison)
+    assert not list(VALIDATOR.iter_errors(document))
+    assert plain(from_json(to_json(comparison), ComparisonResult, "it")) == document
 
 
 @pytest.mark.parametrize(
@@ -49,56 +68,107 @@ def test_sample_keeps_the_schema(document: Document) -> None:
         (("complete",), "yes"),
         (("plan", "rounds"), 0),
         (("summary", 0, "p99_ms", "value"), "4"),
-        (("servers", 0, "rounds", 0, "open_loop", "verdict"), {"valid": True}),
+        (("servers", 0, "rounds", 0, "open_loop", "verdict"), {"valid": 7}),
         (("servers", 0, "rounds", 0, "open_loop", "requests", "errors"), {"timeout": -1}),
         (("servers", 0, "capacity"), {"searches": [None]}),
     ],
 )
-def test_schema_refuses_what_is_wrong(document: Document, path: tuple[Any, ...], value: object) -> None:
+def test_what_is_wrong_is_refused_with_its_place(
+    comparison: ComparisonResult, tmp_path: Path, path: tuple[Any, ...], value: object
+) -> None:
     """A wrong type, a missing name or an impossible number anywhere in the file is found."""
+    document = plain(comparison)
     *outer, last = path
     place: Any = document
     for step in outer:
         place = place[step]
     place[last] = value
-    assert schema_fault(document).startswith("$." + str(path[0]))
+    (tmp_path / "result.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(UsageError, match=rf"\$\.{path[0]}|rounds must be at least 1") as refused:
+        read_document(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
-def test_lists_of_numbers_stay_as_they_are(document: Document) -> None:
+def test_lists_of_numbers_stay_as_they_are(comparison: ComparisonResult) -> None:
     """The text that is written reads back as the same document, whatever its strings hold."""
-    document["command"] = ["[1,\n 2]", "[ 1 , 2 ]", '"[\\n1]']
-    assert json.loads(dumps(document)) == document
+    comparison.command = ["[1,\n 2]", "[ 1 , 2 ]", '"[\\n1]']
+    assert plain(comparison)["command"] == comparison.command
+
+
+def test_a_result_of_schema_1_is_read(comparison: ComparisonResult) -> None:
+    """The sample is one: its numbers are kept, and its sentences become findings again."""
+    old = json.loads(SAMPLE.read_bytes())
+    assert old["schema_version"] == 1
+    assert comparison.schema_version == 2
+    assert plain(comparison)["summary"] == [
+        {name: value for name, value in row.items() if name not in ("faults", "notes")} for row in old["summary"]
+    ]
+    told = [
+        text
+        for server in old["servers"]
+        for one in server["rounds"]
+        for run in (one["open_loop"], one["closed_loop"], *one["curve"])
+        for text in (*run["verdict"]["reasons"], *run["verdict"]["findings"])
+    ]
+    findings = [
+        finding
+        for server in comparison.servers
+        for _, run in server.runs
+        for finding in (*run.verdict.reasons, *run.verdict.findings)
+    ]
+    assert len(findings) == len(told) > 10
+    assert NOT_STEADY in {finding.code for finding in findings}
+    assert [words(finding) for finding in findings] == told
+
+
+def test_sentences_of_schema_1_become_findings() -> None:
+    """Counts by kind are counts again, a reason is its code, and what is not known is kept as it was told."""
+    sentences = {
+        "30 of 20,030 requests failed (http_500 20, timeout 10)": Finding(
+            REQUESTS_FAILED, {"failed": 30.0, "requests": 20_030.0, "errors": {"http_500": 20, "timeout": 10}}
+        ),
+        "taken again after an invalid try: the client sent late: at p99 the send lag was 4 ms": Finding(
+            TAKEN_AGAIN, {"reason": SENT_LATE}
+        ),
+        "the moon was full": Finding(TOLD, {"text": "the moon was full"}),
+    }
+    old = json.loads(SAMPLE.read_bytes())
+    run = old["servers"][0]["rounds"][0]["open_loop"]
+    run["verdict"]["findings"] = list(sentences)
+    upgraded = upgrade_comparison(old)["servers"][0]["rounds"][0]["open_loop"]["verdict"]["findings"]
+    assert [Finding(one["code"], one["values"]) for one in upgraded] == list(sentences.values())
 
 
 @pytest.fixture(scope="module")
-def comparison(artifact: Artifact, servers: Mapping[str, Server]) -> Comparison:
+def measured(artifact: Artifact, servers: Mapping[str, Server]) -> ComparisonResult:
     """A real comparison of a server that runs and one that ends at once."""
     good = servers["flask_server"]
     bad = replace(good, key="ends_at_once", launches=(Launch(("{python}", "-c", "raise SystemExit(3)")),))
-    return compare([good, bad], artifact, LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
+    return compare([good, bad], LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
 
 
 @pytest.mark.slow
-def test_result_with_a_failed_server_keeps_the_schema(comparison: Comparison) -> None:
+def test_result_with_a_failed_server_keeps_the_schema(measured: ComparisonResult) -> None:
     """Both servers keep their place, the failed one with its fault, and the schema holds."""
-    document = json.loads(dumps(to_json(comparison)))
-    assert schema_fault(document, strict=True) == ""
+    document = plain(measured)
+    assert not list(VALIDATOR.iter_errors(document))
     assert [len(server["rounds"]) for server in document["servers"]] == [2, 0]
     assert document["servers"][1]["faults"]
     assert document["complete"]
 
 
 @pytest.mark.slow
-def test_invalid_runs_enter_no_number_of_the_summary(comparison: Comparison) -> None:
+def test_invalid_runs_enter_no_number_of_the_summary(measured: ComparisonResult) -> None:
     """With every run invalid only the time to the first answer is known, which no load has a part in."""
-    record = comparison.records[0]
-    no = Verdict(valid=False, reasons=["the client sent late"])
+    server = measured.servers[0]
+    no = Verdict(valid=False, reasons=[Finding(SENT_LATE)])
     rounds = [
         replace(one, open_loop=replace(one.open_loop, verdict=no), closed_loop=replace(one.closed_loop, verdict=no))
-        for one in record.rounds
+        for one in server.rounds
     ]
-    (row,) = summarise(replace(comparison, records=[replace(record, rounds=rounds)]))
-    assert [name for name in ESTIMATES if getattr(row, name).known] == ["first_prediction_s"]
+    (row,) = summarise([replace(server, rounds=rounds)], measured.plan.batch)
+    estimates = {name: value for name, value in vars(row).items() if isinstance(value, Estimate)}
+    assert [name for name, value in estimates.items() if value.known] == ["first_prediction_s"]
     assert row.requests == 0
 
 
@@ -108,8 +178,8 @@ def test_incomplete_result_keeps_the_schema(artifact: Artifact, servers: Mapping
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
     watcher = Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        compare([servers["flask_server"]], artifact, launcher, PLAN, watcher)
-    document = json.loads(dumps(to_json(watcher.kept)))
-    assert schema_fault(document, strict=True) == ""
+        compare([servers["flask_server"]], launcher, PLAN, watcher)
+    document = json.loads(watcher.kept)
+    assert not list(VALIDATOR.iter_errors(document))
     assert not document["complete"]
     assert len(document["servers"][0]["rounds"]) == 1

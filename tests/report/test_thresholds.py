@@ -1,5 +1,7 @@
 """Thresholds pass where the number is known and on the right side, and in no other case."""
 
+import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -7,10 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import UsageError
-from loadtest.report.reading import Document
-from loadtest.report.thresholds import Threshold, judge, junit, read_thresholds
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.condition import Condition
+from loadtest.judge.findings import FAILED, SENT_LATE, Finding
+from loadtest.judge.verdict import Verdict
+from loadtest.report.thresholds import EXAMPLE, check_thresholds, junit, read_thresholds
 
 KEYS = ("flask_server", "flask_server:tensorflow")
+
+
+def parsed(text: str) -> Condition:
+    """A threshold as it is read."""
+    return Condition.parse(text, called="threshold", example=EXAMPLE)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +39,7 @@ KEYS = ("flask_server", "flask_server:tensorflow")
 )
 def test_thresholds_are_read_with_their_units(text: str, server: str, name: str, operator: str, limit: float) -> None:
     """Each metric is read in the units that people write it in, and kept in its own."""
-    found = Threshold.parse(text)
+    found = parsed(text)
     assert (found.server, found.name, found.operator) == (server, name, operator)
     assert found.limit == pytest.approx(limit)
 
@@ -38,6 +48,7 @@ def test_thresholds_are_read_with_their_units(text: str, server: str, name: str,
     ("text", "told"),
     [
         ("flask_server", "write one like"),
+        ("p99<20ms", "write one like 'flask_server.p99<20ms'"),
         ("flask_server.p99=20ms", "write one like"),
         ("flask_server.p99<", "write one like"),
         ("flask_server.p99<-1ms", "write one like"),
@@ -75,51 +86,53 @@ def test_blank_lines_and_comments_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(("name", "column"), [("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms")])
-def test_percentiles_are_those_of_the_table(document: Document, name: str, column: str) -> None:
+def test_percentiles_are_those_of_the_table(comparison: ComparisonResult, name: str, column: str) -> None:
     """A threshold on a percentile judges the number that the table shows."""
-    keys = [server["key"] for server in document["servers"]]
-    outcomes = judge(read_thresholds([f"{key}.{name}<1s" for key in keys], keys, searched=False), document)
-    shown = [row[column]["value"] for row in document["summary"]]
+    keys = [server.key for server in comparison.servers]
+    outcomes = check_thresholds(read_thresholds([f"{key}.{name}<1s" for key in keys], keys, searched=False), comparison)
+    shown = [getattr(row, column).value for row in comparison.summary]
     assert [outcome.value.value if outcome.value.known else None for outcome in outcomes] == [
-        None if value is None else pytest.approx(value, abs=1e-5) for value in shown
+        None if math.isnan(value) else pytest.approx(value, abs=1e-5) for value in shown
     ]
 
 
 @pytest.mark.parametrize(
     "metric", ["p50 {} {}ms", "throughput {} {}", "ceiling {} {}", "cpu {} {}s", "memory {} {}MiB", "start {} {}s"]
 )
-def test_a_threshold_splits_the_numbers_at_its_limit(document: Document, metric: str) -> None:
+def test_a_threshold_splits_the_numbers_at_its_limit(comparison: ComparisonResult, metric: str) -> None:
     """The same number passes below a limit above it and fails above it, and the other way round."""
-    key = document["servers"][0]["key"]
-    outcomes = judge(
-        [Threshold.parse(f"{key}." + metric.format(sign, limit)) for sign in "<>" for limit in ("0.00001", "9999999")],
-        document,
+    key = comparison.servers[0].key
+    outcomes = check_thresholds(
+        [parsed(f"{key}." + metric.format(sign, limit)) for sign in "<>" for limit in ("0.00001", "9999999")],
+        comparison,
     )
     assert [outcome.passed for outcome in outcomes] == [False, True, True, False]
 
 
-def test_a_number_that_is_not_known_fails(document: Document) -> None:
+def test_a_number_that_is_not_known_fails(comparison: ComparisonResult) -> None:
     """Invalid runs, too few answers and a server that failed each fail every threshold, and say why."""
-    invalid, short, failed = document["servers"][:3]
-    for one in invalid["rounds"]:
-        one["open_loop"]["verdict"] = {"valid": False, "reasons": ["the client sent late"], "findings": []}
-    failed |= {"rounds": [], "faults": ["it did not start: exit code 3"]}
+    invalid, short, failed = comparison.servers[:3]
+    late = Finding(SENT_LATE, {"percent": 99.0, "lag_ms": 4.0, "response_ms": 5.0})
+    invalid.rounds = [
+        replace(one, open_loop=replace(one.open_loop, verdict=Verdict(False, [late]))) for one in invalid.rounds
+    ]
+    failed.rounds, failed.faults = [], [Finding(FAILED, {"message": "it did not start: exit code 3"})]
     told = {}
     for server, name in ((invalid, "p99"), (short, "p99.99"), (failed, "p50")):
         for sign in "<>":
-            (outcome,) = judge([Threshold.parse(f"{server['key']}.{name}{sign}20ms")], document)
+            (outcome,) = check_thresholds([parsed(f"{server.key}.{name}{sign}20ms")], comparison)
             assert not outcome.passed
-            told[server["key"]] = str(outcome)
-    assert "the client sent late" in told[invalid["key"]]
-    assert "too few for p99.99" in told[short["key"]]
-    assert "exit code 3" in told[failed["key"]]
+            told[server.key] = str(outcome)
+    assert "the client sent late" in told[invalid.key]
+    assert "too few for p99.99" in told[short.key]
+    assert "exit code 3" in told[failed.key]
 
 
-def test_junit_has_a_case_for_each_threshold(document: Document) -> None:
+def test_junit_has_a_case_for_each_threshold(comparison: ComparisonResult) -> None:
     """The XML counts and names every threshold, and tells of each failure what was measured; any text is escaped."""
-    key = document["servers"][0]["key"]
+    key = comparison.servers[0].key
     texts = [f"{key}.memory<1TB".replace("TB", "GB"), f"{key}.memory<1MiB", f"{key}.p99.99<1us"]
-    outcomes = judge([Threshold.parse(text) for text in texts], document)
+    outcomes = check_thresholds([parsed(text) for text in texts], comparison)
     root = ElementTree.fromstring(junit(outcomes))
     (suite,) = root
     assert {name: suite.attrib[name] for name in ("tests", "failures", "errors")} == {

@@ -1,19 +1,20 @@
 """Where there is no usable Docker: one line that says what to do. No Engine is needed for these."""
 
-import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loadtest.errors import LaunchError, UsageError
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.launch.compose_project import ComposeProject
 from loadtest.launch.docker_faults import explain
 from loadtest.launch.network import NetworkLauncher
 from loadtest.machine.placement import UNPINNED
-from loadtest.report.difference import diff
+from loadtest.report.difference import difference
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import load_servers
 
@@ -112,8 +113,8 @@ def test_unknown_failures_are_shown_as_they_are() -> None:
     assert explained == "docker compose up failed; its last lines:\n  | one\n  | two"
 
 
-def test_results_of_two_launchers_are_kept_apart(tmp_path: Path) -> None:
+def test_results_of_two_launchers_are_kept_apart(comparison: ComparisonResult) -> None:
     """A comparison of containers with one of local processes is refused."""
-    documents = [{"launcher": {"launcher": name}} for name in ("local", "compose")]
+    other = replace(comparison, launcher={"launcher": "compose"})
     with pytest.raises(UsageError, match="under the launcher local and the second under compose"):
-        diff(json.loads(json.dumps(documents[0])), documents[1])
+        difference(comparison, other)
