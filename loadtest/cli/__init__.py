@@ -1,22 +1,14 @@
-"""The command line: one module per verb. Only this package prints and exits."""
+"""What a person types: one module per verb, each with a command of its own name. Only this package prints and exits."""
 
+import importlib
+import pkgutil
 import signal
 import sys
 from types import FrameType
 
 import click
 
-from loadtest.cli.capacity import capacity
-from loadtest.cli.ceiling import ceiling
-from loadtest.cli.check import check
-from loadtest.cli.compare import compare
-from loadtest.cli.diff import diff
 from loadtest.cli.output import guard_output
-from loadtest.cli.report import report
-from loadtest.cli.run import run
-from loadtest.cli.setup import setup
-from loadtest.cli.sweep import sweep
-from loadtest.cli.up import up
 from loadtest.errors import LoadtestError, MeasurementError
 from loadtest.report.wording import all_words
 
@@ -27,8 +19,10 @@ def cli() -> None:
     """Start, check and measure prediction servers."""
 
 
-for command in (capacity, ceiling, check, compare, diff, report, run, setup, sweep, up):
-    cli.add_command(command)
+for found in pkgutil.iter_modules(__path__):
+    command = getattr(importlib.import_module(f"{__name__}.{found.name}"), found.name, None)
+    if isinstance(command, click.Command):
+        cli.add_command(command)
 
 
 def main() -> None:

@@ -8,25 +8,19 @@ from loadtest.cli.common import (
     LaunchOptions,
     batch_option,
     check_writable,
-    following,
     launch_options,
-    reachable,
     seed_option,
-    status,
     stdout,
     workload_option,
     write_record,
 )
 from loadtest.cli.numbers import CONNECTIONS, COUNT, PRECISION, RATE, SECONDS
-from loadtest.experiments.capacity_search import find_capacity
-from loadtest.experiments.server_run import measure_server
+from loadtest.cli.one_server import one_server
+from loadtest.experiments.capacity_search import find_capacity, probe_load
 from loadtest.judge.capacity_result import Capacity, Probe
 from loadtest.judge.objective import Objective
 from loadtest.judge.run_result import MeasuredRun
-from loadtest.load.plan import Load
-from loadtest.load.schedule import Poisson
 from loadtest.report.wording import all_words
-from loadtest.servers.server_folder import load_servers, select_server
 
 
 @click.command()
@@ -63,15 +57,11 @@ def capacity(
     """Find the highest Poisson rate at which SERVER meets an objective."""
     check_writable(json_out)
     objective = Objective.parse(slo, errors)
-    wanted = select_server(server, load_servers())
-    launcher = launch.launcher(workload)
-    launcher.artifact.batches(batch)
-    with reachable(wanted, launcher) as running, status("searching") as update:
+    with one_server(server, launch, workload, batch) as target:
 
         def run(rate: float, duration_s: float, probe_seed: int) -> MeasuredRun:
-            live = following(update, f"{running.label}: {rate:,.0f} requests/s for {duration_s:.0f} s")
-            load = Load(Poisson(rate, duration_s), 0.5, connections, seed=probe_seed)
-            return measure_server(running, load, launcher.placement, batch=batch, on_progress=live)[0]
+            load = probe_load(rate, duration_s, connections, probe_seed)
+            return target.measure(load, f"{rate:,.0f} requests/s for {duration_s:.0f} s")
 
         found = find_capacity(
             run,
@@ -83,7 +73,7 @@ def capacity(
             seed=seed,
             on_probe=lambda probe: None if json_out == "-" else stdout.print(_line(probe, objective)),
         )
-        _report(found, running.label, json_out)
+        _report(found, target.label, json_out)
     if not found.rate_rps:
         raise click.exceptions.Exit(1)
 

@@ -7,21 +7,17 @@ from loadtest.cli.common import (
     LaunchOptions,
     batch_option,
     check_writable,
-    following,
     launch_options,
-    reachable,
     seed_option,
-    status,
     stdout,
     workload_option,
     write_record,
 )
 from loadtest.cli.numbers import CONNECTIONS, RATE, SECONDS, SECONDS_OR_NONE, Several
-from loadtest.experiments.server_run import measure_server
+from loadtest.cli.one_server import one_server
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Poisson
 from loadtest.report.wording import all_words
-from loadtest.servers.server_folder import load_servers, select_server
 
 
 @click.command()
@@ -59,22 +55,17 @@ def sweep(
         loads = [Load(Poisson(rate, duration), warmup, max(connections), seed=seed) for rate in rates]
     else:
         loads = [Load(Closed(duration), warmup, count, seed=seed) for count in connections]
-    wanted = select_server(server, load_servers())
-    launcher = launch.launcher(workload)
-    launcher.artifact.batches(batch)
-    results = []
-    with reachable(wanted, launcher) as running, status("sweeping") as update:
+    with one_server(server, launch, workload, batch) as target:
+        label, results = target.label, []
         for number, load in enumerate(loads, 1):
             offered = f"{load.schedule.rate:,.0f} requests/s" if load.schedule.rate else "closed loop"
-            step = f"{running.label}, {number} of {len(loads)}: {load.connections} connections, {offered}"
-            live = following(update, step)
-            result, _ = measure_server(running, load, launcher.placement, batch=batch, on_progress=live)
-            results.append(result)
+            step = f"{number} of {len(loads)}: {load.connections} connections, {offered}"
+            results.append(target.measure(load, step))
     if json_out:
         write_record(json_out, [result.result() for result in results])
     if json_out == "-":
         return
-    table = Table(title=f"{running.label}, {batch} a request", title_justify="left")
+    table = Table(title=f"{label}, {batch} a request", title_justify="left")
     for title in ("connections", "offered /s", "answered /s", "p50 ms", "p99 ms", "failed", "verdict"):
         table.add_column(title, justify="right")
     for result in results:

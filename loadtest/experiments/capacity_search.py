@@ -14,13 +14,29 @@ from loadtest.judge.findings import RATE_LIMIT, RATE_NOT_OFFERED, Finding
 from loadtest.judge.intervals import mean_estimate
 from loadtest.judge.objective import Objective
 from loadtest.judge.run_result import MeasuredRun
-from loadtest.load.schedule import MAX_RATE
+from loadtest.load.plan import Load
+from loadtest.load.schedule import MAX_RATE, Poisson
 
 TRIES = 3
 """A probe that the client spoiled is taken again up to this many times in all."""
 
 HALVINGS = 6
 """Below the first rate divided by 2**6 no capacity is looked for."""
+
+
+PROBE_WARMUP_S = 0.5
+
+
+def probe_load(rate: float, duration_s: float, connections: int, seed: int) -> Load:
+    """The load of one probe.
+
+    Args:
+        rate: Offered rate, requests per second.
+        duration_s: How long.
+        connections: Connections of the client.
+        seed: Seed of the schedule.
+    """
+    return Load(Poisson(rate, duration_s), PROBE_WARMUP_S, connections, seed=seed)
 
 
 class _ClientLimitError(Exception):

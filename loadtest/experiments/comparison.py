@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from loadtest.errors import LoadtestError, MeasurementError
-from loadtest.experiments.capacity_search import find_capacity
+from loadtest.experiments.capacity_search import find_capacity, probe_load
 from loadtest.experiments.parity import check_parity, require_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.comparison_plan import ComparisonPlan
@@ -198,7 +198,7 @@ class _Sitting:
         with self._started(server) as running:
 
             def run(rate: float, duration_s: float, seed: int) -> MeasuredRun:
-                return self._measure_once(running, Load(Poisson(rate, duration_s), 0.5, plan.connections, seed=seed))[0]
+                return self._measure_once(running, probe_load(rate, duration_s, plan.connections, seed))[0]
 
             objective, start = Objective.parse(plan.slo), found.gate_ceiling_rps / 2
             found.capacity = find_capacity(run, objective, start=start, seed=plan.seed * 1_000 + 500)

@@ -13,7 +13,6 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 from loadtest.judge.samples import enough_samples
 from loadtest.load.histogram import Histogram
@@ -170,6 +169,9 @@ def small_sample_factor(rounds: int) -> float:
     Student's t stands in place of the normal quantile z (Hesterberg, What Teachers Should Know About the Bootstrap,
     2015).
     """
+    # Imported here, since it takes time that a command without intervals need not spend.
+    from scipy.special import stdtrit
+
     quantile = (1 + CONFIDENCE) / 2
     t, z = float(stdtrit(rounds - 1, quantile)), NormalDist().inv_cdf(quantile)
     return math.sqrt(rounds / (rounds - 1)) * t / z

@@ -1,0 +1,65 @@
+"""What the commands that measure one server share: it is started where it is not up, and put under load."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from loadtest.cli.common import LaunchOptions, following, reachable, status
+from loadtest.experiments.server_run import measure_server
+from loadtest.judge.run_result import MeasuredRun
+from loadtest.launch.running import RunningServer
+from loadtest.load.plan import Load
+from loadtest.machine.placement import Placement
+from loadtest.servers.server_folder import load_servers, select_server
+
+
+@dataclass(frozen=True)
+class OneServer:
+    """A server that is up, for one command.
+
+    Attributes:
+        running: The server.
+        placement: Cores of the client and of the server.
+        batch: Golden instances in one request.
+        show: Replaces what the terminal's last line says.
+    """
+
+    running: RunningServer
+    placement: Placement
+    batch: int
+    show: Callable[[str], None]
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return self.running.label
+
+    def measure(self, load: Load, step: str) -> MeasuredRun:
+        """Put it under load over REST.
+
+        Args:
+            load: The plan.
+            step: What the terminal says meanwhile.
+        """
+        live = following(self.show, f"{self.label}: {step}")
+        return measure_server(self.running, load, self.placement, batch=self.batch, on_progress=live)[0]
+
+
+@contextlib.contextmanager
+def one_server(key: str, launch: LaunchOptions, workload: str, batch: int) -> Iterator[OneServer]:
+    """Use the server where it is up already; else start it for as long as the context lasts.
+
+    Args:
+        key: Which server.
+        launch: How it is started.
+        workload: Which model it serves.
+        batch: Golden instances in one request.
+
+    Raises:
+        UsageError: If there is no such server, or there are fewer golden examples than instances in one request.
+    """
+    server = select_server(key, load_servers())
+    launcher = launch.launcher(workload)
+    launcher.artifact.batches(batch)
+    with reachable(server, launcher) as running, status("waiting") as show:
+        yield OneServer(running, launcher.placement, batch, show)
