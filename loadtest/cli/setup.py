@@ -10,9 +10,9 @@ from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable
 from loadtest.report.setup_table import rich_tables
 from loadtest.servers.server_folder import load_servers
-from loadtest.setup.document import to_json, write_setup
-from loadtest.setup.ease_of_setup import MOST_REPEATS, Plan, measure_setup
-from loadtest.setup.weights import read_weights, weigh
+from loadtest.setup.measure_setup import MOST_REPEATS, SetupPlan, measure_setup
+from loadtest.setup.setup_file import to_json, write_setup
+from loadtest.setup.weighted_sum import read_weights, weigh
 
 FILE = "setup.json"
 
@@ -23,7 +23,7 @@ FILE = "setup.json"
 @click.option(
     "--repeat",
     type=Number(int, 1, MOST_REPEATS, "times"),
-    default=Plan.repeat,
+    default=SetupPlan.repeat,
     show_default=True,
     help="Warm starts of each server.",
 )
@@ -47,7 +47,7 @@ def setup(
     launch: LaunchOptions,
 ) -> None:
     """Measure ease of setup: time to the first correct answer, size, what one writes, what runs, what it can do."""
-    plan = Plan(repeat, probe, cold, clean_cache)
+    plan = SetupPlan(repeat, probe, cold, clean_cache)
     weighed = read_weights(weights) if weights else None
     wanted = chosen(servers)
     paths = [path for path in (file, out and out / FILE) if path]

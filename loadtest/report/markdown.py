@@ -6,7 +6,7 @@ from typing import Any
 
 from loadtest.report.answer import Validity, answer, conditions, validity
 from loadtest.report.figure import Figure
-from loadtest.report.figures import ease_of_setup
+from loadtest.report.figures import setup_effort
 from loadtest.report.reading import Json
 from loadtest.report.setup_wording import answer_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
@@ -53,25 +53,25 @@ def _figure(figure: Figure, paths: Sequence[str]) -> str:
 def _ease_of_setup(document: Json) -> list[str]:
     """What was counted and tried out, as tables, and what was looked up."""
     sections = []
-    for table in ease_of_setup.counted(document):
+    for table in setup_effort.counted(document):
         rows = [[str(cell) for cell in row] for row in table.rows]
         sections.append(f"### {table.title}\n\n" + markdown_rows([column.title for column in table.columns], rows))
     tried = [
         [one.title, *(_tried(cell) if cell else "—" for _, cell in one.cells)]
-        for one in ease_of_setup.capabilities(document)
+        for one in setup_effort.capabilities(document)
     ]
     if tried:
-        header = ["", *ease_of_setup.labels_of(document).values()]
+        header = ["", *setup_effort.labels_of(document).values()]
         sections.append("### Capabilities, tried out\n\n" + markdown_rows(header, tried))
-        sections += [f"{line}." for line in ease_of_setup.stand_ins(document)]
+        sections += [f"{line}." for line in setup_effort.stand_ins(document)]
     looked_up = [
         f"{label}, {fact['name']}: {fact['text']} ({fact['date']}: {fact['source']})"
-        for label, fact in ease_of_setup.facts(document)
+        for label, fact in setup_effort.facts(document)
     ]
     return [
         *sections,
         _bullets("Looked up, since it cannot be measured", looked_up),
-        _bullets("Faults", ease_of_setup.faults(document)),
+        _bullets("Faults", setup_effort.faults(document)),
     ]
 
 

@@ -12,7 +12,7 @@ import vl_convert
 
 from loadtest.report.answer import answer, conditions, validity
 from loadtest.report.figure import Cell, Column, Figure, Table
-from loadtest.report.figures import ease_of_setup
+from loadtest.report.figures import setup_effort
 from loadtest.report.figures.cost import money, server_cores
 from loadtest.report.markdown import environment
 from loadtest.report.reading import Json, names
@@ -99,12 +99,12 @@ def _setup(document: Json) -> dict[str, Any]:
         "date": measured["date"],
         "repeat": measured["plan"]["repeat"],
         "launcher": measured["launcher"].get("launcher", "unknown"),
-        "labels": list(ease_of_setup.labels_of(document).values()),
-        "counted": ease_of_setup.counted(document),
-        "capabilities": ease_of_setup.capabilities(document),
-        "stand_ins": ease_of_setup.stand_ins(document),
-        "facts": ease_of_setup.facts(document),
-        "faults": ease_of_setup.faults(document),
+        "labels": list(setup_effort.labels_of(document).values()),
+        "counted": setup_effort.counted(document),
+        "capabilities": setup_effort.capabilities(document),
+        "stand_ins": setup_effort.stand_ins(document),
+        "facts": setup_effort.facts(document),
+        "faults": setup_effort.faults(document),
     }
 
 

@@ -12,7 +12,7 @@ from loadtest.load.histogram import Histogram
 from loadtest.report.document import SCHEMA, SCHEMA_VERSION
 
 SETUP_SCHEMA_VERSION = 1
-"""Of the setup.json that is shown; see `loadtest.setup.document`."""
+"""Of the setup.json that is shown; see `loadtest.setup.setup_file`."""
 
 Document = dict[str, Any]
 Json = Mapping[str, Any]

@@ -16,7 +16,7 @@ import pytest
 
 from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable, write_whole
-from loadtest.setup.document import write_setup
+from loadtest.setup.setup_file import write_setup
 from tests.report.samples import SAMPLE
 from tests.wire.programmable import Listening, Programmable
 

@@ -10,8 +10,8 @@ import pytest
 from loadtest.errors import UsageError
 from loadtest.servers.server_folder import Server
 from loadtest.setup.declared import read_declared
-from loadtest.setup.dependencies import requirements_of
-from loadtest.setup.facts import read_facts
+from loadtest.setup.installed_packages import requirements_of
+from loadtest.setup.looked_up import read_facts
 
 DEFAULTS = ["flask_server", "tf_serving", "torchserve"]
 

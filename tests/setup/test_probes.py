@@ -16,15 +16,15 @@ from loadtest.machine.placement import UNPINNED
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.setup.declared import read_declared
-from loadtest.setup.facts import read_facts
-from loadtest.setup.probes import protocols, shutdown, versions
-from loadtest.setup.probes.bench import Bench, fate_of
-from loadtest.setup.probes.cell import CAPABILITIES, Cell, excerpt, in_order, unknown
-from loadtest.setup.probes.every import probe_capabilities
-from loadtest.setup.probes.load import outcome_of, put_load_until
-from loadtest.setup.probes.operations import read_samples
-from loadtest.setup.probes.subject import Subject
-from loadtest.setup.timeline import watched_start
+from loadtest.setup.looked_up import read_facts
+from loadtest.setup.probes import protocol_probes, shutdown_probe, version_probes
+from loadtest.setup.probes.all_probes import probe_capabilities
+from loadtest.setup.probes.capability import CAPABILITIES, CapabilityCell, excerpt, in_order, unknown
+from loadtest.setup.probes.operation_probes import read_samples
+from loadtest.setup.probes.probe_context import ProbeContext, fate_of
+from loadtest.setup.probes.probe_load import outcome_of, put_load_until
+from loadtest.setup.probes.probed_server import ProbedServer
+from loadtest.setup.start_times import watched_start
 from loadtest.wire.golden_target import rest_target
 from tests.launch.conftest import Obedient
 
@@ -63,13 +63,13 @@ EXPECTED = {
 }
 
 
-def _bench(server: Server, servers: Mapping[str, Server], artifact: Artifact) -> Bench:
+def _context(server: Server, servers: Mapping[str, Server], artifact: Artifact) -> ProbeContext:
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
-    return Bench(server, read_declared(server), servers, artifact, launcher)
+    return ProbeContext(server, read_declared(server), servers, artifact, launcher)
 
 
-def _probed(bench: Bench) -> dict[str, Cell]:
-    cells = probe_capabilities(bench, read_facts(bench.server), lambda line: None)
+def _probed(context: ProbeContext) -> dict[str, CapabilityCell]:
+    cells = probe_capabilities(context, read_facts(context.server), lambda line: None)
     assert [cell.capability for cell in cells] == list(CAPABILITIES)
     return {cell.capability: cell for cell in cells}
 
@@ -79,7 +79,7 @@ def _probed(bench: Bench) -> dict[str, Cell]:
 )
 def test_what_each_server_can_do(name: str, servers: Mapping[str, Server], artifact: Artifact) -> None:
     """The table of each server is known, and every cell has its evidence."""
-    cells = _probed(_bench(servers[name], servers, artifact))
+    cells = _probed(_context(servers[name], servers, artifact))
     told = {key: cell for key, cell in cells.items() if key != "gzip_response"}  # differs with the server's binary
     supported = {key for key, cell in told.items() if cell.supported}
     assert {key: told[key] for key in supported ^ EXPECTED[name]} == {}
@@ -95,7 +95,7 @@ def test_a_server_that_can_do_nothing_is_not_said_to(
     The server predicts at any address, has no variant `gone`, and falls over whatever else is asked of it.
     """
     server = replace(obedient("good"), setup={"batching": {"variant": "gone"}})
-    cells = _probed(_bench(server, servers, artifact))
+    cells = _probed(_context(server, servers, artifact))
     assert {key for key, cell in cells.items() if cell.supported} == {"rest", "health", "readiness"}
     assert {key for key, cell in cells.items() if cell.supported is None} == {"batching", "arm64"}
     assert "names no variant 'gone'" in cells["batching"].note
@@ -131,7 +131,7 @@ def test_what_ends_the_server_is_told_and_spoils_no_other_cell(
 ) -> None:
     """Whatever a probe did to the server, the next one finds a server that lives, and its own cell is a no."""
     server = replace(obedient(f"aborts:{lethal}"), predict="/predict/{workload}")
-    cells = _probed(_bench(server, servers, artifact))
+    cells = _probed(_context(server, servers, artifact))
     assert {key: cells[key].note for key in lost} == lost
     assert [key for key in lost if cells[key].supported is not False] == []
     living = set(cells) - set(lost)
@@ -152,8 +152,8 @@ def test_each_bad_body_is_judged_alone(
 ) -> None:
     """The one that ended the server is named, and those after it are refused by a server that lives."""
     server = replace(obedient(mode), predict="/predict/{workload}")
-    with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
-        cell = protocols.probe_bad_input(subject)
+    with contextlib.closing(ProbedServer(_context(server, servers, artifact))) as subject:
+        cell = protocol_probes.probe_bad_input(subject)
     assert cell.supported is False
     assert cell.note == note
     assert len(cell.evidence) == 9
@@ -172,10 +172,10 @@ def test_what_has_been_answered_is_read_without_a_server(
         starts.append(server)
         return watched_start(launcher, server, *rest)
 
-    monkeypatch.setattr("loadtest.setup.probes.subject.watched_start", counted)
+    monkeypatch.setattr("loadtest.setup.probes.probed_server.watched_start", counted)
     server = replace(obedient("aborts:base64"), predict="/predict/{workload}")
-    with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
-        assert protocols.probe_binary(subject).note == '{"b64": …} for the tensor killed the server (SIGABRT)'
+    with contextlib.closing(ProbedServer(_context(server, servers, artifact))) as subject:
+        assert protocol_probes.probe_binary(subject).note == '{"b64": …} for the tensor killed the server (SIGABRT)'
     assert starts == [server]
 
 
@@ -183,11 +183,11 @@ def test_a_worker_that_still_loads_is_no_finding(
     obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
 ) -> None:
     """A refusal that passes is no end of the server, and its two workers are no version 2."""
-    bench = _bench(obedient("halting"), servers, artifact)
-    with running(bench.launcher, [bench.server]) as (one,):
+    context = _context(obedient("halting"), servers, artifact)
+    with running(context.launcher, [context.server]) as (one,):
         assert fate_of(one) == ""
-    assert versions.probe_new_folder(bench).supported is False
-    assert bench.look() == ""
+    assert version_probes.probe_new_folder(context).supported is False
+    assert context.look() == ""
 
 
 @pytest.mark.parametrize("bound", [100, 300])
@@ -195,10 +195,10 @@ def test_requests_in_flight_have_no_more_instances_than_the_model_allows(
     bound: int, obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that refuses more than the artifact's bound is not asked for more, however fast it is."""
-    monkeypatch.setattr(shutdown, "WORK_S", math.inf)  # nor does it stop at fewer, however slow the machine is
+    monkeypatch.setattr(shutdown_probe, "WORK_S", math.inf)  # nor does it stop at fewer, however slow the machine is
     bounded = replace(artifact, manifest={**artifact.manifest, "max_instances": bound})
     with running(LocalLauncher(bounded, UNPINNED, any_port=True), [obedient("good")]) as (one,):
-        (exchange,) = shutdown.probe_shutdown(one).evidence
+        (exchange,) = shutdown_probe.probe_shutdown(one).evidence
     assert exchange.request.startswith(f"4 predictions of {bound} instances each")
 
 
@@ -244,7 +244,7 @@ def test_excerpts_are_short_and_printable() -> None:
 
 def test_a_capability_that_was_not_probed_is_unknown() -> None:
     """Every capability has a cell, and a later finding takes the place of an earlier one."""
-    cells = in_order([Cell("auth", False), unknown("grpc", "why\nmore"), Cell("auth", True)])
+    cells = in_order([CapabilityCell("auth", False), unknown("grpc", "why\nmore"), CapabilityCell("auth", True)])
     assert [cell.capability for cell in cells] == list(CAPABILITIES)
     found = {cell.capability: cell for cell in cells}
     assert found["auth"].supported

@@ -3,13 +3,13 @@
 import math
 
 from loadtest.report.figure import Figure
-from loadtest.report.figures import cost, ease_of_setup, load_curve, overhead, percentiles, timeline
+from loadtest.report.figures import cost, load_curve, overhead, percentiles, setup_effort, timeline
 from loadtest.report.reading import Json
 
 
 def all_figures(document: Json) -> list[Figure]:
     """Every figure that the comparison has valid numbers for, in the order of the page."""
-    modules = [load_curve, percentiles, timeline, overhead, cost] + ([ease_of_setup] if document.get("setup") else [])
+    modules = [load_curve, percentiles, timeline, overhead, cost] + ([setup_effort] if document.get("setup") else [])
     figures = [module.figure(document) for module in modules]
     return [figure for figure in figures if _holds_numbers(figure)]
 

@@ -15,8 +15,8 @@ from loadtest.launch.local import LocalServer
 from loadtest.launch.running import RunningServer
 from loadtest.load.schedule import Replay
 from loadtest.servers.expectation import Golden
-from loadtest.setup.probes.cell import Cell, Exchange, unknown
-from loadtest.setup.probes.load import outcome_of, put_load
+from loadtest.setup.probes.capability import CapabilityCell, Exchange, unknown
+from loadtest.setup.probes.probe_load import outcome_of, put_load
 from loadtest.wire.http1 import HttpTarget
 
 IN_FLIGHT = 4
@@ -27,7 +27,7 @@ TIMEOUT_S = 30.0
 MAX_BODY = 16 * 1024 * 1024
 
 
-def probe_shutdown(running: RunningServer) -> Cell:
+def probe_shutdown(running: RunningServer) -> CapabilityCell:
     """Send a few large requests at once and SIGTERM while all of them are under way; count the right answers.
 
     The server is gone afterwards. Large requests rather than many: each is in flight for longer than a signal takes
@@ -59,8 +59,8 @@ def probe_shutdown(running: RunningServer) -> Cell:
         ),
     )
     if early == IN_FLIGHT:
-        return Cell("graceful_shutdown", None, evidence, note="every answer had come before the signal")
-    return Cell("graceful_shutdown", tally.ok == IN_FLIGHT, evidence)
+        return CapabilityCell("graceful_shutdown", None, evidence, note="every answer had come before the signal")
+    return CapabilityCell("graceful_shutdown", tally.ok == IN_FLIGHT, evidence)
 
 
 def _await_work(running: LocalServer, cpu_s: float) -> None:

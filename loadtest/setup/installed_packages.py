@@ -19,7 +19,7 @@ from loadtest.servers.artifact import ROOT
 
 
 @dataclass(frozen=True)
-class Package:
+class InstalledPackage:
     """An installed package.
 
     Attributes:
@@ -36,15 +36,15 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Closure:
+class InstalledPackages:
     """The packages that a list of requirements leads to.
 
     Attributes:
         packages: Those that are installed here, the largest first.
-        missing: Names of those that are not; a closure with missing ones is larger than its figures.
+        missing: Names of those that are not; with missing ones the figures are too small.
     """
 
-    packages: tuple[Package, ...]
+    packages: tuple[InstalledPackage, ...]
     missing: tuple[str, ...]
 
     @property
@@ -68,7 +68,7 @@ def requirements_of(extra: str, pyproject: Path = ROOT / "pyproject.toml") -> li
     return [str(requirement) for requirement in extras[extra]]
 
 
-def find_closure(requirements: Iterable[str]) -> Closure:
+def find_packages(requirements: Iterable[str]) -> InstalledPackages:
     """Walk from requirements to every package that they lead to.
 
     Args:
@@ -82,7 +82,7 @@ def find_closure(requirements: Iterable[str]) -> Closure:
     except InvalidRequirement as error:
         raise UsageError(f"a requirement cannot be parsed: {error}") from error
     seen: set[tuple[str, str]] = set()
-    packages: dict[str, Package] = {}
+    packages: dict[str, InstalledPackage] = {}
     missing: set[str] = set()
     while queue:
         requirement, asked_with = queue.popleft()
@@ -104,10 +104,10 @@ def find_closure(requirements: Iterable[str]) -> Closure:
             packages[name] = _measure(name, distribution)
         queue.extend((Requirement(text), frozenset({*new, ""})) for text in distribution.requires or ())
     largest_first = sorted(packages.values(), key=lambda package: (-package.bytes, package.name))
-    return Closure(tuple(largest_first), tuple(sorted(missing)))
+    return InstalledPackages(tuple(largest_first), tuple(sorted(missing)))
 
 
-def _measure(name: str, distribution: importlib.metadata.Distribution) -> Package:
+def _measure(name: str, distribution: importlib.metadata.Distribution) -> InstalledPackage:
     files = size = 0
     for file in distribution.files or ():
         if file.suffix == ".pyc":
@@ -117,4 +117,4 @@ def _measure(name: str, distribution: importlib.metadata.Distribution) -> Packag
             files += 1
         except OSError:
             continue  # named in RECORD and since removed: what is not there takes no room
-    return Package(name, distribution.version, files, size)
+    return InstalledPackage(name, distribution.version, files, size)

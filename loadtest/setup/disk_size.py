@@ -8,9 +8,9 @@ from pathlib import Path
 
 from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.server_folder import Server, fill
-from loadtest.setup.declared import Declared
-from loadtest.setup.dependencies import Closure, find_closure, requirements_of
-from loadtest.setup.program import Program
+from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.installed_packages import InstalledPackages, find_packages, requirements_of
+from loadtest.setup.installed_program import InstalledProgram
 
 DOCKER_S = 20.0
 
@@ -40,7 +40,7 @@ class ImageSize:
 
 
 @dataclass(frozen=True)
-class Size:
+class DiskSize:
     """What a server needs on disk.
 
     Attributes:
@@ -51,25 +51,25 @@ class Size:
     """
 
     extra: str
-    packages: Closure | None
+    packages: InstalledPackages | None
     artifact: ArtifactSize
-    program: Program | None = None
+    program: InstalledProgram | None = None
 
 
-def measure_size(declared: Declared, artifact: Artifact) -> Size:
+def measure_size(declared: DeclaredSetup, artifact: Artifact) -> DiskSize:
     """Measure what a server needs on disk.
 
     Raises:
         UsageError: If the extra is not in pyproject.toml, or a pattern cannot be filled in.
     """
-    return Size(
+    return DiskSize(
         extra=declared.extra,
-        packages=find_closure(requirements_of(declared.extra)) if declared.extra else None,
+        packages=find_packages(requirements_of(declared.extra)) if declared.extra else None,
         artifact=_artifact_size(declared, artifact),
     )
 
 
-def _artifact_size(declared: Declared, artifact: Artifact) -> ArtifactSize:
+def _artifact_size(declared: DeclaredSetup, artifact: Artifact) -> ArtifactSize:
     context = {"workload": artifact.workload, "version": artifact.version}
     patterns = tuple(fill(pattern, context) for pattern in declared.artifact_files)
     found = {path for pattern in patterns for path in artifact.folder.glob(pattern) if path.is_file()}

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.running import RunningServer
-from loadtest.setup.probes.ask import Call, Reply, ask
-from loadtest.setup.probes.bench import Bench, fate_of
-from loadtest.setup.probes.cell import Exchange
-from loadtest.setup.timeline import Watch, watched_start
+from loadtest.setup.probes.capability import Exchange
+from loadtest.setup.probes.probe_context import ProbeContext, fate_of
+from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask
+from loadtest.setup.start_times import StartWatch, watched_start
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Trial:
         fate: What became of the server, in words; empty where it lived on.
     """
 
-    call: Call
-    reply: Reply
+    call: ProbeRequest
+    reply: ProbeReply
     fate: str
 
     @property
@@ -32,19 +32,19 @@ class Trial:
         return Exchange(str(self.call), f"{self.reply}; {self.fate}" if self.fate else str(self.reply))
 
 
-class Subject:
+class ProbedServer:
     """A server under examination, started again before the next use wherever it was found dead.
 
     Args:
-        bench: What starts it. It runs until `close`.
+        context: What starts it. It runs until `close`.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, context: ProbeContext) -> None:
+        self._context = context
         self._undo = contextlib.ExitStack()
         self._running: RunningServer | None = None
 
-    def start(self, on_ready: Callable[[AttachedServer], None] = lambda one: None) -> Watch | None:
+    def start(self, on_ready: Callable[[AttachedServer], None] = lambda one: None) -> StartWatch | None:
         """Start it.
 
         Args:
@@ -57,8 +57,8 @@ class Subject:
             LaunchError: If it does not start.
             ParityError: If it answers wrongly.
         """
-        bench = self._bench
-        starting = watched_start(bench.launcher, bench.server, bench.artifact, on_ready)
+        context = self._context
+        starting = watched_start(context.launcher, context.server, context.artifact, on_ready)
         self._running, _, watch = self._undo.enter_context(starting)
         return watch
 
@@ -74,7 +74,7 @@ class Subject:
         assert self._running is not None
         return self._running
 
-    def ask(self, call: Call) -> Trial:
+    def ask(self, call: ProbeRequest) -> Trial:
         """Send one request, and look what it did to the server.
 
         Raises:

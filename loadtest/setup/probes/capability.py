@@ -36,7 +36,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Cell:
+class CapabilityCell:
     """Whether a server has a capability.
 
     Attributes:
@@ -56,7 +56,7 @@ class Cell:
     looked_up: bool = False
 
 
-def ended(cell: Cell, fate: str) -> Cell:
+def ended(cell: CapabilityCell, fate: str) -> CapabilityCell:
     """The cell of a probe that the server did not survive: a no, whatever was found until then.
 
     Args:
@@ -67,7 +67,7 @@ def ended(cell: Cell, fate: str) -> Cell:
     return replace(cell, supported=False, evidence=evidence, note="; ".join(filter(None, (fate, cell.note))))
 
 
-def unknown(capability: str, why: object) -> Cell:
+def unknown(capability: str, why: object) -> CapabilityCell:
     """A cell that could not be filled here.
 
     Args:
@@ -75,7 +75,7 @@ def unknown(capability: str, why: object) -> Cell:
         why: The reason; of an exception the first line.
     """
     lines = str(why).splitlines() or [type(why).__name__]
-    return Cell(capability, None, note=lines[0])
+    return CapabilityCell(capability, None, note=lines[0])
 
 
 def excerpt(body: bytes | str, limit: int = EXCERPT) -> str:
@@ -91,7 +91,7 @@ def excerpt(body: bytes | str, limit: int = EXCERPT) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def in_order(cells: Iterable[Cell]) -> list[Cell]:
+def in_order(cells: Iterable[CapabilityCell]) -> list[CapabilityCell]:
     """One cell for every capability, in the order of `CAPABILITIES`; the last one counts where there are several."""
     found = {cell.capability: cell for cell in cells}
     return [found.get(name, unknown(name, "not probed")) for name in CAPABILITIES]

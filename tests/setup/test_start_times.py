@@ -14,8 +14,8 @@ from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.launch.running import RunningServer
 from loadtest.machine.placement import UNPINNED
 from loadtest.servers.artifact import Artifact
-from loadtest.setup.idle_processes import language_of, read_moving_parts
-from loadtest.setup.timeline import Spread, warm_starts, watched_start
+from loadtest.setup.idle_processes import language_of, read_idle_processes
+from loadtest.setup.start_times import Spread, warm_starts, watched_start
 from tests.launch.conftest import Obedient
 
 
@@ -82,7 +82,7 @@ def test_moving_parts_are_those_of_the_whole_tree(
     """A server of two processes has two, and the port it listens on is named after its role."""
     monkeypatch.setattr(local, "STOP_S", 0.5)
     with running(launcher, [obedient("stubborn")]) as (one,):
-        parts = read_moving_parts(one, idle_s=0.0)
+        parts = read_idle_processes(one, idle_s=0.0)
         assert parts is not None
         assert parts.processes == 2
         assert parts.threads >= 2
@@ -99,7 +99,7 @@ def test_nothing_is_said_of_a_server_whose_processes_are_not_known(obedient: Obe
     with running(LocalLauncher(artifact, UNPINNED), [server]):
         found = find_running(server, artifact)
         assert found is not None
-        assert read_moving_parts(found) is None
+        assert read_idle_processes(found) is None
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """From the start of a server to its first correct prediction, in stages on one time line.
 
 Two observers watch a start. The launcher itself asks for golden example 0 until the answer is right, which is the
-time to the first correct prediction that a comparison reports too. A `Watch` beside it, on a thread of its own so that
-no slow prediction holds it up, notes when the REST port gives its first HTTP answer and when the readiness probe
+time to the first correct prediction that a comparison reports too. A `StartWatch` beside it, on a thread of its own so
+that no slow prediction holds it up, notes when the REST port gives its first HTTP answer and when the readiness probe
 becomes positive. All three are seconds since the start, so a probe that is late or early is seen as such.
 """
 
@@ -28,7 +28,7 @@ LAST_LOOK_S = 2.0
 
 
 @dataclass(frozen=True)
-class Start:
+class StartTimes:
     """One start, in seconds since it began.
 
     Attributes:
@@ -56,7 +56,7 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
 
-class Watch(threading.Thread):
+class StartWatch(threading.Thread):
     """Watches a server's port and readiness while it starts.
 
     Attributes:
@@ -124,7 +124,7 @@ def watched_start(
     server: Server,
     artifact: Artifact,
     on_ready: Callable[[AttachedServer], None] = lambda one: None,
-) -> Iterator[tuple[RunningServer, Start, Watch | None]]:
+) -> Iterator[tuple[RunningServer, StartTimes, StartWatch | None]]:
     """Start a server, watch it while it starts, and keep it up for as long as the context lasts.
 
     A container is not watched: its address is not known before it runs.
@@ -145,12 +145,12 @@ def watched_start(
             undo.callback(stop_whole, running)
             if running.first_prediction_s != running.first_prediction_s:
                 raise LaunchError(f"{server.key} was running already, so its start cannot be timed: end it first")
-            yield running, Start(float("nan"), float("nan"), running.first_prediction_s), None
+            yield running, StartTimes(float("nan"), float("nan"), running.first_prediction_s), None
             return
         if launcher.any_port:
             server, launcher = with_free_ports(server), replace(launcher, any_port=False)
         seen = AttachedServer(server, artifact, server.label, HOST, dict(server.ports))
-        watch = Watch(seen, lambda: on_ready(seen))
+        watch = StartWatch(seen, lambda: on_ready(seen))
         began = time.monotonic()
         watch.start()
         undo.callback(watch.finish)
@@ -158,7 +158,7 @@ def watched_start(
         undo.callback(stop_whole, running)
         watch.finish()
         began = getattr(running, "started", began)
-        yield running, Start(watch.port_open - began, watch.ready - began, running.first_prediction_s), watch
+        yield running, StartTimes(watch.port_open - began, watch.ready - began, running.first_prediction_s), watch
 
 
 def warm_starts(
@@ -169,7 +169,7 @@ def warm_starts(
     *,
     say: Callable[[str], None] = lambda line: None,
     before_last_stop: Callable[[RunningServer], None] = lambda running: None,
-) -> list[Start]:
+) -> list[StartTimes]:
     """Start a server and stop it again, several times.
 
     The files it reads are in the page cache after the first time at the latest; that is what warm means here.

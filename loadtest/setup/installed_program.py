@@ -27,7 +27,7 @@ class ProgramFile:
 
 
 @dataclass(frozen=True)
-class Program:
+class InstalledProgram:
     """A server that runs outside of this Python environment.
 
     Attributes:
@@ -44,7 +44,7 @@ class Program:
         return sum(file.bytes for file in self.files)
 
 
-def read_program(running: RunningServer) -> Program | None:
+def read_program(running: RunningServer) -> InstalledProgram | None:
     """Read which files a running server consists of.
 
     Counted is what its processes have mapped as code, and the file that its command names where that is a script
@@ -69,7 +69,7 @@ def read_program(running: RunningServer) -> Program | None:
             found += [Path(process.exe()), *_mapped_code(process)]
     files = {path.resolve() for path in found if path.is_file() and not _C_LIBRARY.fullmatch(path.name)}
     sizes = [ProgramFile(path.name, path.stat().st_size) for path in files]
-    return Program(executable.name, tuple(sorted(sizes, key=lambda file: (-file.bytes, file.name))))
+    return InstalledProgram(executable.name, tuple(sorted(sizes, key=lambda file: (-file.bytes, file.name))))
 
 
 def _mapped_code(process: psutil.Process) -> Iterator[Path]:

@@ -18,8 +18,8 @@ from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.machine.run_folder import RunFolder
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import Server
-from loadtest.setup.declared import Declared
-from loadtest.setup.timeline import watched_start
+from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.start_times import watched_start
 
 LEFT_BEHIND = (".git", ".venv", "artifacts", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "tests")
 """What a fresh checkout does not have, or does not need for an installation."""
@@ -29,7 +29,7 @@ TAIL = 4
 
 
 @dataclass(frozen=True)
-class Stage:
+class ColdStage:
     """One stage of a cold start.
 
     Attributes:
@@ -42,7 +42,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Cold:
+class ColdStart:
     """A cold start.
 
     Attributes:
@@ -51,7 +51,7 @@ class Cold:
         notes: What has to be said beside the figures.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[ColdStage, ...]
     clean_cache: bool
     notes: tuple[str, ...]
 
@@ -62,8 +62,8 @@ class Cold:
 
 
 def cold_start(
-    server: Server, declared: Declared, launcher: Launcher, *, clean_cache: bool, say: Callable[[str], None]
-) -> Cold:
+    server: Server, declared: DeclaredSetup, launcher: Launcher, *, clean_cache: bool, say: Callable[[str], None]
+) -> ColdStart:
     """Install or build everything that a server needs, export the model, and start it.
 
     Local: a fresh checkout in a scratch folder, where ``scripts/venv EXTRA`` makes an environment with that server's
@@ -91,12 +91,12 @@ def cold_start(
 
 def _local(
     server: Server,
-    declared: Declared,
+    declared: DeclaredSetup,
     launcher: LocalLauncher,
     clean_cache: bool,
     scratch: Path,
     say: Callable[[str], None],
-) -> Cold:
+) -> ColdStart:
     stages, notes = [], []
     environment = {**os.environ, **(NO_CACHES if clean_cache else {})}
     launch = server.launch()
@@ -122,7 +122,7 @@ def _local(
     return _started(server, launcher, stages, clean_cache, notes)
 
 
-def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callable[[str], None]) -> Cold:
+def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callable[[str], None]) -> ColdStart:
     environment = {**os.environ, "WORKLOAD": launcher.artifact.workload}
     service = server.compose_service
     config = subprocess.run(
@@ -150,13 +150,13 @@ def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callabl
 
 
 def _started(
-    server: Server, launcher: Launcher, stages: Sequence[Stage], clean_cache: bool, notes: Sequence[str]
-) -> Cold:
+    server: Server, launcher: Launcher, stages: Sequence[ColdStage], clean_cache: bool, notes: Sequence[str]
+) -> ColdStart:
     with watched_start(launcher, server, launcher.artifact) as (_, start, _):
-        return Cold((*stages, Stage("start", start.first_correct)), clean_cache, tuple(notes))
+        return ColdStart((*stages, ColdStage("start", start.first_correct)), clean_cache, tuple(notes))
 
 
-def _stage(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Stage:
+def _stage(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> ColdStage:
     """Run a command, in a session of its own that ends with this program, and time it."""
     began = time.monotonic()
     with tempfile.TemporaryFile() as log:
@@ -185,4 +185,4 @@ def _stage(name: str, command: Sequence[str], folder: Path, environment: Mapping
             lines = log.read().decode(errors="replace").splitlines()[-TAIL:]
             shown = "\n".join(f"  | {line}" for line in lines)
             raise LaunchError(f"cold start, stage {name}: {' '.join(command[:4])} … ended with {code}:\n{shown}")
-    return Stage(name, seconds)
+    return ColdStage(name, seconds)

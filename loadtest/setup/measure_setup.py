@@ -8,23 +8,23 @@ from loadtest.errors import LoadtestError, UsageError
 from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
 from loadtest.servers.server_folder import Launch, Server
-from loadtest.setup.cold import Cold, cold_start
-from loadtest.setup.declared import Declared, read_declared
-from loadtest.setup.facts import Fact, read_facts
-from loadtest.setup.idle_processes import MovingParts, read_moving_parts
-from loadtest.setup.probes.bench import Bench
-from loadtest.setup.probes.cell import Cell
-from loadtest.setup.probes.every import probe_capabilities
-from loadtest.setup.program import read_program
-from loadtest.setup.size import ImageSize, Size, image_size, measure_size
-from loadtest.setup.timeline import Start, warm_starts
-from loadtest.setup.written import Written, count_written
+from loadtest.setup.cold_start import ColdStart, cold_start
+from loadtest.setup.declared import DeclaredSetup, read_declared
+from loadtest.setup.disk_size import DiskSize, ImageSize, image_size, measure_size
+from loadtest.setup.idle_processes import IdleProcesses, read_idle_processes
+from loadtest.setup.installed_program import read_program
+from loadtest.setup.looked_up import LookedUpFact, read_facts
+from loadtest.setup.probes.all_probes import probe_capabilities
+from loadtest.setup.probes.capability import CapabilityCell
+from loadtest.setup.probes.probe_context import ProbeContext
+from loadtest.setup.start_times import StartTimes, warm_starts
+from loadtest.setup.written_files import WrittenByHand, count_written
 
 MOST_REPEATS = 100
 
 
 @dataclass(frozen=True)
-class Plan:
+class SetupPlan:
     """What is measured.
 
     Attributes:
@@ -66,13 +66,13 @@ class Record:
 
     server: Server
     label: str
-    written: Written
-    size: Size
-    facts: Sequence[Fact]
-    starts: Sequence[Start] = ()
-    cold: Cold | None = None
-    moving: MovingParts | None = None
-    cells: Sequence[Cell] = ()
+    written: WrittenByHand
+    size: DiskSize
+    facts: Sequence[LookedUpFact]
+    starts: Sequence[StartTimes] = ()
+    cold: ColdStart | None = None
+    moving: IdleProcesses | None = None
+    cells: Sequence[CapabilityCell] = ()
     image: ImageSize | None = None
     faults: list[str] = field(default_factory=list)
 
@@ -93,7 +93,7 @@ class Setup:
         date: UTC, ISO 8601.
     """
 
-    plan: Plan
+    plan: SetupPlan
     launcher: Launcher
     records: list[Record]
     date: str
@@ -103,7 +103,7 @@ def measure_setup(
     wanted: Sequence[Server],
     servers: Mapping[str, Server],
     launcher: Launcher,
-    plan: Plan,
+    plan: SetupPlan,
     say: Callable[[str], None] = lambda line: None,
 ) -> Setup:
     """Measure servers one after the other; one that fails keeps its place with what is known of it.
@@ -125,12 +125,12 @@ def measure_setup(
     # What can be read without a start comes first: a mistake in a file is known at once and not after minutes.
     records = [_counted(server, declared[server.key], launcher) for server in wanted]
     for record in records:
-        bench = Bench(record.server, declared[record.server.key], servers, launcher.artifact, launcher)
-        _run(record, bench, plan, say)
+        context = ProbeContext(record.server, declared[record.server.key], servers, launcher.artifact, launcher)
+        _run(record, context, plan, say)
     return Setup(plan, launcher, records, date)
 
 
-def _counted(server: Server, declared: Declared, launcher: Launcher) -> Record:
+def _counted(server: Server, declared: DeclaredSetup, launcher: Launcher) -> Record:
     launch = server.launch()
     return Record(
         server=server,
@@ -141,24 +141,24 @@ def _counted(server: Server, declared: Declared, launcher: Launcher) -> Record:
     )
 
 
-def _run(record: Record, bench: Bench, plan: Plan, say: Callable[[str], None]) -> None:
+def _run(record: Record, context: ProbeContext, plan: SetupPlan, say: Callable[[str], None]) -> None:
     def tell(line: str) -> None:
         say(f"{record.label}: {line}")
 
     def look(running: RunningServer) -> None:
         record.label = running.label
-        record.moving = read_moving_parts(running)
+        record.moving = read_idle_processes(running)
         record.size = replace(record.size, program=read_program(running))
 
     try:
         record.starts = warm_starts(
-            bench.launcher, bench.server, bench.artifact, plan.repeat, say=tell, before_last_stop=look
+            context.launcher, context.server, context.artifact, plan.repeat, say=tell, before_last_stop=look
         )
         if plan.probe:
-            record.cells = probe_capabilities(bench, record.facts, tell)
+            record.cells = probe_capabilities(context, record.facts, tell)
         if plan.cold:
             record.cold = cold_start(
-                bench.server, bench.declared, bench.launcher, clean_cache=plan.clean_cache, say=tell
+                context.server, context.declared, context.launcher, clean_cache=plan.clean_cache, say=tell
             )
     except LoadtestError as error:
         record.faults.append(str(error))

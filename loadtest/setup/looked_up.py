@@ -9,7 +9,7 @@ from loadtest.servers.server_folder import Server
 
 
 @dataclass(frozen=True)
-class Fact:
+class LookedUpFact:
     """A fact that was looked up.
 
     Attributes:
@@ -27,7 +27,7 @@ class Fact:
     supported: bool | None = None
 
 
-def read_facts(server: Server) -> list[Fact]:
+def read_facts(server: Server) -> list[LookedUpFact]:
     """Read a server's facts; none where its folder has no facts.toml.
 
     Raises:
@@ -43,7 +43,7 @@ def read_facts(server: Server) -> list[Fact]:
     facts = []
     for entry in entries:
         try:
-            fact = Fact(**entry)
+            fact = LookedUpFact(**entry)
         except TypeError as error:
             raise UsageError(f"{path}: a fact has name, text, source and date: {error}") from error
         if not isinstance(fact.date, datetime.date) or not fact.source:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.setup.weights import figures, read_weights, weigh
+from loadtest.setup.weighted_sum import figures, read_weights, weigh
 
 
 def _server(median: float | None, grpc: bool | None) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import Server
-from loadtest.setup.commands import commands_of
-from loadtest.setup.declared import Declared
-from loadtest.setup.lines import count_lines
-from loadtest.setup.settings import read_settings
+from loadtest.setup.code_lines import count_lines
+from loadtest.setup.config_keys import read_settings
+from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.readme_commands import commands_of
 
 KINDS = ("configuration", "code", "export", "image")
 EXPORTER = "models"
@@ -37,7 +37,7 @@ class WrittenFile:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenByHand:
     """All that a person writes and types.
 
     Attributes:
@@ -67,7 +67,7 @@ class Written:
         return sum(file.changed or 0 for file in self.files)
 
 
-def count_written(server: Server, declared: Declared, root: Path = ROOT) -> Written:
+def count_written(server: Server, declared: DeclaredSetup, root: Path = ROOT) -> WrittenByHand:
     """Count what a person writes for a server.
 
     Args:
@@ -84,7 +84,7 @@ def count_written(server: Server, declared: Declared, root: Path = ROOT) -> Writ
         text = readme.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{readme} cannot be read ({error.strerror}): every server folder has one") from error
-    return Written(
+    return WrittenByHand(
         files=tuple(
             _count(server.folder / name, declared.defaults.get(name, {}), root) for name in server.written_files
         ),

@@ -24,12 +24,12 @@ from loadtest.machine.placement import UNPINNED
 from loadtest.report.setup_table import rich_tables
 from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.server_folder import Server
-from loadtest.setup.cold import cold_start
-from loadtest.setup.declared import Declared
-from loadtest.setup.document import SCHEMA, to_json, write_setup
-from loadtest.setup.ease_of_setup import Plan, measure_setup
-from loadtest.setup.probes.cell import CAPABILITIES
-from loadtest.setup.weights import figures, weigh
+from loadtest.setup.cold_start import cold_start
+from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.measure_setup import SetupPlan, measure_setup
+from loadtest.setup.probes.capability import CAPABILITIES
+from loadtest.setup.setup_file import SCHEMA, to_json, write_setup
+from loadtest.setup.weighted_sum import figures, weigh
 from tests.launch.conftest import Obedient
 
 SCHEMA_DOCUMENT = json.loads(SCHEMA.read_text())
@@ -73,7 +73,7 @@ def test_the_document_keeps_its_schema(
 ) -> None:
     """Everything that was found is in it, with weights or without, and the file holds the same."""
     good, dead = folder_of("good"), replace(folder_of("dies"), key="dead", label="Dead")
-    document = to_json(measure_setup([good, dead], servers, launcher, Plan(repeat=2)))
+    document = to_json(measure_setup([good, dead], servers, launcher, SetupPlan(repeat=2)))
     _check(document)
     found = document["servers"]["obedient"]
     assert len(found["timeline"]["warm"]["runs"]) == 2
@@ -105,8 +105,8 @@ def test_what_a_stand_in_can_do_is_marked_as_its_own(
     """No cell of it stands as that of the server it stands in for; what was looked up is that server's and is not."""
     server = folder_of("good")
     stand_in = replace(server.launches[0], label="Obedient (embedded)", stands_in_for="Obedient")
-    plain = measure_setup([replace(server, key="plain")], servers, launcher, Plan(repeat=1))
-    marked = measure_setup([replace(server, launches=(stand_in,))], servers, launcher, Plan(repeat=1))
+    plain = measure_setup([replace(server, key="plain")], servers, launcher, SetupPlan(repeat=1))
+    marked = measure_setup([replace(server, launches=(stand_in,))], servers, launcher, SetupPlan(repeat=1))
     document = to_json(marked)
     _check(document)
     found = document["servers"]["obedient"]
@@ -130,7 +130,7 @@ def test_the_schema_refuses_what_is_not_a_finding(
     folder_of: Any, servers: Mapping[str, Server], launcher: LocalLauncher
 ) -> None:
     """It refuses a cell without evidence, a blank without a reason, a fact without a day and a score of its own."""
-    document = to_json(measure_setup([folder_of("good")], servers, launcher, Plan(repeat=1, probe=False)))
+    document = to_json(measure_setup([folder_of("good")], servers, launcher, SetupPlan(repeat=1, probe=False)))
     cell = {"capability": "rest", "title": "REST", "supported": True, "setting": "", "note": ""}
     cell["evidence"] = [{"request": "a", "answer": "b"}]
     document["servers"]["obedient"]["capabilities"] = [cell]
@@ -157,14 +157,14 @@ def test_the_schema_refuses_what_is_not_a_finding(
 def test_a_plan_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
     """One line says what is wrong."""
     with pytest.raises(UsageError, match=message):
-        Plan(**options)
+        SetupPlan(**options)
 
 
 def test_servers_that_run_already_are_not_set_up(servers: Mapping[str, Server], artifact: Artifact) -> None:
     """A launcher that starts nothing has no starts to time."""
     network = NetworkLauncher(artifact, UNPINNED, {}, 1.0)
     with pytest.raises(UsageError, match="setup starts the servers itself"):
-        measure_setup([servers["flask_server"]], servers, network, Plan())
+        measure_setup([servers["flask_server"]], servers, network, SetupPlan())
 
 
 def test_a_cold_start_that_fails_shows_why(obedient: Obedient, launcher: LocalLauncher, artifact: Artifact) -> None:
@@ -173,7 +173,7 @@ def test_a_cold_start_that_fails_shows_why(obedient: Obedient, launcher: LocalLa
     with pytest.raises(LaunchError, match=r"stage export: .* ended with 1:\n.*nobody"):
         cold_start(
             obedient("good"),
-            Declared(""),
+            DeclaredSetup(""),
             replace(launcher, artifact=other),
             clean_cache=False,
             say=lambda line: None,
@@ -187,7 +187,7 @@ def test_a_cold_start_ends_with_a_correct_answer(
     """The model is exported to a folder of its own, and the server is started; the artifact stays as it was."""
     before = (artifact.folder / "manifest.json").stat().st_mtime_ns
     said: list[str] = []
-    cold = cold_start(obedient("good"), Declared(""), launcher, clean_cache=True, say=said.append)
+    cold = cold_start(obedient("good"), DeclaredSetup(""), launcher, clean_cache=True, say=said.append)
     assert [stage.name for stage in cold.stages] == ["export", "start"]
     assert all(stage.seconds > 0 for stage in cold.stages)
     assert "was installed already" in cold.notes[0]

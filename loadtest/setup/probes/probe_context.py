@@ -10,11 +10,11 @@ from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.launch.running import RunningServer
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server, fill
-from loadtest.setup.declared import Declared, Request
-from loadtest.setup.probes.ask import Call, ask, is_golden
-from loadtest.setup.probes.cell import Exchange
-from loadtest.setup.scratch import Scratch
-from loadtest.setup.timeline import stop_whole
+from loadtest.setup.declared import DeclaredSetup, ProcedureRequest
+from loadtest.setup.probes.capability import Exchange
+from loadtest.setup.probes.probe_request import ProbeRequest, ask, is_golden
+from loadtest.setup.scratch import ScratchCopy
+from loadtest.setup.start_times import stop_whole
 
 PROCEDURE_S = 120.0
 PATIENCE_S = 5.0
@@ -25,7 +25,7 @@ KILLED = "it killed the server"
 
 
 @dataclass(frozen=True)
-class Bench:
+class ProbeContext:
     """A server under examination.
 
     Attributes:
@@ -38,7 +38,7 @@ class Bench:
     """
 
     server: Server
-    declared: Declared
+    declared: DeclaredSetup
     servers: Mapping[str, Server]
     artifact: Artifact
     launcher: Launcher
@@ -87,7 +87,7 @@ def fate_of(running: RunningServer) -> str:
     Args:
         running: It did predict before.
     """
-    call = Call(running.predict_path, running.artifact.bodies()[0])
+    call = ProbeRequest(running.predict_path, running.artifact.bodies()[0])
     deadline = time.monotonic() + PATIENCE_S
     while True:
         reply = ask(running, call)
@@ -101,11 +101,11 @@ def fate_of(running: RunningServer) -> str:
         time.sleep(POLL_S)
 
 
-def carry_out(running: RunningServer, requests: tuple[Request, ...], scratch: Scratch) -> list[Exchange]:
+def carry_out(running: RunningServer, requests: tuple[ProcedureRequest, ...], scratch: ScratchCopy) -> list[Exchange]:
     """Send the requests of a procedure in their order; one that is refused is not the end of it."""
     evidence = []
     for request in requests:
         path = fill(request.path, scratch.context())
-        call = Call(path, b"" if request.method != "GET" else None, {}, request.port, request.method)
+        call = ProbeRequest(path, b"" if request.method != "GET" else None, {}, request.port, request.method)
         evidence.append(Exchange(str(call), str(ask(running, call, PROCEDURE_S))))
     return evidence

@@ -13,13 +13,13 @@ from typing import Any
 from loadtest.errors import UsageError
 from loadtest.machine.files import write_whole
 from loadtest.machine.host import describe_host
-from loadtest.setup.cold import Cold
-from loadtest.setup.ease_of_setup import Record, Setup
-from loadtest.setup.idle_processes import MovingParts
-from loadtest.setup.probes.cell import CAPABILITIES, Cell
-from loadtest.setup.size import ImageSize, Size
-from loadtest.setup.timeline import Spread, Start
-from loadtest.setup.written import KINDS, Written
+from loadtest.setup.cold_start import ColdStart
+from loadtest.setup.disk_size import DiskSize, ImageSize
+from loadtest.setup.idle_processes import IdleProcesses
+from loadtest.setup.measure_setup import Record, Setup
+from loadtest.setup.probes.capability import CAPABILITIES, CapabilityCell
+from loadtest.setup.start_times import Spread, StartTimes
+from loadtest.setup.written_files import KINDS, WrittenByHand
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).with_name("setup.schema.json")
@@ -72,7 +72,7 @@ def _record(record: Record) -> dict[str, Any]:
     }
 
 
-def _warm(starts: Sequence[Start]) -> dict[str, Any] | None:
+def _warm(starts: Sequence[StartTimes]) -> dict[str, Any] | None:
     if not starts:
         return None
     runs = [{stage: _seconds(getattr(start, stage)) for stage in STAGES} for start in starts]
@@ -88,7 +88,7 @@ def _seconds(value: float) -> float | None:
     return None if value != value else round(value, 3)
 
 
-def _cold(cold: Cold | None) -> dict[str, Any] | None:
+def _cold(cold: ColdStart | None) -> dict[str, Any] | None:
     if cold is None:
         return None
     return {
@@ -99,7 +99,7 @@ def _cold(cold: Cold | None) -> dict[str, Any] | None:
     }
 
 
-def _size(size: Size) -> dict[str, Any]:
+def _size(size: DiskSize) -> dict[str, Any]:
     closure = size.packages
     return {
         "packages": closure
@@ -127,7 +127,7 @@ def _image(image: ImageSize | None) -> dict[str, Any] | None:
     return {"name": image.name, "bytes": image.bytes, "compressed_bytes": None, "note": note}
 
 
-def _written(written: Written) -> dict[str, Any]:
+def _written(written: WrittenByHand) -> dict[str, Any]:
     kinds = {kind: [file for file in written.files if file.kind == kind] for kind in KINDS}
     return {
         "files": [dataclasses.asdict(file) for file in written.files],
@@ -141,11 +141,11 @@ def _written(written: Written) -> dict[str, Any]:
     }
 
 
-def _moving(moving: MovingParts | None) -> dict[str, Any] | None:
+def _moving(moving: IdleProcesses | None) -> dict[str, Any] | None:
     return None if moving is None else {**dataclasses.asdict(moving), "ports": [vars(one) for one in moving.ports]}
 
 
-def _cell(cell: Cell, *, stand_in: bool) -> dict[str, Any]:
+def _cell(cell: CapabilityCell, *, stand_in: bool) -> dict[str, Any]:
     return {
         "capability": cell.capability,
         "title": CAPABILITIES[cell.capability],

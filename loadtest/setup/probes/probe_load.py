@@ -52,14 +52,16 @@ def put_load_until(
         most: Repetitions at most.
         timeout_s: Limit for one request, in seconds.
     """
-    outcomes = asyncio.run(run_phases(endpoint, _Until(over, Phase(schedule, SEED, timeout_s), most), connections))
+    outcomes = asyncio.run(
+        run_phases(endpoint, _RepeatedPhase(over, Phase(schedule, SEED, timeout_s), most), connections)
+    )
     total = outcomes[0].tally
     for outcome in outcomes[1:]:
         total.merge(outcome.tally)
     return total
 
 
-class _Until(Sequence[Phase]):
+class _RepeatedPhase(Sequence[Phase]):
     """The same phase again and again, as long as an event is not set."""
 
     def __init__(self, over: threading.Event, phase: Phase, most: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
-from loadtest.setup.probes.cell import CAPABILITIES
+from loadtest.setup.probes.capability import CAPABILITIES
 
 MIB = 1024 * 1024
 
@@ -89,7 +89,7 @@ def weigh(document: Mapping[str, Any], weights: Mapping[str, float]) -> dict[str
     """Add up what the reader has weighed.
 
     Args:
-        document: The document of `loadtest.setup.document`.
+        document: The document of `loadtest.setup.setup_file`.
         weights: Weight by name.
 
     Returns:
