@@ -2,14 +2,14 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from loadtest.report.answer import Validity, answer, conditions, validity
 from loadtest.report.figure import Figure
 from loadtest.report.figures import setup_effort
 from loadtest.report.reading import Json
-from loadtest.report.setup_wording import answer_of
+from loadtest.report.setup_wording import answer_of, qualification_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
+from loadtest.setup.probes.capability import CapabilityCell
 
 SHOWN = ("load", "percentiles", "tax", "cost", "setup")
 """Figures of the page whose pictures report.md carries."""
@@ -65,7 +65,7 @@ def _ease_of_setup(document: Json) -> list[str]:
         sections.append("### Capabilities, tried out\n\n" + markdown_rows(header, tried))
         sections += [f"{line}." for line in setup_effort.stand_ins(document)]
     looked_up = [
-        f"{label}, {fact['name']}: {fact['text']} ({fact['date']}: {fact['source']})"
+        f"{label}, {fact.name}: {fact.text} ({fact.date}: {fact.source})"
         for label, fact in setup_effort.facts(document)
     ]
     return [
@@ -75,9 +75,9 @@ def _ease_of_setup(document: Json) -> list[str]:
     ]
 
 
-def _tried(cell: Mapping[str, Any]) -> str:
+def _tried(cell: CapabilityCell) -> str:
     """The answer, and what it was tried with."""
-    qualified = "; ".join(filter(None, (cell["setting"], cell["note"])))
+    qualified = qualification_of(cell)
     return answer_of(cell) + (f" ({qualified})" if qualified else "")
 
 

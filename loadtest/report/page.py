@@ -16,9 +16,10 @@ from loadtest.report.figures import setup_effort
 from loadtest.report.figures.cost import money, server_cores
 from loadtest.report.markdown import environment
 from loadtest.report.reading import Json, names
-from loadtest.report.setup_wording import WORDS, mark_of
+from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualification_of
 from loadtest.report.table import cells, notes
 from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
+from loadtest.setup.setup_file import EaseOfSetup
 
 PRICE = 0.04
 """Price of a core-hour that the field starts with: an example of the order of magnitude, in no currency."""
@@ -94,11 +95,11 @@ def render_page(document: Json, drawn: Sequence[Figure]) -> str:
 
 def _setup(document: Json) -> dict[str, Any]:
     """What section 6 shows beside the time line."""
-    measured = document["setup"]
+    measured: EaseOfSetup = document["setup"]
     return {
-        "date": measured["date"],
-        "repeat": measured["plan"]["repeat"],
-        "launcher": measured["launcher"].get("launcher", "unknown"),
+        "date": measured.date.isoformat(),
+        "repeat": measured.plan.repeat,
+        "launcher": measured.launcher.get("launcher", "unknown"),
         "labels": list(setup_effort.labels_of(document).values()),
         "counted": setup_effort.counted(document),
         "capabilities": setup_effort.capabilities(document),
@@ -134,7 +135,15 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals.update(known=_known, money=_money, paths=PATHS, words=WORDS, mark=mark_of)
+    environment.globals.update(
+        known=_known,
+        money=_money,
+        paths=PATHS,
+        words=WORDS,
+        mark=mark_of,
+        qualification=qualification_of,
+        evidence=evidence_of,
+    )
     return environment
 
 

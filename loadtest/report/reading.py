@@ -10,9 +10,7 @@ from loadtest.errors import UsageError
 from loadtest.judge.intervals import Estimate
 from loadtest.load.histogram import Histogram
 from loadtest.report.document import SCHEMA, SCHEMA_VERSION
-
-SETUP_SCHEMA_VERSION = 1
-"""Of the setup.json that is shown; see `loadtest.setup.setup_file`."""
+from loadtest.setup.setup_file import read_setup
 
 Document = dict[str, Any]
 Json = Mapping[str, Any]
@@ -35,10 +33,7 @@ def read_comparison(path: Path) -> Document:
         raise UsageError(f"{path} does not keep its schema: {fault}")
     beside = path.with_name("setup.json")
     if beside.is_file():
-        setup = _read(beside)
-        if (setup.get("kind"), setup.get("schema_version")) != ("setup", SETUP_SCHEMA_VERSION):
-            raise UsageError(f"{beside} is not what loadtest setup wrote: measure again, or move it away")
-        document["setup"] = setup
+        document["setup"] = read_setup(beside)
     return document
 
 

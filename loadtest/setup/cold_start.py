@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from loadtest.errors import LaunchError, UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher
@@ -19,6 +22,7 @@ from loadtest.machine.run_folder import RunFolder
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import Server
 from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
 from loadtest.setup.start_times import watched_start
 
 LEFT_BEHIND = (".git", ".venv", "artifacts", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "tests")
@@ -28,16 +32,19 @@ NO_CACHES = {"PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
 TAIL = 4
 
 
+StageName = Literal["packages", "image", "export", "start"]
+
+
 @dataclass(frozen=True)
 class ColdStage:
     """One stage of a cold start.
 
     Attributes:
-        name: ``packages`` or ``image``, ``export``, ``start``.
+        stage: What was done.
         seconds: How long it took.
     """
 
-    name: str
+    stage: StageName
     seconds: float
 
 
@@ -47,18 +54,15 @@ class ColdStart:
 
     Attributes:
         stages: In their order; the last one ends with the first correct prediction.
+        seconds: All stages together.
         clean_cache: Whether nothing could come from the caches of pip or of the image builder.
         notes: What has to be said beside the figures.
     """
 
-    stages: tuple[ColdStage, ...]
+    stages: Annotated[tuple[ColdStage, ...], Meta(min_length=1)]
+    seconds: float
     clean_cache: bool
-    notes: tuple[str, ...]
-
-    @property
-    def seconds(self) -> float:
-        """All stages together."""
-        return sum(stage.seconds for stage in self.stages)
+    notes: tuple[SetupFinding, ...]
 
 
 def cold_start(
@@ -97,7 +101,8 @@ def _local(
     scratch: Path,
     say: Callable[[str], None],
 ) -> ColdStart:
-    stages, notes = [], []
+    stages: list[ColdStage] = []
+    notes: list[SetupFinding] = []
     environment = {**os.environ, **(NO_CACHES if clean_cache else {})}
     launch = server.launch()
     if launch.in_python:
@@ -111,13 +116,13 @@ def _local(
         fresh = replace(launch, command=tuple(word.replace("{python}", python) for word in launch.command))
         server = replace(server, launches=(fresh,))
     else:
-        notes.append(f"{launch.command[0]} was installed already")
+        notes.append(found(SetupCode.INSTALLED_BEFORE, program=launch.command[0]))
     say("cold: exporting the model")
     workload = launcher.artifact.workload
     exporting = {**environment, "BAKEOFF_ARTIFACTS": str(scratch / "artifacts")}
     command = [sys.executable, "-m", "models", "build", workload, "--force"]
     stages.append(_stage("export", command, ROOT, exporting))
-    notes.append("the export runs where its packages are installed already: they are the same for every server")
+    notes.append(found(SetupCode.EXPORTED_IN_THIS_ENVIRONMENT))
     say("cold: starting")
     return _started(server, launcher, stages, clean_cache, notes)
 
@@ -131,17 +136,17 @@ def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callabl
     if config.returncode:
         raise LaunchError(f"docker compose cannot read compose.yaml: {config.stderr.strip()}")
     build = ["docker", "compose", "build", "--quiet", *(["--no-cache"] if clean_cache else [])]
-    notes = []
+    notes: list[SetupFinding] = []
     say(f"cold: getting the image of {service}")
     if "build" in json.loads(config.stdout)["services"][service]:
         stages = [_stage("image", [*build, service], ROOT, environment)]
-        notes.append("base images were pulled already")
+        notes.append(found(SetupCode.BASE_IMAGES_PULLED_BEFORE))
     else:
         stages = [_stage("image", ["docker", "compose", "pull", "--quiet", service], ROOT, environment)]
-        notes.append("layers that were on this machine already were not pulled again")
+        notes.append(found(SetupCode.LAYERS_NOT_PULLED_AGAIN))
     say("cold: exporting the model")
     _stage("image", [*build[:4], "models"], ROOT, environment)
-    notes.append("the image of the exporter was built before: it is the same for every server")
+    notes.append(found(SetupCode.EXPORTER_IMAGE_BUILT_BEFORE))
     # Into the container's own scratch space: the volume that servers may be reading from stays as it is.
     run = ["docker", "compose", "run", "--rm", "--no-deps", "--env", "BAKEOFF_ARTIFACTS=/tmp/artifacts", "models"]
     stages.append(_stage("export", [*run, "build", launcher.artifact.workload], ROOT, environment))
@@ -150,13 +155,14 @@ def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callabl
 
 
 def _started(
-    server: Server, launcher: Launcher, stages: Sequence[ColdStage], clean_cache: bool, notes: Sequence[str]
+    server: Server, launcher: Launcher, stages: Sequence[ColdStage], clean_cache: bool, notes: Sequence[SetupFinding]
 ) -> ColdStart:
     with watched_start(launcher, server, launcher.artifact) as (_, start, _):
-        return ColdStart((*stages, ColdStage("start", start.first_correct)), clean_cache, tuple(notes))
+        whole = (*stages, ColdStage("start", round(start.first_correct, 3)))
+        return ColdStart(whole, round(sum(stage.seconds for stage in whole), 3), clean_cache, tuple(notes))
 
 
-def _stage(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> ColdStage:
+def _stage(name: StageName, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> ColdStage:
     """Run a command, in a session of its own that ends with this program, and time it."""
     began = time.monotonic()
     with tempfile.TemporaryFile() as log:
@@ -185,4 +191,4 @@ def _stage(name: str, command: Sequence[str], folder: Path, environment: Mapping
             lines = log.read().decode(errors="replace").splitlines()[-TAIL:]
             shown = "\n".join(f"  | {line}" for line in lines)
             raise LaunchError(f"cold start, stage {name}: {' '.join(command[:4])} … ended with {code}:\n{shown}")
-    return ColdStage(name, seconds)
+    return ColdStage(name, round(seconds, 3))

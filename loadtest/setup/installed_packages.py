@@ -37,20 +37,31 @@ class InstalledPackage:
 
 @dataclass(frozen=True)
 class InstalledPackages:
-    """The packages that a list of requirements leads to.
+    """The packages that an extra of pyproject.toml leads to.
 
     Attributes:
-        packages: Those that are installed here, the largest first.
-        missing: Names of those that are not; with missing ones the figures are too small.
+        extra: The extra.
+        count: Number of packages that are installed here.
+        bytes: Size of them.
+        missing: Names of those that are not installed; with missing ones the figures are too small.
+        packages: Those that are installed, the largest first.
     """
 
-    packages: tuple[InstalledPackage, ...]
+    extra: str
+    count: int
+    bytes: int
     missing: tuple[str, ...]
+    packages: tuple[InstalledPackage, ...]
 
-    @property
-    def bytes(self) -> int:
-        """Size of all packages."""
-        return sum(package.bytes for package in self.packages)
+
+def packages_of_extra(extra: str) -> InstalledPackages:
+    """Everything that an extra of pyproject.toml installs.
+
+    Raises:
+        UsageError: If there is no such extra, or pyproject.toml cannot be read.
+    """
+    packages, missing = find_packages(requirements_of(extra))
+    return InstalledPackages(extra, len(packages), sum(package.bytes for package in packages), missing, packages)
 
 
 def requirements_of(extra: str, pyproject: Path = ROOT / "pyproject.toml") -> list[str]:
@@ -68,11 +79,14 @@ def requirements_of(extra: str, pyproject: Path = ROOT / "pyproject.toml") -> li
     return [str(requirement) for requirement in extras[extra]]
 
 
-def find_packages(requirements: Iterable[str]) -> InstalledPackages:
+def find_packages(requirements: Iterable[str]) -> tuple[tuple[InstalledPackage, ...], tuple[str, ...]]:
     """Walk from requirements to every package that they lead to.
 
     Args:
         requirements: As in pyproject.toml (PEP 508).
+
+    Returns:
+        Those that are installed here, the largest first; and the names of those that are not.
 
     Raises:
         UsageError: If one of the given requirements cannot be parsed.
@@ -104,7 +118,7 @@ def find_packages(requirements: Iterable[str]) -> InstalledPackages:
             packages[name] = _measure(name, distribution)
         queue.extend((Requirement(text), frozenset({*new, ""})) for text in distribution.requires or ())
     largest_first = sorted(packages.values(), key=lambda package: (-package.bytes, package.name))
-    return InstalledPackages(tuple(largest_first), tuple(sorted(missing)))
+    return tuple(largest_first), tuple(sorted(missing))
 
 
 def _measure(name: str, distribution: importlib.metadata.Distribution) -> InstalledPackage:

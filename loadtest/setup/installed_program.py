@@ -32,16 +32,13 @@ class InstalledProgram:
 
     Attributes:
         executable: Name of the executable of its first process.
+        bytes: Size of all files.
         files: Its executables and the shared libraries that it has loaded, the largest first.
     """
 
     executable: str
+    bytes: int
     files: tuple[ProgramFile, ...]
-
-    @property
-    def bytes(self) -> int:
-        """Size of all files."""
-        return sum(file.bytes for file in self.files)
 
 
 def read_program(running: RunningServer) -> InstalledProgram | None:
@@ -68,8 +65,10 @@ def read_program(running: RunningServer) -> InstalledProgram | None:
         with contextlib.suppress(psutil.Error):
             found += [Path(process.exe()), *_mapped_code(process)]
     files = {path.resolve() for path in found if path.is_file() and not _C_LIBRARY.fullmatch(path.name)}
-    sizes = [ProgramFile(path.name, path.stat().st_size) for path in files]
-    return InstalledProgram(executable.name, tuple(sorted(sizes, key=lambda file: (-file.bytes, file.name))))
+    sizes = sorted(
+        (ProgramFile(path.name, path.stat().st_size) for path in files), key=lambda one: (-one.bytes, one.name)
+    )
+    return InstalledProgram(executable.name, sum(file.bytes for file in sizes), tuple(sizes))
 
 
 def _mapped_code(process: psutil.Process) -> Iterator[Path]:

@@ -27,7 +27,7 @@ class LookedUpFact:
     supported: bool | None = None
 
 
-def read_facts(server: Server) -> list[LookedUpFact]:
+def read_facts(server: Server) -> tuple[LookedUpFact, ...]:
     """Read a server's facts; none where its folder has no facts.toml.
 
     Raises:
@@ -37,7 +37,7 @@ def read_facts(server: Server) -> list[LookedUpFact]:
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("fact", [])
     except FileNotFoundError:
-        return []
+        return ()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     facts = []
@@ -49,4 +49,4 @@ def read_facts(server: Server) -> list[LookedUpFact]:
         if not isinstance(fact.date, datetime.date) or not fact.source:
             raise UsageError(f"{path}: the fact {fact.name!r} needs a source and a date such as 2026-01-31")
         facts.append(fact)
-    return facts
+    return tuple(facts)

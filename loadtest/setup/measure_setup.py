@@ -1,102 +1,28 @@
 """Measures the ease of setup of several servers: everything of this package, one server after the other."""
 
 import datetime
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
-from loadtest.servers.server_folder import Launch, Server
-from loadtest.setup.cold_start import ColdStart, cold_start
+from loadtest.machine.host import describe_host
+from loadtest.servers.server_folder import Server
+from loadtest.setup.cold_start import cold_start
 from loadtest.setup.declared import DeclaredSetup, read_declared
-from loadtest.setup.disk_size import DiskSize, ImageSize, image_size, measure_size
-from loadtest.setup.idle_processes import IdleProcesses, read_idle_processes
+from loadtest.setup.disk_size import image_size, measure_size
+from loadtest.setup.idle_processes import read_idle_processes
 from loadtest.setup.installed_program import read_program
-from loadtest.setup.looked_up import LookedUpFact, read_facts
+from loadtest.setup.looked_up import read_facts
 from loadtest.setup.probes.all_probes import probe_capabilities
-from loadtest.setup.probes.capability import CapabilityCell
 from loadtest.setup.probes.probe_context import ProbeContext
-from loadtest.setup.start_times import StartTimes, warm_starts
-from loadtest.setup.written_files import WrittenByHand, count_written
-
-MOST_REPEATS = 100
-
-
-@dataclass(frozen=True)
-class SetupPlan:
-    """What is measured.
-
-    Attributes:
-        repeat: Warm starts of each server.
-        probe: Whether capabilities are tried out.
-        cold: Whether a cold start is made too.
-        clean_cache: Whether it leaves the caches of pip, or of the image builder, aside.
-    """
-
-    repeat: int = 3
-    probe: bool = True
-    cold: bool = False
-    clean_cache: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.repeat <= MOST_REPEATS:
-            raise UsageError(f"the starts must be repeated 1 to {MOST_REPEATS} times, not {self.repeat}")
-        if self.clean_cache and not self.cold:
-            raise UsageError("--clean-cache is for --cold: a warm start installs nothing")
-
-
-@dataclass
-class Record:
-    """What was found of one server; what could not be found is None, and `faults` says why.
-
-    Attributes:
-        server: The server.
-        label: What tables call it.
-        written: What a person writes.
-        size: What it needs on disk.
-        facts: What was looked up.
-        starts: Warm starts.
-        cold: The cold start.
-        moving: What runs when it idles.
-        cells: Capabilities; none where they were not probed.
-        image: Size of its image; measured at the end, since a launcher may have to build it.
-        faults: What went wrong, in plain words.
-    """
-
-    server: Server
-    label: str
-    written: WrittenByHand
-    size: DiskSize
-    facts: Sequence[LookedUpFact]
-    starts: Sequence[StartTimes] = ()
-    cold: ColdStart | None = None
-    moving: IdleProcesses | None = None
-    cells: Sequence[CapabilityCell] = ()
-    image: ImageSize | None = None
-    faults: list[str] = field(default_factory=list)
-
-    @property
-    def launch(self) -> Launch | None:
-        """The way in which it was started, as far as its label tells: a container's says what is in it."""
-        return self.server.launch_called(self.label)
-
-
-@dataclass
-class Setup:
-    """The ease of setup of several servers.
-
-    Attributes:
-        plan: What was asked for.
-        launcher: How they were started.
-        records: One for each server.
-        date: UTC, ISO 8601.
-    """
-
-    plan: SetupPlan
-    launcher: Launcher
-    records: list[Record]
-    date: str
+from loadtest.setup.server_setup import ServerSetup, TimeToCorrect
+from loadtest.setup.setup_file import EaseOfSetup, SetupWorkload
+from loadtest.setup.setup_plan import SetupPlan
+from loadtest.setup.start_times import StartTimes, WarmStarts, warm_starts
+from loadtest.setup.written_files import count_written
 
 
 def measure_setup(
@@ -105,7 +31,9 @@ def measure_setup(
     launcher: Launcher,
     plan: SetupPlan,
     say: Callable[[str], None] = lambda line: None,
-) -> Setup:
+    *,
+    starts: Mapping[str, Sequence[StartTimes]] | None = None,
+) -> EaseOfSetup:
     """Measure servers one after the other; one that fails keeps its place with what is known of it.
 
     Args:
@@ -114,54 +42,129 @@ def measure_setup(
         launcher: How they are started.
         plan: What is measured.
         say: Told what is under way.
+        starts: Starts that were timed elsewhere, such as those of a comparison's rounds, by the server's key. They
+            stand in the result where the plan makes no warm starts of its own.
 
     Raises:
         UsageError: If a server folder, its facts or pyproject.toml cannot be read, or the launcher starts no servers.
     """
-    if launcher.name == "network":
+    if launcher.name == "network" and plan.starts_servers:
         raise UsageError("setup starts the servers itself: use --launcher local or compose, outside of a container")
-    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    date = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     declared = {server.key: read_declared(server) for server in wanted}
     # What can be read without a start comes first: a mistake in a file is known at once and not after minutes.
-    records = [_counted(server, declared[server.key], launcher) for server in wanted]
-    for record in records:
-        context = ProbeContext(record.server, declared[record.server.key], servers, launcher.artifact, launcher)
-        _run(record, context, plan, say)
-    return Setup(plan, launcher, records, date)
+    measurements = [
+        _ServerMeasurement(
+            _counted(server, declared[server.key], launcher),
+            ProbeContext(server, declared[server.key], servers, launcher.artifact, launcher),
+            say,
+        )
+        for server in wanted
+    ]
+    for measurement in measurements:
+        measurement.run(plan, (starts or {}).get(measurement.context.server.key, ()))
+    artifact = launcher.artifact
+    return EaseOfSetup(
+        date=date,
+        command=tuple(sys.argv[1:]),
+        plan=plan,
+        host=describe_host(),
+        launcher=launcher.describe(),
+        workload=SetupWorkload(artifact.workload, artifact.version),
+        servers={measurement.context.server.key: measurement.result() for measurement in measurements},
+    )
 
 
-def _counted(server: Server, declared: DeclaredSetup, launcher: Launcher) -> Record:
-    launch = server.launch()
-    return Record(
-        server=server,
-        label=(launch.label if launcher.name == "local" else "") or server.label,
-        written=count_written(server, declared),
+def _counted(server: Server, declared: DeclaredSetup, launcher: Launcher) -> ServerSetup:
+    """What is known of a server before it is started."""
+    return ServerSetup(
+        label=(server.launch().label if launcher.name == "local" else "") or server.label,
+        runtime=server.runtime,
+        timeline=TimeToCorrect(),
         size=measure_size(declared, launcher.artifact),
+        written=count_written(server, declared),
+        idle_processes=None,
+        capabilities=(),
         facts=read_facts(server),
     )
 
 
-def _run(record: Record, context: ProbeContext, plan: SetupPlan, say: Callable[[str], None]) -> None:
-    def tell(line: str) -> None:
-        say(f"{record.label}: {line}")
+class _ServerMeasurement:
+    """Fills in what is found of one server, so that a failure leaves what is known until then.
 
-    def look(running: RunningServer) -> None:
-        record.label = running.label
-        record.moving = read_idle_processes(running)
-        record.size = replace(record.size, program=read_program(running))
+    Attributes:
+        found: What is known so far.
+        context: What starts the server.
+    """
 
-    try:
-        record.starts = warm_starts(
-            context.launcher, context.server, context.artifact, plan.repeat, say=tell, before_last_stop=look
-        )
-        if plan.probe:
-            record.cells = probe_capabilities(context, record.facts, tell)
-        if plan.cold:
-            record.cold = cold_start(
-                context.server, context.declared, context.launcher, clean_cache=plan.clean_cache, say=tell
+    def __init__(self, counted: ServerSetup, context: ProbeContext, say: Callable[[str], None]) -> None:
+        self.found = counted
+        self.context = context
+        self._say = say
+
+    def run(self, plan: SetupPlan, given: Sequence[StartTimes]) -> None:
+        """Carry out the plan; an error of the server is kept as a fault."""
+        try:
+            self._warm_starts(plan, given)
+            self._capabilities(plan)
+            self._cold_start(plan)
+        except LoadtestError as error:
+            self.found = replace(self.found, faults=(*self.found.faults, str(error)))
+
+    def result(self) -> ServerSetup:
+        """What was found, with what follows from how the server was started.
+
+        The label tells that: one that was started by a launch, or the one in a container's image.
+        """
+        launch = self.context.server.launch_called(self.found.label)
+        # At the end, since a launcher may have to build the image.
+        size = replace(self.found.size, image=image_size(self.context.server))
+        if launch is not None and not launch.in_python:
+            size = replace(size, packages=None)  # it is not what pip installs
+        stands_in_for = (launch.stands_in_for if launch else "") or None
+        cells = (replace(cell, stand_in=bool(stands_in_for) and not cell.looked_up) for cell in self.found.capabilities)
+        return replace(self.found, size=size, stands_in_for=stands_in_for, capabilities=tuple(cells))
+
+    def _warm_starts(self, plan: SetupPlan, given: Sequence[StartTimes]) -> None:
+        if plan.repeat:
+            context = self.context
+            made = warm_starts(
+                context.launcher,
+                context.server,
+                context.artifact,
+                plan.repeat,
+                say=self._tell,
+                before_last_stop=self._read_idle,
             )
-    except LoadtestError as error:
-        record.faults.append(str(error))
-    if record.launch is not None and not record.launch.in_python:
-        record.size = replace(record.size, packages=None)  # it is not what pip installs
-    record.image = image_size(record.server)
+            warm = WarmStarts.of(made, "setup")
+        elif given:
+            warm = WarmStarts.of(given, "comparison")
+        else:
+            return
+        self.found = replace(self.found, timeline=replace(self.found.timeline, warm=warm))
+
+    def _capabilities(self, plan: SetupPlan) -> None:
+        if plan.probes == "none":
+            return
+        on_start = (lambda running: None) if plan.repeat else self._read_idle
+        cells = probe_capabilities(self.context, self.found.facts, self._tell, form=plan.probes, on_start=on_start)
+        self.found = replace(self.found, capabilities=cells)
+
+    def _cold_start(self, plan: SetupPlan) -> None:
+        if plan.cold:
+            context = self.context
+            cold = cold_start(
+                context.server, context.declared, context.launcher, clean_cache=plan.clean_cache, say=self._tell
+            )
+            self.found = replace(self.found, timeline=replace(self.found.timeline, cold=cold))
+
+    def _read_idle(self, running: RunningServer) -> None:
+        self.found = replace(
+            self.found,
+            label=running.label,
+            idle_processes=read_idle_processes(running),
+            size=replace(self.found.size, program=read_program(running)),
+        )
+
+    def _tell(self, line: str) -> None:
+        self._say(f"{self.found.label}: {line}")

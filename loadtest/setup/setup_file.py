@@ -1,50 +1,67 @@
-"""setup.json: everything that was found, under names that change only with the schema version.
+"""setup.json: everything that was found, under names that change only with the schema version."""
 
-``setup.schema.json`` beside this module describes it (JSON Schema, draft 2020-12).
-"""
-
-import dataclasses
+import datetime
 import json
-import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from loadtest.errors import UsageError
+from loadtest.judge.records import from_json, to_json
 from loadtest.machine.files import write_whole
-from loadtest.machine.host import describe_host
-from loadtest.setup.cold_start import ColdStart
-from loadtest.setup.disk_size import DiskSize, ImageSize
-from loadtest.setup.idle_processes import IdleProcesses
-from loadtest.setup.measure_setup import Record, Setup
-from loadtest.setup.probes.capability import CAPABILITIES, CapabilityCell
-from loadtest.setup.start_times import Spread, StartTimes
-from loadtest.setup.written_files import KINDS, WrittenByHand
+from loadtest.setup.server_setup import ServerSetup
+from loadtest.setup.setup_plan import SetupPlan
+from loadtest.setup.setup_version_1 import upgraded_from_1
+from loadtest.setup.weighted_sum import WeightedSums
 
-SCHEMA_VERSION = 1
-SCHEMA = Path(__file__).with_name("setup.schema.json")
-STAGES = ("port_open", "ready", "first_correct")
+SETUP_VERSION = 2
 
 
-def to_json(setup: Setup) -> dict[str, Any]:
-    """The whole measurement as plain data."""
-    artifact = setup.launcher.artifact
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "kind": "setup",
-        "date": setup.date,
-        "command": sys.argv[1:],
-        "plan": dataclasses.asdict(setup.plan),
-        "host": describe_host(),
-        "launcher": setup.launcher.describe(),
-        "workload": {"name": artifact.workload, "version": artifact.version},
-        "servers": {record.server.key: _record(record) for record in setup.records},
-        "weighted": None,
-    }
+@dataclass(frozen=True)
+class SetupWorkload:
+    """The model that the servers serve."""
+
+    name: str
+    version: str
 
 
-def write_setup(document: dict[str, Any], path: Path) -> None:
-    """Write the document whole or not at all.
+@dataclass(frozen=True)
+class EaseOfSetup:
+    """The ease of setup of several servers.
+
+    Attributes:
+        date: When the measurement began, UTC.
+        command: Arguments of the program that measured.
+        plan: What was asked for.
+        host: The machine; see `loadtest.machine.host.describe_host`.
+        launcher: How the servers were started; see `loadtest.launch.launcher.Launcher.describe`.
+        workload: The model.
+        servers: What was found of each server, by its key.
+        weighted: Sums with the reader's weights; None without weights.
+    """
+
+    date: datetime.datetime
+    command: tuple[str, ...]
+    plan: SetupPlan
+    host: dict[str, Any]
+    launcher: dict[str, Any]
+    workload: SetupWorkload
+    servers: Annotated[dict[str, ServerSetup], Meta(min_length=1)]
+    weighted: WeightedSums | None = None
+    kind: Literal["setup"] = "setup"
+    schema_version: Literal[2] = 2
+
+
+@dataclass(frozen=True)
+class _Heading:
+    kind: str = ""
+    schema_version: int = 0
+
+
+def write_setup(setup: EaseOfSetup, path: Path) -> None:
+    """Write setup.json whole or not at all.
 
     Raises:
         UsageError: If it cannot be written.
@@ -53,105 +70,27 @@ def write_setup(document: dict[str, Any], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_whole(path, to_json(setup).decode())
 
 
-def _record(record: Record) -> dict[str, Any]:
-    stands_in_for = record.launch.stands_in_for if record.launch else ""
-    return {
-        "label": record.label,
-        "stands_in_for": stands_in_for or None,
-        "runtime": record.server.runtime,
-        "faults": record.faults,
-        "timeline": {"warm": _warm(record.starts), "cold": _cold(record.cold)},
-        "size": {**_size(record.size), "image": _image(record.image)},
-        "written": _written(record.written),
-        "moving_parts": _moving(record.moving),
-        "capabilities": [_cell(cell, stand_in=bool(stands_in_for)) for cell in record.cells],
-        "facts": [{**vars(fact), "date": fact.date.isoformat()} for fact in record.facts],
-    }
+def read_setup(path: Path) -> EaseOfSetup:
+    """Read a setup.json of this schema version or of the first one.
 
-
-def _warm(starts: Sequence[StartTimes]) -> dict[str, Any] | None:
-    if not starts:
-        return None
-    runs = [{stage: _seconds(getattr(start, stage)) for stage in STAGES} for start in starts]
-    stages = {stage: _spread([run[stage] for run in runs if run[stage] is not None]) for stage in STAGES}
-    return {"runs": runs, "stages": stages, **(stages["first_correct"] or {})}
-
-
-def _spread(values: Sequence[Any]) -> dict[str, float] | None:
-    return {name: round(value, 3) for name, value in vars(Spread.of(values)).items()} if values else None
-
-
-def _seconds(value: float) -> float | None:
-    return None if value != value else round(value, 3)
-
-
-def _cold(cold: ColdStart | None) -> dict[str, Any] | None:
-    if cold is None:
-        return None
-    return {
-        "stages": [{"stage": stage.name, "seconds": round(stage.seconds, 3)} for stage in cold.stages],
-        "seconds": round(cold.seconds, 3),
-        "clean_cache": cold.clean_cache,
-        "notes": list(cold.notes),
-    }
-
-
-def _size(size: DiskSize) -> dict[str, Any]:
-    closure = size.packages
-    return {
-        "packages": closure
-        and {
-            "extra": size.extra,
-            "count": len(closure.packages),
-            "bytes": closure.bytes,
-            "missing": list(closure.missing),
-            "packages": [dataclasses.asdict(package) for package in closure.packages],
-        },
-        "program": size.program
-        and {
-            "executable": size.program.executable,
-            "bytes": size.program.bytes,
-            "files": [dataclasses.asdict(file) for file in size.program.files],
-        },
-        "artifact": {**dataclasses.asdict(size.artifact), "patterns": list(size.artifact.patterns)},
-    }
-
-
-def _image(image: ImageSize | None) -> dict[str, Any] | None:
-    if image is None:
-        return None
-    note = image.note or "the compressed size is known to a registry only, and not to the engine"
-    return {"name": image.name, "bytes": image.bytes, "compressed_bytes": None, "note": note}
-
-
-def _written(written: WrittenByHand) -> dict[str, Any]:
-    kinds = {kind: [file for file in written.files if file.kind == kind] for kind in KINDS}
-    return {
-        "files": [dataclasses.asdict(file) for file in written.files],
-        "by_kind": {kind: {"files": len(files), "lines": written.lines(kind)} for kind, files in kinds.items()},
-        "lines": written.lines(),
-        "keys_set": written.keys,
-        "keys_changed": written.changed,
-        "flags": list(written.flags),
-        "environment": list(written.environment),
-        "commands": list(written.commands),
-    }
-
-
-def _moving(moving: IdleProcesses | None) -> dict[str, Any] | None:
-    return None if moving is None else {**dataclasses.asdict(moving), "ports": [vars(one) for one in moving.ports]}
-
-
-def _cell(cell: CapabilityCell, *, stand_in: bool) -> dict[str, Any]:
-    return {
-        "capability": cell.capability,
-        "title": CAPABILITIES[cell.capability],
-        "supported": cell.supported,
-        "stand_in": stand_in and not cell.looked_up,
-        "setting": cell.setting,
-        "note": cell.note,
-        "evidence": [vars(exchange) for exchange in cell.evidence],
-    }
+    Raises:
+        UsageError: If it cannot be read, or is something else or of a later version.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    heading = from_json(text, _Heading, str(path))
+    if heading.kind != "setup":
+        raise UsageError(f"{path} is not what loadtest setup wrote: measure again, or move it away")
+    if heading.schema_version == 1:
+        text = json.dumps(upgraded_from_1(json.loads(text))).encode()
+    elif heading.schema_version != SETUP_VERSION:
+        raise UsageError(
+            f"{path} has schema {heading.schema_version}, and schemas 1 and {SETUP_VERSION} can be read: "
+            "measure again, or move it away"
+        )
+    return from_json(text, EaseOfSetup, str(path))

@@ -7,14 +7,19 @@ becomes positive. All three are seconds since the start, so a probe that is late
 """
 
 import contextlib
+import math
 import socket
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from loadtest.errors import LaunchError
+from loadtest.judge.records import Number
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.launch.local import HOST
@@ -24,7 +29,7 @@ from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import Answer, request
 
 POLL_S = 0.02
-LAST_LOOK_S = 2.0
+LAST_ANSWERS_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ class StartTimes:
         first_correct: First correct prediction.
     """
 
-    port_open: float
-    ready: float
+    port_open: Number
+    ready: Number
     first_correct: float
 
 
@@ -56,6 +61,53 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
 
+@dataclass(frozen=True)
+class StageSpreads:
+    """Each point of the time line over several starts; None where it was never seen."""
+
+    port_open: Spread | None
+    ready: Spread | None
+    first_correct: Spread | None
+
+
+@dataclass(frozen=True)
+class WarmStarts:
+    """Warm starts of a server, in seconds.
+
+    Attributes:
+        runs: At least one.
+        stages: Median and range of each point of the time line.
+        median: That of `StartTimes.first_correct`.
+        low: The smallest one.
+        high: The largest one.
+        measured_in: Whether the starts were made to be timed, or were those of a comparison's rounds.
+    """
+
+    runs: Annotated[tuple[StartTimes, ...], Meta(min_length=1)]
+    stages: StageSpreads
+    median: float
+    low: float
+    high: float
+    measured_in: Literal["setup", "comparison"] = "setup"
+
+    @classmethod
+    def of(cls, starts: Sequence[StartTimes], measured_in: Literal["setup", "comparison"]) -> "WarmStarts":
+        """At least one start."""
+        runs = tuple(StartTimes(*(round(value, 3) for value in astuple(start))) for start in starts)
+        first_correct = Spread.of([run.first_correct for run in runs])
+        stages = StageSpreads(
+            port_open=_spread([run.port_open for run in runs]),
+            ready=_spread([run.ready for run in runs]),
+            first_correct=first_correct,
+        )
+        return cls(runs, stages, first_correct.median, first_correct.low, first_correct.high, measured_in)
+
+
+def _spread(values: Sequence[float]) -> Spread | None:
+    known = [value for value in values if not math.isnan(value)]
+    return Spread.of(known) if known else None
+
+
 class StartWatch(threading.Thread):
     """Watches a server's port and readiness while it starts.
 
@@ -67,14 +119,14 @@ class StartWatch(threading.Thread):
 
     def __init__(self, server: AttachedServer, on_ready: Callable[[], None] = lambda: None) -> None:
         super().__init__(name=f"watch-{server.server.key}", daemon=True)
-        self.port_open = self.ready = float("nan")
+        self.port_open = self.ready = math.nan
         self.negatives: list[Answer] = []
         self._server = server
         self._on_ready = on_ready
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look until both are seen, or `finish` is called."""
+        """Ask until both are seen, or `finish` is called."""
         port = self._server.ports["rest"]
         while not request(self._server.host, port, "/", timeout_s=1.0).status:
             if self._over.wait(POLL_S):
@@ -94,7 +146,7 @@ class StartWatch(threading.Thread):
 
     def finish(self) -> None:
         """End; what the launcher has just seen it may see too."""
-        self.join(LAST_LOOK_S)
+        self.join(LAST_ANSWERS_S)
         self._over.set()
         self.join()
 
@@ -143,9 +195,9 @@ def watched_start(
         if not isinstance(launcher, LocalLauncher):
             running = launcher.start(server)
             undo.callback(stop_whole, running)
-            if running.first_prediction_s != running.first_prediction_s:
+            if math.isnan(running.first_prediction_s):
                 raise LaunchError(f"{server.key} was running already, so its start cannot be timed: end it first")
-            yield running, StartTimes(float("nan"), float("nan"), running.first_prediction_s), None
+            yield running, StartTimes(math.nan, math.nan, running.first_prediction_s), None
             return
         if launcher.any_port:
             server, launcher = with_free_ports(server), replace(launcher, any_port=False)

@@ -6,14 +6,57 @@ of -1 on ``first_correct_s`` takes a point off for every second. What is not kno
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from loadtest.errors import UsageError
+from loadtest.setup.idle_processes import IdleProcesses
 from loadtest.setup.probes.capability import CAPABILITIES
+from loadtest.setup.server_setup import ServerSetup
+from loadtest.setup.start_times import WarmStarts
 
 MIB = 1024 * 1024
+Part = TypeVar("Part")
+Figure = Callable[[ServerSetup], float | None]
+
+
+@dataclass(frozen=True)
+class WeightedPart:
+    """One value, its weight, and their product."""
+
+    value: float
+    weight: float
+    product: float
+
+
+@dataclass(frozen=True)
+class WeightedServer:
+    """The weighted sum of one server.
+
+    Attributes:
+        sum: Of what is known.
+        parts: Value times weight, by name.
+        unknown: Names of what is not known.
+    """
+
+    sum: float
+    parts: dict[str, WeightedPart]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WeightedSums:
+    """What the reader has weighed.
+
+    Attributes:
+        weights: Weight by name, such as ``capabilities.grpc`` or ``figures.first_correct_s``.
+        servers: The sum of each server by its key.
+    """
+
+    weights: dict[str, float]
+    servers: dict[str, WeightedServer]
 
 
 def read_weights(path: Path) -> dict[str, float]:
@@ -29,7 +72,7 @@ def read_weights(path: Path) -> dict[str, float]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"the weights cannot be read from {path}: {error}") from error
-    known = {"capabilities": set(CAPABILITIES), "figures": set(figures({}))}
+    known = {"capabilities": set(CAPABILITIES), "figures": set(FIGURES)}
     weights = {}
     for table, entries in tables.items():
         if table not in known or not isinstance(entries, dict):
@@ -45,70 +88,71 @@ def read_weights(path: Path) -> dict[str, float]:
     return weights
 
 
-def figures(server: Mapping[str, Any]) -> dict[str, float | None]:
-    """The figures of a server that can be weighed, by name; None where one is not known.
+def _known(part: Callable[[ServerSetup], Part | None], figure: Callable[[Part], float]) -> Figure:
+    """The figure of a part of a server that may not be known."""
 
-    Args:
-        server: Its part of the document; an empty one gives the names.
-    """
+    def read(server: ServerSetup) -> float | None:
+        known = part(server)
+        return None if known is None else figure(known)
 
-    def at(*keys: str) -> Any:
-        value: Any = server
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value
-
-    def size(value: Any) -> Any:
-        return None if value is None else len(value)
-
-    def mib(value: Any) -> Any:
-        return None if value is None else value / MIB
-
-    return {
-        "first_correct_s": at("timeline", "warm", "median"),
-        "cold_s": at("timeline", "cold", "seconds"),
-        "packages": at("size", "packages", "count"),
-        "packages_mib": mib(at("size", "packages", "bytes")),
-        "program_mib": mib(at("size", "program", "bytes")),
-        "artifact_mib": mib(at("size", "artifact", "bytes")),
-        "image_mib": mib(at("size", "image", "bytes")),
-        "files_written": size(at("written", "files")),
-        "lines_written": at("written", "lines"),
-        "keys_set": at("written", "keys_set"),
-        "keys_changed": at("written", "keys_changed"),
-        "commands": size(at("written", "commands")),
-        "processes": at("moving_parts", "processes"),
-        "threads": at("moving_parts", "threads"),
-        "ports": size(at("moving_parts", "ports")),
-        "languages": size(at("moving_parts", "languages")),
-        "idle_mib": at("moving_parts", "resident_mib"),
-    }
+    return read
 
 
-def weigh(document: Mapping[str, Any], weights: Mapping[str, float]) -> dict[str, Any]:
+def _warm(server: ServerSetup) -> WarmStarts | None:
+    return server.timeline.warm
+
+
+def _image_bytes(server: ServerSetup) -> int | None:
+    return server.size.image.bytes if server.size.image else None
+
+
+def _idle(server: ServerSetup) -> IdleProcesses | None:
+    return server.idle_processes
+
+
+FIGURES: Mapping[str, Figure] = {
+    "first_correct_s": _known(_warm, lambda warm: warm.median),
+    "cold_s": _known(lambda server: server.timeline.cold, lambda cold: cold.seconds),
+    "packages": _known(lambda server: server.size.packages, lambda packages: packages.count),
+    "packages_mib": _known(lambda server: server.size.packages, lambda packages: packages.bytes / MIB),
+    "program_mib": _known(lambda server: server.size.program, lambda program: program.bytes / MIB),
+    "artifact_mib": lambda server: server.size.artifact.bytes / MIB,
+    "image_mib": _known(_image_bytes, lambda size: size / MIB),
+    "files_written": lambda server: len(server.written.files),
+    "lines_written": lambda server: server.written.lines,
+    "keys_set": lambda server: server.written.keys_set,
+    "keys_changed": lambda server: server.written.keys_changed,
+    "commands": lambda server: len(server.written.commands),
+    "processes": _known(_idle, lambda idle: idle.processes),
+    "threads": _known(_idle, lambda idle: idle.threads),
+    "ports": _known(_idle, lambda idle: len(idle.ports)),
+    "languages": _known(_idle, lambda idle: len(idle.languages)),
+    "idle_mib": _known(_idle, lambda idle: idle.resident_mib),
+}
+"""The figures of a server that can be weighed, by name; each gives None where it is not known."""
+
+
+def weigh(servers: Mapping[str, ServerSetup], weights: Mapping[str, float]) -> WeightedSums:
     """Add up what the reader has weighed.
 
     Args:
-        document: The document of `loadtest.setup.setup_file`.
+        servers: What was found of each server, by its key.
         weights: Weight by name.
-
-    Returns:
-        The weights, and for each server the sum, its parts (value times weight, by name) and what is not known.
     """
-    servers = {}
-    for key, server in document["servers"].items():
-        values = {f"figures.{name}": value for name, value in figures(server).items()}
-        for cell in server["capabilities"]:
-            supported = cell["supported"]
-            values[f"capabilities.{cell['capability']}"] = None if supported is None else float(supported)
-        parts = {
-            name: {"value": round(value, 3), "weight": weight, "product": round(value * weight, 3)}
-            for name, weight in weights.items()
-            if (value := values.get(name)) is not None
-        }
-        servers[key] = {
-            "sum": round(sum(part["product"] for part in parts.values()), 3),
-            "parts": parts,
-            "unknown": [name for name in weights if name not in parts],
-        }
-    return {"weights": dict(weights), "servers": servers}
+    return WeightedSums(dict(weights), {key: _weighted(server, weights) for key, server in servers.items()})
+
+
+def _weighted(server: ServerSetup, weights: Mapping[str, float]) -> WeightedServer:
+    values = {f"figures.{name}": figure(server) for name, figure in FIGURES.items()}
+    for cell in server.capabilities:
+        values[f"capabilities.{cell.capability}"] = None if cell.supported is None else float(cell.supported)
+    parts = {
+        name: WeightedPart(round(value, 3), weight, round(value * weight, 3))
+        for name, weight in weights.items()
+        if (value := values.get(name)) is not None
+    }
+    return WeightedServer(
+        sum=round(sum(part.product for part in parts.values()), 3),
+        parts=parts,
+        unknown=tuple(name for name in weights if name not in parts),
+    )

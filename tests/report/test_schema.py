@@ -67,6 +67,7 @@ def test_schema_refuses_what_is_wrong(document: Document, path: tuple[Any, ...],
 def test_lists_of_numbers_stay_as_they_are(document: Document) -> None:
     """The text that is written reads back as the same document, whatever its strings hold."""
     document["command"] = ["[1,\n 2]", "[ 1 , 2 ]", '"[\\n1]']
+    del document["setup"]  # it has a file of its own
     assert json.loads(dumps(document)) == document
 
 

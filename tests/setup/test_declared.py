@@ -92,4 +92,4 @@ def test_a_fact_without_its_source_is_refused(
 
 def test_facts_are_optional(servers: Mapping[str, Server], tmp_path: Path) -> None:
     """A folder without facts.toml has none."""
-    assert read_facts(replace(servers["flask_server"], folder=tmp_path)) == []
+    assert read_facts(replace(servers["flask_server"], folder=tmp_path)) == ()

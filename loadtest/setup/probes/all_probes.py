@@ -2,8 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from loadtest.errors import LoadtestError
+from loadtest.launch.running import RunningServer
 from loadtest.setup.looked_up import LookedUpFact
 from loadtest.setup.probes import (
     batching_probe,
@@ -13,16 +15,27 @@ from loadtest.setup.probes import (
     shutdown_probe,
     version_probes,
 )
-from loadtest.setup.probes.capability import CapabilityCell, Exchange, ended, in_order, unknown
+from loadtest.setup.probes.capability import CapabilityCell, failed, in_order, judged, not_survived, unknown
 from loadtest.setup.probes.probe_context import ProbeContext
 from loadtest.setup.probes.probed_server import ProbedServer
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
 
 ProbeFunction = Callable[[], CapabilityCell | list[CapabilityCell]]
+ProbeList = list[tuple[tuple[str, ...], ProbeFunction]]
+"""Probes, each with the capabilities whose cells it fills."""
+
+ProbeForm = Literal["full", "quick"]
+"""The quick form leaves out every probe that starts the server again: with other settings, versions or a variant."""
 
 
 def probe_capabilities(
-    context: ProbeContext, facts: Sequence[LookedUpFact], say: Callable[[str], None]
-) -> list[CapabilityCell]:
+    context: ProbeContext,
+    facts: Sequence[LookedUpFact],
+    say: Callable[[str], None],
+    *,
+    form: ProbeForm = "full",
+    on_start: Callable[[RunningServer], None] = lambda running: None,
+) -> tuple[CapabilityCell, ...]:
     """Try every capability out.
 
     A probe that fails leaves its cell unknown with the reason, and the others go on. After each of them the server
@@ -32,6 +45,8 @@ def probe_capabilities(
         context: The server.
         facts: Its facts; one that says whether something is supported fills the capability of its name.
         say: Told what is under way.
+        form: Which probes are made; the cells of the others say that they were left out.
+        on_start: Called with the started server before anything is asked of it.
 
     Returns:
         One cell for every capability, in the order of `capability.CAPABILITIES`.
@@ -42,42 +57,46 @@ def probe_capabilities(
     """
     burst = operation_probes.ReadinessBurst()
     say("probing: starting")
-    with contextlib.closing(ProbedServer(context)) as subject:
-        watch = subject.start(burst.send)
-        cells = [operation_probes.probe_readiness(subject.running, watch, burst)]
-        cells += _asked(context, subject, say)
-    cells += _restarted(context, say)
+    with contextlib.closing(ProbedServer(context)) as server:
+        watch = server.start(burst.send)
+        on_start(server.running)
+        cells = [operation_probes.probe_readiness(server.running, watch, burst)]
+        cells += _run(_of_the_default(context, server), server.take_fates, say)
+        # The last probe ends the server on purpose.
+        ending: ProbeList = [(("graceful_shutdown",), lambda: shutdown_probe.probe_shutdown(server.running))]
+        cells += _run(ending, list, say)
+    further = _of_other_settings(context)
+    if form == "full":
+        cells += _run(further, context.take_fates, say)
+    else:
+        cells += [unknown(name, found(SetupCode.NOT_IN_QUICK_FORM)) for names, _ in further for name in names]
     return in_order([*cells, *map(_from_fact, (fact for fact in facts if fact.supported is not None))])
 
 
-def _asked(context: ProbeContext, subject: ProbedServer, say: Callable[[str], None]) -> list[CapabilityCell]:
-    """Probes of the server as it is started by default; the last one ends it on purpose."""
+def _of_the_default(context: ProbeContext, server: ProbedServer) -> ProbeList:
+    """Probes of the server as it is started by default."""
     declared = context.declared
-    probes: list[tuple[tuple[str, ...], ProbeFunction]] = [
-        (("rest", "auth"), lambda: protocol_probes.probe_rest(subject.running)),
-        (("grpc",), lambda: protocol_probes.probe_grpc(subject.running)),
-        (("binary_tensors",), lambda: protocol_probes.probe_binary(subject)),
-        (("gzip_request", "gzip_response"), lambda: protocol_probes.probe_gzip(subject)),
-        (("health",), lambda: operation_probes.probe_health(subject.running, declared)),
-        (("metadata", "signature"), lambda: operation_probes.probe_model(subject.running)),
-        (("metrics",), lambda: operation_probes.probe_metrics(subject.running, declared)),
-        (("bad_input",), lambda: protocol_probes.probe_bad_input(subject)),
+    probes: ProbeList = [
+        (("rest", "auth"), lambda: protocol_probes.probe_rest(server.running)),
+        (("grpc",), lambda: protocol_probes.probe_grpc(server.running)),
+        (("binary_tensors",), lambda: protocol_probes.probe_binary(server)),
+        (("gzip_request", "gzip_response"), lambda: protocol_probes.probe_gzip(server)),
+        (("health",), lambda: operation_probes.probe_health(server.running, declared)),
+        (("metadata", "signature"), lambda: operation_probes.probe_model(server.running)),
+        (("metrics",), lambda: operation_probes.probe_metrics(server.running, declared)),
+        (("bad_input",), lambda: protocol_probes.probe_bad_input(server)),
     ]
     if declared.batching is None:
-        probes.append((("batching",), lambda: batching_probe.probe_no_batching(subject.running)))
+        probes.append((("batching",), lambda: batching_probe.probe_no_batching(server.running)))
     if declared.versions is None:
-        probes.append((("versions",), lambda: version_probes.probe_usual_addresses(subject.running)))
-    cells = _run(probes, subject.look, say)
-    ending: list[tuple[tuple[str, ...], ProbeFunction]] = [
-        (("graceful_shutdown",), lambda: shutdown_probe.probe_shutdown(subject.running))
-    ]
-    return cells + _run(ending, lambda: "", say)
+        probes.append((("versions",), lambda: version_probes.probe_usual_addresses(server.running)))
+    return probes
 
 
-def _restarted(context: ProbeContext, say: Callable[[str], None]) -> list[CapabilityCell]:
+def _of_other_settings(context: ProbeContext) -> ProbeList:
     """Probes that start the server anew, with other settings or another copy of the artifact."""
     declared = context.declared
-    probes: list[tuple[tuple[str, ...], ProbeFunction]] = []
+    probes: ProbeList = []
     if (batches := declared.batching) is not None:
         probes.append((("batching",), lambda: batching_probe.probe_batching(context, batches)))
     if (several := declared.versions) is not None:
@@ -88,17 +107,17 @@ def _restarted(context: ProbeContext, say: Callable[[str], None]) -> list[Capabi
         probes.append((("hot_swap",), lambda: version_probes.probe_new_folder(context)))
     if (auth := declared.auth) is not None:
         probes.append((("auth",), lambda: credentials_probe.probe_own_default(context, auth)))
-    return _run(probes, context.look, say)
+    return probes
 
 
 def _run(
-    probes: Sequence[tuple[tuple[str, ...], ProbeFunction]], look: Callable[[], str], say: Callable[[str], None]
+    probes: ProbeList, take_fates: Callable[[], Sequence[SetupFinding]], say: Callable[[str], None]
 ) -> list[CapabilityCell]:
     """Run probes one after the other.
 
     Args:
-        probes: Each with the capabilities whose cells it fills.
-        look: What became of the server since the last look, in words; empty where it lives.
+        probes: The probes.
+        take_fates: What became of servers since the last call; empty where they live.
         say: Told what is under way.
     """
     cells: list[CapabilityCell] = []
@@ -106,14 +125,14 @@ def _run(
         say(f"probing: {', '.join(capabilities)}")
         try:
             result = probe()
-            found = result if isinstance(result, list) else [result]
+            new = result if isinstance(result, list) else [result]
         except LoadtestError as error:
-            found = [unknown(capability, error) for capability in capabilities]
-        fate = look()
-        cells += [ended(cell, fate) for cell in found] if fate else found
+            new = [failed(capability, error) for capability in capabilities]
+        fates = take_fates()
+        cells += [not_survived(cell, fates) for cell in new] if fates else new
     return cells
 
 
 def _from_fact(fact: LookedUpFact) -> CapabilityCell:
-    evidence = (Exchange(f"looked up on {fact.date}: {fact.source}", fact.text),)
-    return CapabilityCell(fact.name, fact.supported, evidence, note="looked up, not probed", looked_up=True)
+    told = found(SetupCode.LOOKED_UP_FACT, date=fact.date.isoformat(), source=fact.source, text=fact.text)
+    return judged(fact.name, fact.supported, observations=[told], notes=[found(SetupCode.LOOKED_UP)])

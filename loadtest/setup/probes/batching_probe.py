@@ -7,11 +7,12 @@ from loadtest.launch.running import RunningServer
 from loadtest.load.schedule import Closed
 from loadtest.servers.server_folder import Probe
 from loadtest.setup.declared import DeclaredBatching
-from loadtest.setup.probes.capability import CapabilityCell, Exchange
+from loadtest.setup.probes.capability import CapabilityCell, judged, unknown
 from loadtest.setup.probes.operation_probes import read_samples
 from loadtest.setup.probes.probe_context import ProbeContext
-from loadtest.setup.probes.probe_load import outcome_of, put_load
+from loadtest.setup.probes.probe_load import outcome_values, put_load
 from loadtest.setup.probes.probe_request import get, seen
+from loadtest.setup.setup_finding import SetupCode, found
 from loadtest.wire.golden_target import rest_target
 
 CONNECTIONS = 16
@@ -22,8 +23,9 @@ WHOLE_LOG = 10**9
 
 def probe_no_batching(running: RunningServer) -> CapabilityCell:
     """No way to batch is declared: show the configuration that the server reports, which has none."""
-    told = tuple(seen(*get(running, probe)) for probe in running.server.effective.values())
-    return CapabilityCell("batching", False, told, note="no setting for it: each request is a forward pass of its own")
+    told = [seen(*get(running, probe)) for probe in running.server.effective.values()]
+    why = found(SetupCode.NO_BATCHING_SETTING)
+    return judged("batching", False, told, notes=[why]) if told else unknown("batching", why)
 
 
 def probe_batching(context: ProbeContext, how: DeclaredBatching) -> CapabilityCell:
@@ -40,12 +42,21 @@ def probe_batching(context: ProbeContext, how: DeclaredBatching) -> CapabilityCe
         before = count_batches(batching, how, context.declared.metrics)
         tally = put_load(rest_target(batching.url, batching.artifact), Closed(LOAD_S), CONNECTIONS)
         batches = _settled(batching, how, context.declared.metrics) - before
-    said = f"{outcome_of(tally)}, in {batches} batches"
-    counted = f"counted by {how.metric or 'lines of its log'}"
-    evidence = (Exchange(f"{CONNECTIONS} connections, 1 instance in each request; {counted}", said),)
-    if not batches or not tally.ok:
-        return CapabilityCell("batching", None, evidence, f"variant {key}", "no batch was counted")
-    return CapabilityCell("batching", batches < tally.ok, evidence, f"variant {key}")
+    counted = found(
+        SetupCode.BATCHES,
+        connections=CONNECTIONS,
+        counter=how.metric or "log",
+        batches=batches,
+        **outcome_values(tally),
+    )
+    known = bool(batches and tally.ok)
+    return judged(
+        "batching",
+        batches < tally.ok if known else None,
+        observations=[counted],
+        setting=f"variant {key}",
+        notes=[] if known else [found(SetupCode.NO_BATCH_COUNTED)],
+    )
 
 
 def count_batches(running: RunningServer, how: DeclaredBatching, metrics: Probe | None) -> int:

@@ -1,7 +1,9 @@
 """One cell of the capability table, and the evidence in it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
 
 CAPABILITIES = {
     "rest": "REST",
@@ -29,10 +31,17 @@ EXCERPT = 160
 
 @dataclass(frozen=True)
 class Exchange:
-    """What was asked or done, and what came of it, both in words."""
+    """A request and its answer, in the words of the wire.
+
+    Attributes:
+        request: What was asked or done.
+        answer: What came of it; of a long answer the beginning.
+        server_fate: What the request did to the server; None where it lived on and predicted.
+    """
 
     request: str
     answer: str
+    server_fate: SetupFinding | None = None
 
 
 @dataclass(frozen=True)
@@ -41,41 +50,85 @@ class CapabilityCell:
 
     Attributes:
         capability: Key of `CAPABILITIES`.
+        title: Its name in tables.
         supported: None where it could not be found out here.
-        evidence: What shows it.
+        stand_in: Whether it was tried out on a stand-in, and so says nothing of what that stands in for.
         setting: What it takes beyond how this project starts the server; a yes with a setting is a yes.
-        note: Why it is not known, or what has to be said beside it.
-        looked_up: Whether it is a fact that was looked up, and not tried out on the server that runs here.
+        notes: Why it is not known, or what has to be said beside it.
+        evidence: Requests and answers that show it.
+        observations: What was counted, likewise.
+
+    Raises:
+        ValueError: If a yes or no has no evidence, or a cell that is not known no reason.
     """
 
     capability: str
+    title: str
     supported: bool | None
-    evidence: tuple[Exchange, ...] = ()
+    stand_in: bool = False
     setting: str = ""
-    note: str = ""
-    looked_up: bool = False
+    notes: tuple[SetupFinding, ...] = ()
+    evidence: tuple[Exchange, ...] = ()
+    observations: tuple[SetupFinding, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.supported is None and not self.notes:
+            raise ValueError(f"the capability {self.capability} is not known, and no note says why")
+        if self.supported is not None and not (self.evidence or self.observations):
+            raise ValueError(f"the capability {self.capability} has no evidence")
+
+    @property
+    def looked_up(self) -> bool:
+        """Whether it is a fact that was looked up, and not tried out on the server that runs here."""
+        return any(note.code is SetupCode.LOOKED_UP for note in self.notes)
 
 
-def ended(cell: CapabilityCell, fate: str) -> CapabilityCell:
+def judged(
+    capability: str,
+    supported: bool | None,
+    evidence: Sequence[Exchange] = (),
+    *,
+    observations: Sequence[SetupFinding] = (),
+    setting: str = "",
+    notes: Sequence[SetupFinding] = (),
+) -> CapabilityCell:
+    """The cell of a probe; see `CapabilityCell`."""
+    return CapabilityCell(
+        capability,
+        CAPABILITIES[capability],
+        supported,
+        setting=setting,
+        notes=tuple(notes),
+        evidence=tuple(evidence),
+        observations=tuple(observations),
+    )
+
+
+def not_survived(cell: CapabilityCell, fates: Sequence[SetupFinding]) -> CapabilityCell:
     """The cell of a probe that the server did not survive: a no, whatever was found until then.
 
     Args:
         cell: What was found.
-        fate: What became of the server, in words.
+        fates: What became of the server; at least one.
     """
-    evidence = (*cell.evidence, Exchange("golden example 0 afterwards", fate))
-    return replace(cell, supported=False, evidence=evidence, note="; ".join(filter(None, (fate, cell.note))))
+    observations = (*cell.observations, *fates)
+    return replace(cell, supported=False, observations=observations, notes=(*fates, *cell.notes))
 
 
-def unknown(capability: str, why: object) -> CapabilityCell:
+def unknown(capability: str, *why: SetupFinding) -> CapabilityCell:
     """A cell that could not be filled here.
 
     Args:
         capability: Key of `CAPABILITIES`.
-        why: The reason; of an exception the first line.
+        why: The reasons.
     """
-    lines = str(why).splitlines() or [type(why).__name__]
-    return CapabilityCell(capability, None, note=lines[0])
+    return judged(capability, None, notes=why)
+
+
+def failed(capability: str, error: Exception) -> CapabilityCell:
+    """The cell of a probe that could not be carried out; of the error's text the first line is kept."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return unknown(capability, found(SetupCode.PROBE_FAILED, error=lines[0]))
 
 
 def excerpt(body: bytes | str, limit: int = EXCERPT) -> str:
@@ -91,7 +144,7 @@ def excerpt(body: bytes | str, limit: int = EXCERPT) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def in_order(cells: Iterable[CapabilityCell]) -> list[CapabilityCell]:
+def in_order(cells: Iterable[CapabilityCell]) -> tuple[CapabilityCell, ...]:
     """One cell for every capability, in the order of `CAPABILITIES`; the last one counts where there are several."""
-    found = {cell.capability: cell for cell in cells}
-    return [found.get(name, unknown(name, "not probed")) for name in CAPABILITIES]
+    last = {cell.capability: cell for cell in cells}
+    return tuple(last.get(name) or unknown(name, found(SetupCode.NOT_PROBED)) for name in CAPABILITIES)

@@ -5,7 +5,7 @@ import time
 from loadtest.errors import LaunchError
 from loadtest.launch.local import LocalServer
 from loadtest.setup.declared import SettingChange
-from loadtest.setup.probes.capability import CapabilityCell
+from loadtest.setup.probes.capability import CapabilityCell, judged
 from loadtest.setup.probes.probe_context import ProbeContext
 from loadtest.setup.probes.probe_request import ProbeRequest, ask, seen
 from loadtest.setup.scratch import scratch_copy
@@ -38,7 +38,7 @@ def probe_own_default(context: ProbeContext, change: SettingChange) -> Capabilit
             while time.monotonic() < deadline:
                 reply = ask(running, call)
                 if reply.status == 200 or reply.status in REFUSED:
-                    return CapabilityCell("auth", reply.status != 200, (seen(call, reply),), note=change.setting)
+                    return judged("auth", reply.status != 200, [seen(call, reply)], setting=change.setting)
                 running.raise_if_ended()
                 time.sleep(POLL_S)
         finally:

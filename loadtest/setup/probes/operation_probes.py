@@ -7,8 +7,9 @@ from loadtest.launch.attached import AttachedServer
 from loadtest.launch.running import RunningServer
 from loadtest.servers.server_folder import Probe
 from loadtest.setup.declared import DeclaredSetup
-from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, unknown
+from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged, unknown
 from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, get, leaves, seen
+from loadtest.setup.setup_finding import SetupCode, found
 from loadtest.setup.start_times import StartWatch
 from loadtest.wire.single_request import Answer
 
@@ -37,20 +38,25 @@ class ReadinessBurst:
 def probe_readiness(running: RunningServer, watch: StartWatch | None, burst: ReadinessBurst) -> CapabilityCell:
     """Was every prediction right that was sent as soon as the readiness probe said yes?"""
     if watch is None or not burst.answers:
-        return unknown("readiness", "the moment at which it became ready was not seen")
+        return unknown("readiness", found(SetupCode.READINESS_NOT_SEEN))
     golden = running.artifact.expectation()
     call, _ = get(running, running.server.ready)
     negatives = [Exchange(str(call), _said(answer)) for answer in watch.negatives]
     wrong = [answer for answer in burst.answers if answer.status != 200 or not golden.matches(0, answer.body)]
-    said = f"ready; {BURST - len(wrong)} of {BURST} right{''.join(f', {_said(answer)}' for answer in wrong[:1])}"
-    positive = Exchange(f"{call}, and {BURST} predictions as soon as it says so", said)
-    return CapabilityCell("readiness", not wrong, (*dict.fromkeys(negatives[-2:]), positive))
+    counted = found(
+        SetupCode.PREDICTIONS_WHEN_READY,
+        request=str(call),
+        sent=len(burst.answers),
+        right=len(burst.answers) - len(wrong),
+        wrong=[_said(answer) for answer in wrong[:1]],
+    )
+    return judged("readiness", not wrong, [*dict.fromkeys(negatives[-2:])], observations=[counted])
 
 
 def probe_health(running: RunningServer, declared: DeclaredSetup) -> CapabilityCell:
     """An address whose status alone, without reading the body, says that the server is up."""
     call, reply = get(running, declared.health or running.server.ready)
-    return CapabilityCell("health", 200 <= reply.status < 300, (seen(call, reply),))
+    return judged("health", 200 <= reply.status < 300, [seen(call, reply)])
 
 
 def probe_model(running: RunningServer) -> list[CapabilityCell]:
@@ -71,8 +77,8 @@ def probe_model(running: RunningServer) -> list[CapabilityCell]:
 
 def _telling(capability: str, wanted: set[str], told: set[str], exchanges: list[Exchange]) -> CapabilityCell:
     """Whether all that is wanted stands somewhere in the answers."""
-    found = ", ".join(f"{name!r} {'is' if name in told else 'is not'} there" for name in sorted(wanted))
-    return CapabilityCell(capability, wanted <= told, (*exchanges, Exchange("looked for in these answers", found)))
+    names = found(SetupCode.NAMES_TOLD, told=sorted(wanted & told), missing=sorted(wanted - told))
+    return judged(capability, wanted <= told, exchanges, observations=[names])
 
 
 def probe_metrics(running: RunningServer, declared: DeclaredSetup) -> CapabilityCell:
@@ -85,7 +91,7 @@ def probe_metrics(running: RunningServer, declared: DeclaredSetup) -> Capability
         if reply.status == 200 and read_samples(reply.body.decode(errors="replace")):
             return _counting(running, probe, call, reply)
         evidence.append(seen(call, reply))
-    return CapabilityCell("metrics", False, tuple(evidence))
+    return judged("metrics", False, evidence)
 
 
 def _counting(running: RunningServer, probe: Probe, call: ProbeRequest, reply: ProbeReply) -> CapabilityCell:
@@ -100,11 +106,11 @@ def _counting(running: RunningServer, probe: Probe, call: ProbeRequest, reply: P
         if rose or time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    said = f"{len(after)} series; rose by {PREDICTIONS}: {', '.join(rose[:3]) or 'none'}"
-    note = "" if rose else "no series counts the predictions"
-    return CapabilityCell(
-        "metrics", True, (Exchange(f"{call} before and after {PREDICTIONS} predictions", said),), note=note
+    counted = found(
+        SetupCode.COUNTING_SERIES, request=str(call), predictions=PREDICTIONS, series=len(after), rose=rose[:3]
     )
+    notes = [] if rose else [found(SetupCode.NO_SERIES_COUNTS)]
+    return judged("metrics", True, observations=[counted], notes=notes)
 
 
 def read_samples(page: str) -> dict[str, float]:

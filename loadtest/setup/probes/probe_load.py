@@ -8,6 +8,7 @@ from typing import overload
 from loadtest.load.recorder import Tally
 from loadtest.load.schedule import Closed, Schedule
 from loadtest.load.session import Endpoint, Phase, run_phases
+from loadtest.setup.setup_finding import FindingValue
 
 SEED = 1
 
@@ -86,10 +87,9 @@ class _RepeatedPhase(Sequence[Phase]):
             yield self._phase
 
 
-def outcome_of(tally: Tally) -> str:
-    """Counts in words: ``400 of 400 answered right``, and what else became of requests."""
-    others = dict(sorted(tally.errors.items()))
+def outcome_values(tally: Tally) -> dict[str, FindingValue]:
+    """The values of a finding under load: how many requests were sent, answered rightly, and what became of others."""
+    errors = dict(sorted(tally.errors.items()))
     if tally.mismatched:
-        others["mismatched"] = tally.mismatched
-    said = "".join(f", {count} {kind}" for kind, count in others.items())
-    return f"{tally.ok} of {tally.scheduled} answered right{said}"
+        errors["mismatched"] = tally.mismatched
+    return {"sent": tally.scheduled, "answered": tally.ok, "errors": errors}

@@ -9,6 +9,7 @@ from loadtest.launch.running import RunningServer
 from loadtest.setup.probes.capability import Exchange
 from loadtest.setup.probes.probe_context import ProbeContext, fate_of
 from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask
+from loadtest.setup.setup_finding import SetupFinding
 from loadtest.setup.start_times import StartWatch, watched_start
 
 
@@ -19,17 +20,17 @@ class Trial:
     Attributes:
         call: The request.
         reply: The answer.
-        fate: What became of the server, in words; empty where it lived on.
+        fate: What became of the server; None where it lived on.
     """
 
     call: ProbeRequest
     reply: ProbeReply
-    fate: str
+    fate: SetupFinding | None
 
     @property
     def exchange(self) -> Exchange:
         """It as evidence."""
-        return Exchange(str(self.call), f"{self.reply}; {self.fate}" if self.fate else str(self.reply))
+        return Exchange(str(self.call), str(self.reply), self.fate)
 
 
 class ProbedServer:
@@ -75,21 +76,24 @@ class ProbedServer:
         return self._running
 
     def ask(self, call: ProbeRequest) -> Trial:
-        """Send one request, and look what it did to the server.
+        """Send one request, and find out what it did to the server.
 
         Raises:
             LaunchError: If the server was found dead before and does not start again.
         """
-        return Trial(call, ask(self.running, call), self.look())
+        reply = ask(self.running, call)
+        return Trial(call, reply, next(iter(self.take_fates()), None))
 
-    def look(self) -> str:
-        """What became of the server since the last look, in words; empty where it lives and predicts."""
-        if self._running is None:
-            return ""
-        fate = fate_of(self._running)
-        if fate:
-            self.close()
-        return fate
+    def take_fates(self) -> list[SetupFinding]:
+        """What became of the server since the last call; empty where it lives and predicts.
+
+        One that does not is ended, so that the next use starts it again.
+        """
+        fate = fate_of(self._running) if self._running else None
+        if fate is None:
+            return []
+        self.close()
+        return [fate]
 
     def close(self) -> None:
         """End it."""

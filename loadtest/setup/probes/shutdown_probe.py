@@ -15,8 +15,9 @@ from loadtest.launch.local import LocalServer
 from loadtest.launch.running import RunningServer
 from loadtest.load.schedule import Replay
 from loadtest.servers.expectation import Golden
-from loadtest.setup.probes.capability import CapabilityCell, Exchange, unknown
-from loadtest.setup.probes.probe_load import outcome_of, put_load
+from loadtest.setup.probes.capability import CapabilityCell, judged, unknown
+from loadtest.setup.probes.probe_load import outcome_values, put_load
+from loadtest.setup.setup_finding import FindingValue, SetupCode, found
 from loadtest.wire.http1 import HttpTarget
 
 IN_FLIGHT = 4
@@ -34,7 +35,7 @@ def probe_shutdown(running: RunningServer) -> CapabilityCell:
     to arrive, so that no request can have been sent after the server had rightly stopped listening.
     """
     if not isinstance(running, LocalServer):
-        return unknown("graceful_shutdown", "its process is not known")
+        return unknown("graceful_shutdown", found(SetupCode.PROCESS_NOT_KNOWN))
     instances, took_s = _calibrate(running)
     endpoint = _large(running, instances)
     signalled_after: list[float] = []
@@ -51,16 +52,20 @@ def probe_shutdown(running: RunningServer) -> CapabilityCell:
     terminator.join()
     values, counts = tally.response.nonzero()
     early = sum(count for value, count in zip(values, counts, strict=True) if value / 1e9 < signalled_after[0])
-    evidence = (
-        Exchange(
-            f"{IN_FLIGHT} predictions of {instances:,} instances each, SIGTERM {signalled_after[0]:.2f} s after they "
-            "were sent",
-            f"{outcome_of(tally)}; {_ended(running)}",
-        ),
+    counted = found(
+        SetupCode.SHUTDOWN_UNDER_LOAD,
+        instances=instances,
+        signal_s=round(signalled_after[0], 2),
+        **outcome_values(tally),
+        **_ending(running),
     )
-    if early == IN_FLIGHT:
-        return CapabilityCell("graceful_shutdown", None, evidence, note="every answer had come before the signal")
-    return CapabilityCell("graceful_shutdown", tally.ok == IN_FLIGHT, evidence)
+    void = early == IN_FLIGHT
+    return judged(
+        "graceful_shutdown",
+        None if void else tally.ok == IN_FLIGHT,
+        observations=[counted],
+        notes=[found(SetupCode.ALL_ANSWERED_BEFORE_SIGNAL)] if void else [],
+    )
 
 
 def _await_work(running: LocalServer, cpu_s: float) -> None:
@@ -110,11 +115,11 @@ def _repeated(examples: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
     return np.resize(examples, (count, *examples.shape[1:]))
 
 
-def _ended(running: LocalServer) -> str:
-    """How the server's process ended, in words."""
+def _ending(running: LocalServer) -> dict[str, FindingValue]:
+    """How the server's process ended, or for how long it was waited for."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         if ending := running.ending():
-            return f"{running.server.key} ended with {ending}"
+            return {"ending": ending}
         time.sleep(0.05)
-    return f"still running {TIMEOUT_S:.0f} s later"
+    return {"waited_s": TIMEOUT_S}

@@ -10,11 +10,12 @@ from loadtest.launch.running import RunningServer
 from loadtest.load.schedule import Poisson
 from loadtest.servers.server_folder import fill
 from loadtest.setup.declared import DeclaredSwap, DeclaredVersions
-from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt
+from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged
 from loadtest.setup.probes.probe_context import ProbeContext, carry_out
-from loadtest.setup.probes.probe_load import outcome_of, put_load_until
+from loadtest.setup.probes.probe_load import outcome_values, put_load_until
 from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask, is_golden, leaves, seen
 from loadtest.setup.scratch import ScratchCopy, scratch_copy
+from loadtest.setup.setup_finding import SetupCode, found
 from loadtest.wire.golden_target import rest_target
 
 PATHS = ("/v1/models/{workload}/versions/{version}:predict", "/predictions/{workload}/{version}")
@@ -53,12 +54,12 @@ def probe_versions(context: ProbeContext, how: DeclaredVersions) -> CapabilityCe
             call = _call(both, how.predict, ABSENT)
             reply = ask(both, call)
             evidence.append(seen(call, reply))
-    return CapabilityCell("versions", right and not is_golden(both, reply), tuple(evidence), how.change.setting)
+    return judged("versions", right and not is_golden(both, reply), evidence, setting=how.change.setting)
 
 
 def probe_usual_addresses(running: RunningServer) -> CapabilityCell:
     """No address of a version is declared: ask for the present one at the addresses that model servers have."""
-    evidence, found = [], False
+    evidence, by_version = [], False
     for path in PATHS:
         right = {}
         for version in (running.artifact.version, ABSENT):
@@ -67,8 +68,8 @@ def probe_usual_addresses(running: RunningServer) -> CapabilityCell:
             right[version] = is_golden(running, reply)
             evidence.append(seen(call, reply))
         # A server that answers at any address has none for a version.
-        found = found or (right[running.artifact.version] and not right[ABSENT])
-    return CapabilityCell("versions", found, tuple(evidence), note="" if found else "no address for a version")
+        by_version = by_version or (right[running.artifact.version] and not right[ABSENT])
+    return judged("versions", by_version, evidence, notes=[] if by_version else [found(SetupCode.NO_VERSION_ADDRESS)])
 
 
 def _call(running: RunningServer, path: str, version: str) -> ProbeRequest:
@@ -116,12 +117,15 @@ def probe_hot_swap(context: ProbeContext, how: DeclaredSwap) -> CapabilityCell:
         finally:
             over.set()
         swapped = swapping.result()
-    load = Exchange(f"{RATE:.0f} requests a second before, meanwhile and after", outcome_of(tally))
-    evidence = (*swapped.evidence, load)
-    if swapped.active_at is None or swapped.active_at > ended:
-        note = "the new version did not serve before the load ended"
-        return CapabilityCell("hot_swap", None, evidence, how.change.setting, note)
-    return CapabilityCell("hot_swap", tally.ok == tally.scheduled, evidence, how.change.setting)
+    too_late = swapped.active_at is None or swapped.active_at > ended
+    return judged(
+        "hot_swap",
+        None if too_late else tally.ok == tally.scheduled,
+        swapped.evidence,
+        observations=[found(SetupCode.SWAP_UNDER_LOAD, rate=RATE, **outcome_values(tally))],
+        setting=how.change.setting,
+        notes=[found(SetupCode.NEW_VERSION_TOO_LATE)] if too_late else [],
+    )
 
 
 def _swap(
@@ -168,10 +172,8 @@ def probe_new_folder(context: ProbeContext) -> CapabilityCell:
         Exchange(asked, excerpt(json.dumps(after))),
     )
     if number in map(str, leaves(after)) and number not in map(str, leaves(before)):
-        return CapabilityCell(
-            "hot_swap", None, evidence, note="it took notice, but server.toml does not say how a swap is told"
-        )
-    return CapabilityCell("hot_swap", False, evidence, note="it takes no notice: a new version is a new start")
+        return judged("hot_swap", None, evidence, notes=[found(SetupCode.NEW_VERSION_NOTICED)])
+    return judged("hot_swap", False, evidence, notes=[found(SetupCode.NEW_VERSION_IGNORED)])
 
 
 def _configuration(running: RunningServer) -> dict[str, object]:
