@@ -98,7 +98,7 @@ def _setup(document: Json) -> dict[str, Any]:
     measured: EaseOfSetup = document["setup"]
     return {
         "date": measured.date.isoformat(),
-        "repeat": measured.plan.repeat,
+        "starts": setup_effort.starts_told(document),
         "launcher": measured.launcher.get("launcher", "unknown"),
         "labels": list(setup_effort.labels_of(document).values()),
         "counted": setup_effort.counted(document),

@@ -22,7 +22,7 @@ from loadtest.machine.run_folder import RunFolder
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import Server
 from loadtest.setup.declared import DeclaredSetup
-from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.setup.start_times import watched_start
 
 LEFT_BEHIND = (".git", ".venv", "artifacts", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "tests")
@@ -116,13 +116,13 @@ def _local(
         fresh = replace(launch, command=tuple(word.replace("{python}", python) for word in launch.command))
         server = replace(server, launches=(fresh,))
     else:
-        notes.append(found(SetupCode.INSTALLED_BEFORE, program=launch.command[0]))
+        notes.append(finding(SetupCode.INSTALLED_BEFORE, program=launch.command[0]))
     say("cold: exporting the model")
     workload = launcher.artifact.workload
     exporting = {**environment, "BAKEOFF_ARTIFACTS": str(scratch / "artifacts")}
     command = [sys.executable, "-m", "models", "build", workload, "--force"]
     stages.append(_stage("export", command, ROOT, exporting))
-    notes.append(found(SetupCode.EXPORTED_IN_THIS_ENVIRONMENT))
+    notes.append(finding(SetupCode.EXPORTED_IN_THIS_ENVIRONMENT))
     say("cold: starting")
     return _started(server, launcher, stages, clean_cache, notes)
 
@@ -140,13 +140,13 @@ def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callabl
     say(f"cold: getting the image of {service}")
     if "build" in json.loads(config.stdout)["services"][service]:
         stages = [_stage("image", [*build, service], ROOT, environment)]
-        notes.append(found(SetupCode.BASE_IMAGES_PULLED_BEFORE))
+        notes.append(finding(SetupCode.BASE_IMAGES_PULLED_BEFORE))
     else:
         stages = [_stage("image", ["docker", "compose", "pull", "--quiet", service], ROOT, environment)]
-        notes.append(found(SetupCode.LAYERS_NOT_PULLED_AGAIN))
+        notes.append(finding(SetupCode.LAYERS_NOT_PULLED_AGAIN))
     say("cold: exporting the model")
     _stage("image", [*build[:4], "models"], ROOT, environment)
-    notes.append(found(SetupCode.EXPORTER_IMAGE_BUILT_BEFORE))
+    notes.append(finding(SetupCode.EXPORTER_IMAGE_BUILT_BEFORE))
     # Into the container's own scratch space: the volume that servers may be reading from stays as it is.
     run = ["docker", "compose", "run", "--rm", "--no-deps", "--env", "BAKEOFF_ARTIFACTS=/tmp/artifacts", "models"]
     stages.append(_stage("export", [*run, "build", launcher.artifact.workload], ROOT, environment))

@@ -11,7 +11,7 @@ from loadtest.servers.server_folder import Server, fill
 from loadtest.setup.declared import DeclaredSetup
 from loadtest.setup.installed_packages import InstalledPackages, packages_of_extra
 from loadtest.setup.installed_program import InstalledProgram
-from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 
 DOCKER_S = 20.0
 
@@ -80,18 +80,18 @@ def _artifact_size(declared: DeclaredSetup, artifact: Artifact) -> ArtifactSize:
 def image_size(server: Server) -> ImageSize:
     """Measure the server's image, where there is an engine that has it; its containers need not run."""
     if shutil.which("docker") is None:
-        return ImageSize("", None, found(SetupCode.NO_DOCKER))
+        return ImageSize("", None, finding(SetupCode.NO_DOCKER))
     config = _docker("compose", "config", "--format", "json")
     if config is None:
-        return ImageSize("", None, found(SetupCode.COMPOSE_NOT_READ))
+        return ImageSize("", None, finding(SetupCode.COMPOSE_NOT_READ))
     document = json.loads(config)
     service = document.get("services", {}).get(server.compose_service)
     if service is None:
-        return ImageSize("", None, found(SetupCode.NO_COMPOSE_SERVICE, service=server.compose_service))
+        return ImageSize("", None, finding(SetupCode.NO_COMPOSE_SERVICE, service=server.compose_service))
     name = service.get("image") or f"{document['name']}-{server.compose_service}"
     size = _docker("image", "inspect", "--format", "{{.Size}}", name)
     if size is None:
-        return ImageSize(name, None, found(SetupCode.IMAGE_NOT_HERE))
+        return ImageSize(name, None, finding(SetupCode.IMAGE_NOT_HERE))
     return ImageSize(name, int(size))
 
 

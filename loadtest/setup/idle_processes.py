@@ -39,7 +39,7 @@ class IdleProcesses:
         processes: Number of processes.
         threads: Number of threads of all of them.
         resident_mib: Memory in MiB. Local: proportional set size. Container: see `loadtest.machine.usage.Usage`.
-        executables: Processes by the name of their executable; empty for a container, into which one cannot look.
+        executables: Processes by the name of their executable; empty for a container, which hides them.
         languages: Processes by what their executable runs; empty likewise.
         ports: TCP ports it listens on; empty likewise.
         unix_sockets: UNIX sockets with a path that it has open.

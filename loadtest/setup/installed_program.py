@@ -49,7 +49,7 @@ def read_program(running: RunningServer) -> InstalledProgram | None:
     are.
 
     Returns:
-        None for a server in this Python environment or that has ended, and for a container: one cannot look into it.
+        None for a server in this Python environment or that has ended, and for a container, which hides its files.
     """
     if not isinstance(running, LocalServer) or running.server.launch().in_python:
         return None

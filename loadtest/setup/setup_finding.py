@@ -73,6 +73,6 @@ class SetupFinding:
     values: dict[str, FindingValue] = field(default_factory=dict)
 
 
-def found(code: SetupCode, **values: FindingValue) -> SetupFinding:
+def finding(code: SetupCode, **values: FindingValue) -> SetupFinding:
     """A finding with its values as keyword arguments."""
     return SetupFinding(code, values)

@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.report.setup_wording import NOTES, OBSERVATIONS, evidence_of, qualification_of, sentence_of
 from loadtest.setup.probes.capability import Exchange, judged
-from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 
 
 def test_every_finding_has_its_words() -> None:
@@ -15,13 +15,13 @@ def test_every_finding_has_its_words() -> None:
 @pytest.mark.parametrize(
     ("note", "sentence"),
     [
-        (found(SetupCode.NOT_IN_QUICK_FORM), "not tried in the short form"),
-        (found(SetupCode.PROBE_FAILED, error="a {brace}"), "a {brace}"),
-        (found(SetupCode.BINARY_OVER, ways=["REST, .npy", "gRPC"]), "over REST, .npy and gRPC"),
-        (found(SetupCode.KILLED, ending="SIGABRT"), "it killed the server (SIGABRT)"),
-        (found(SetupCode.KILLED, ending="SIGABRT", requests=["a", "b"]), "a, b killed the server (SIGABRT)"),
+        (finding(SetupCode.NOT_IN_QUICK_FORM), "not tried in the short form"),
+        (finding(SetupCode.PROBE_FAILED, error="a {brace}"), "a {brace}"),
+        (finding(SetupCode.BINARY_OVER, ways=["REST, .npy", "gRPC"]), "over REST, .npy and gRPC"),
+        (finding(SetupCode.KILLED, ending="SIGABRT"), "it killed the server (SIGABRT)"),
+        (finding(SetupCode.KILLED, ending="SIGABRT", requests=["a", "b"]), "a, b killed the server (SIGABRT)"),
         (
-            found(SetupCode.STOPPED_ANSWERING, answer="503: {}", requests=["a"]),
+            finding(SetupCode.STOPPED_ANSWERING, answer="503: {}", requests=["a"]),
             "the server stopped answering correctly (503: {}) after: a",
         ),
     ],
@@ -38,39 +38,39 @@ LOAD = {"sent": 4, "answered": 3}
     ("observation", "asked", "told"),
     [
         (
-            found(SetupCode.BATCHES, connections=16, counter="log", batches=2, errors={}, **LOAD),
+            finding(SetupCode.BATCHES, connections=16, counter="log", batches=2, errors={}, **LOAD),
             "16 connections, 1 instance in each request; counted by lines of its log",
             "3 of 4 answered right, in 2 batches",
         ),
         (
-            found(SetupCode.SWAP_UNDER_LOAD, rate=50.0, errors={"timeout": 1}, **LOAD),
+            finding(SetupCode.SWAP_UNDER_LOAD, rate=50.0, errors={"timeout": 1}, **LOAD),
             "50 requests a second before, meanwhile and after",
             "3 of 4 answered right, 1 timeout",
         ),
         (
-            found(
+            finding(
                 SetupCode.SHUTDOWN_UNDER_LOAD, instances=8192, signal_s=0.25, errors={}, ending="exit code 0", **LOAD
             ),
             "4 predictions of 8,192 instances each, SIGTERM 0.25 s after they were sent",
             "3 of 4 answered right; the server ended with exit code 0",
         ),
         (
-            found(SetupCode.SHUTDOWN_UNDER_LOAD, instances=2, signal_s=0.2, errors={}, waited_s=30.0, **LOAD),
+            finding(SetupCode.SHUTDOWN_UNDER_LOAD, instances=2, signal_s=0.2, errors={}, waited_s=30.0, **LOAD),
             "4 predictions of 2 instances each, SIGTERM 0.20 s after they were sent",
             "3 of 4 answered right; still running 30 s later",
         ),
         (
-            found(SetupCode.PREDICTIONS_WHEN_READY, request="GET rest:/ready", sent=8, right=7, wrong=["503: {}"]),
+            finding(SetupCode.PREDICTIONS_WHEN_READY, request="GET rest:/ready", sent=8, right=7, wrong=["503: {}"]),
             "GET rest:/ready, and 8 predictions as soon as it says so",
             "ready; 7 of 8 right, 503: {}",
         ),
         (
-            found(SetupCode.COUNTING_SERIES, request="GET rest:/metrics", predictions=5, series=9, rose=[]),
+            finding(SetupCode.COUNTING_SERIES, request="GET rest:/metrics", predictions=5, series=9, rose=[]),
             "GET rest:/metrics before and after 5 predictions",
             "9 series; rose by 5: none",
         ),
         (
-            found(SetupCode.NAMES_TOLD, told=["1"], missing=["digits"]),
+            finding(SetupCode.NAMES_TOLD, told=["1"], missing=["digits"]),
             "looked for in these answers",
             "'1' is there, 'digits' is not there",
         ),
@@ -83,14 +83,14 @@ def test_what_was_counted_is_told_as_done_and_found(observation: SetupFinding, a
 
 def test_what_a_request_did_to_the_server_is_told_with_its_answer() -> None:
     """The answer stays as it came."""
-    cell = judged("rest", False, [Exchange("asked", "400: no", found(SetupCode.KILLED, ending="SIGSEGV"))])
+    cell = judged("rest", False, [Exchange("asked", "400: no", finding(SetupCode.KILLED, ending="SIGSEGV"))])
     assert list(evidence_of(cell)) == [("asked", "400: no; it killed the server (SIGSEGV)")]
 
 
 def test_a_setting_and_the_notes_belong_to_an_answer() -> None:
     """In that order, and nothing where there is neither."""
     shown = [Exchange("asked", "told")]
-    notes = [found(SetupCode.NO_SERIES_COUNTS)]
+    notes = [finding(SetupCode.NO_SERIES_COUNTS)]
     assert qualification_of(judged("rest", True, shown)) == ""
     assert qualification_of(judged("rest", True, shown, setting="a=1", notes=notes)) == (
         "a=1; no series counts the predictions"

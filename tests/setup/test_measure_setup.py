@@ -3,12 +3,13 @@
 import copy
 import io
 import json
+import math
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from loadtest.errors import LaunchError, UsageError
 from loadtest.judge.records import from_json, json_schema, to_json
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.launch.network import NetworkLauncher
+from loadtest.launch.running import RunningServer
 from loadtest.machine.placement import UNPINNED
 from loadtest.report.setup_table import rich_tables
 from loadtest.report.setup_wording import sentence_of
@@ -31,11 +33,16 @@ from loadtest.setup.declared import DeclaredSetup
 from loadtest.setup.measure_setup import measure_setup
 from loadtest.setup.probes.capability import CAPABILITIES
 from loadtest.setup.setup_file import EaseOfSetup, read_setup, write_setup
+from loadtest.setup.setup_finding import SetupCode, finding
 from loadtest.setup.setup_plan import SetupPlan
+from loadtest.setup.start_times import StartTimes
 from loadtest.setup.weighted_sum import FIGURES, weigh
 from tests.launch.conftest import Obedient
 
 Document = dict[str, Any]
+
+
+NOT_IN_QUICK_FORM = finding(SetupCode.NOT_IN_QUICK_FORM)
 
 
 def _check(document: Document) -> None:
@@ -61,6 +68,18 @@ def _tables(setup: EaseOfSetup) -> str:
     for part in rich_tables(setup):
         console.print(part)
     return console.export_text()
+
+
+@dataclass(frozen=True)
+class CountingLauncher(LocalLauncher):
+    """Keeps a list of the servers that it started."""
+
+    started: list[str] = field(default_factory=list)
+
+    def start(self, server: Server) -> RunningServer:
+        """Start a server as any other launcher does."""
+        self.started.append(server.key)
+        return super().start(server)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +199,43 @@ def test_a_plan_that_makes_no_sense_is_refused(options: dict[str, Any], message:
     """One line says what is wrong."""
     with pytest.raises(UsageError, match=message):
         SetupPlan(**options)
+
+
+def test_nothing_is_started_to_count(folder_of: Any, servers: Mapping[str, Server], artifact: Artifact) -> None:
+    """Without starts and probes no server runs, and starts that were timed elsewhere stand in the result."""
+    network = NetworkLauncher(artifact, UNPINNED, {}, 1.0)
+    timed = {"obedient": [StartTimes(math.nan, math.nan, 1.5), StartTimes(math.nan, math.nan, 1.0)]}
+    plan = SetupPlan(repeat=0, probes="none")
+    setup = measure_setup([folder_of("dies")], servers, network, plan, starts=timed)
+    found = setup.servers["obedient"]
+    assert (found.faults, found.capabilities, found.idle_processes) == ((), (), None)
+    assert found.written.commands == ("start it", "curl it")
+    assert found.timeline.warm is not None
+    assert (found.timeline.warm.low, found.timeline.warm.high) == (1.0, 1.5)
+    assert found.timeline.warm.measured_in == "comparison"
+    assert found.timeline.warm.stages.ready is None
+    document = _written(setup)
+    assert document["servers"]["obedient"]["timeline"]["warm"]["runs"][0]["port_open"] is None
+    assert "1.25 (1.00-1.50)" in _tables(setup)
+
+
+def test_the_quick_form_starts_a_server_once(
+    folder_of: Any, servers: Mapping[str, Server], launcher: LocalLauncher
+) -> None:
+    """What needs another start is left out and says so; everything else is tried, and the idle server is read."""
+    server = folder_of("good")
+    counting = CountingLauncher(launcher.artifact, UNPINNED, any_port=True, timeout_s=20.0)
+    setup = measure_setup([server], servers, counting, SetupPlan(repeat=0, probes="quick"))
+    found = setup.servers["obedient"]
+    assert counting.started == ["obedient"]
+    left_out = {cell.capability for cell in found.capabilities if cell.notes == (NOT_IN_QUICK_FORM,)}
+    assert left_out == {"hot_swap"}
+    assert {cell.capability for cell in found.capabilities if cell.supported} >= {"rest", "readiness", "health"}
+    assert found.idle_processes is not None
+    assert found.idle_processes.processes == 1
+    assert found.timeline.warm is None
+    assert "not tried in the short form" in _tables(setup)
+    _written(setup)
 
 
 def test_servers_that_run_already_are_not_set_up(servers: Mapping[str, Server], artifact: Artifact) -> None:

@@ -34,7 +34,7 @@ from loadtest.setup.probes.operation_probes import read_samples
 from loadtest.setup.probes.probe_context import ProbeContext, fate_of
 from loadtest.setup.probes.probe_load import outcome_values, put_load_until
 from loadtest.setup.probes.probed_server import ProbedServer
-from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.setup.start_times import watched_start
 from loadtest.wire.golden_target import rest_target
 from tests.launch.conftest import Obedient
@@ -118,13 +118,13 @@ def test_a_server_that_can_do_nothing_is_not_said_to(
     assert (lost.code, lost.values["answered"], lost.values["sent"]) == (SetupCode.SHUTDOWN_UNDER_LOAD, 0, 4)
     assert "0 of 4 answered right" in dict(evidence_of(cells["graceful_shutdown"])).popitem()[1]
     assert "no body: RemoteDisconnected" in _note(cells["bad_input"])
-    assert cells["hot_swap"].notes == (found(SetupCode.NEW_VERSION_IGNORED),)
+    assert cells["hot_swap"].notes == (finding(SetupCode.NEW_VERSION_IGNORED),)
 
 
 KILLED = "it killed the server (SIGABRT)"
 SILENT = "the server stopped answering correctly"
-KILLED_BY_SIGABRT = found(SetupCode.KILLED, ending="SIGABRT")
-SILENT_WITH_503 = found(SetupCode.STOPPED_ANSWERING, answer="503: {}")
+KILLED_BY_SIGABRT = finding(SetupCode.KILLED, ending="SIGABRT")
+SILENT_WITH_503 = finding(SetupCode.STOPPED_ANSWERING, answer="503: {}")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,9 @@ def test_a_load_goes_on_until_something_has_happened(obedient: Obedient, artifac
     assert (thrice.ok, thrice.scheduled) == (12, 12)
     assert outcome_values(once) == {"answered": 4, "sent": 4, "errors": {}}
     once.errors["timeout"] += 1
-    cell = judged("hot_swap", False, observations=[found(SetupCode.SWAP_UNDER_LOAD, rate=20.0, **outcome_values(once))])
+    cell = judged(
+        "hot_swap", False, observations=[finding(SetupCode.SWAP_UNDER_LOAD, rate=20.0, **outcome_values(once))]
+    )
     assert next(evidence_of(cell))[1] == "4 of 4 answered right, 1 timeout"
 
 

@@ -76,7 +76,7 @@ def test_a_spread_is_median_and_range() -> None:
     assert Spread.of([3.0, 1.0, 9.0]) == Spread(3.0, 1.0, 9.0)
 
 
-def test_moving_parts_are_those_of_the_whole_tree(
+def test_idle_processes_are_those_of_the_whole_tree(
     obedient: Obedient, launcher: LocalLauncher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server of two processes has two, and the port it listens on is named after its role."""
@@ -94,7 +94,7 @@ def test_moving_parts_are_those_of_the_whole_tree(
 
 
 def test_nothing_is_said_of_a_server_whose_processes_are_not_known(obedient: Obedient, artifact: Artifact) -> None:
-    """A server that was started elsewhere has no moving parts, and not none of them."""
+    """A server that was started elsewhere has no known processes, which is not none."""
     server = obedient("good")
     with running(LocalLauncher(artifact, UNPINNED), [server]):
         found = find_running(server, artifact)

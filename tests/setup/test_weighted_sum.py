@@ -8,7 +8,7 @@ from loadtest.errors import UsageError
 from loadtest.setup.disk_size import ArtifactSize, DiskSize
 from loadtest.setup.probes.capability import Exchange, judged, unknown
 from loadtest.setup.server_setup import ServerSetup, TimeToCorrect
-from loadtest.setup.setup_finding import SetupCode, found
+from loadtest.setup.setup_finding import SetupCode, finding
 from loadtest.setup.start_times import StartTimes, WarmStarts
 from loadtest.setup.weighted_sum import FIGURES, WeightedPart, read_weights, weigh
 from loadtest.setup.written_files import WrittenByHand
@@ -16,7 +16,7 @@ from loadtest.setup.written_files import WrittenByHand
 
 def _server(median: float | None, grpc: bool | None) -> ServerSetup:
     cell = (
-        unknown("grpc", found(SetupCode.NOT_PROBED))
+        unknown("grpc", finding(SetupCode.NOT_PROBED))
         if grpc is None
         else judged("grpc", grpc, [Exchange("asked", "told")])
     )

@@ -112,6 +112,15 @@ def capabilities(document: Json) -> list[CapabilityRow]:
     ]
 
 
+def starts_told(document: Json) -> str:
+    """How many warm starts there are of each server, and where they were timed."""
+    warm = [server.timeline.warm for server in servers_of(document).values() if server.timeline.warm]
+    if not warm:
+        return "no warm starts"
+    where = ", timed in the rounds of the comparison" if warm[0].measured_in == "comparison" else ""
+    return f"{max(len(one.runs) for one in warm)} warm starts of each server{where}"
+
+
 def stand_ins(document: Json) -> list[str]:
     """Which column of the capability table is that of a stand-in, one line each."""
     servers = servers_of(document)

@@ -18,7 +18,7 @@ from loadtest.setup.probes import (
 from loadtest.setup.probes.capability import CapabilityCell, failed, in_order, judged, not_survived, unknown
 from loadtest.setup.probes.probe_context import ProbeContext
 from loadtest.setup.probes.probed_server import ProbedServer
-from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 
 ProbeFunction = Callable[[], CapabilityCell | list[CapabilityCell]]
 ProbeList = list[tuple[tuple[str, ...], ProbeFunction]]
@@ -69,7 +69,7 @@ def probe_capabilities(
     if form == "full":
         cells += _run(further, context.take_fates, say)
     else:
-        cells += [unknown(name, found(SetupCode.NOT_IN_QUICK_FORM)) for names, _ in further for name in names]
+        cells += [unknown(name, finding(SetupCode.NOT_IN_QUICK_FORM)) for names, _ in further for name in names]
     return in_order([*cells, *map(_from_fact, (fact for fact in facts if fact.supported is not None))])
 
 
@@ -134,5 +134,5 @@ def _run(
 
 
 def _from_fact(fact: LookedUpFact) -> CapabilityCell:
-    told = found(SetupCode.LOOKED_UP_FACT, date=fact.date.isoformat(), source=fact.source, text=fact.text)
-    return judged(fact.name, fact.supported, observations=[told], notes=[found(SetupCode.LOOKED_UP)])
+    told = finding(SetupCode.LOOKED_UP_FACT, date=fact.date.isoformat(), source=fact.source, text=fact.text)
+    return judged(fact.name, fact.supported, observations=[told], notes=[finding(SetupCode.LOOKED_UP)])

@@ -12,7 +12,7 @@ from loadtest.setup.probes.operation_probes import read_samples
 from loadtest.setup.probes.probe_context import ProbeContext
 from loadtest.setup.probes.probe_load import outcome_values, put_load
 from loadtest.setup.probes.probe_request import get, seen
-from loadtest.setup.setup_finding import SetupCode, found
+from loadtest.setup.setup_finding import SetupCode, finding
 from loadtest.wire.golden_target import rest_target
 
 CONNECTIONS = 16
@@ -24,7 +24,7 @@ WHOLE_LOG = 10**9
 def probe_no_batching(running: RunningServer) -> CapabilityCell:
     """No way to batch is declared: show the configuration that the server reports, which has none."""
     told = [seen(*get(running, probe)) for probe in running.server.effective.values()]
-    why = found(SetupCode.NO_BATCHING_SETTING)
+    why = finding(SetupCode.NO_BATCHING_SETTING)
     return judged("batching", False, told, notes=[why]) if told else unknown("batching", why)
 
 
@@ -42,7 +42,7 @@ def probe_batching(context: ProbeContext, how: DeclaredBatching) -> CapabilityCe
         before = count_batches(batching, how, context.declared.metrics)
         tally = put_load(rest_target(batching.url, batching.artifact), Closed(LOAD_S), CONNECTIONS)
         batches = _settled(batching, how, context.declared.metrics) - before
-    counted = found(
+    counted = finding(
         SetupCode.BATCHES,
         connections=CONNECTIONS,
         counter=how.metric or "log",
@@ -55,7 +55,7 @@ def probe_batching(context: ProbeContext, how: DeclaredBatching) -> CapabilityCe
         batches < tally.ok if known else None,
         observations=[counted],
         setting=f"variant {key}",
-        notes=[] if known else [found(SetupCode.NO_BATCH_COUNTED)],
+        notes=[] if known else [finding(SetupCode.NO_BATCH_COUNTED)],
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 
 CAPABILITIES = {
     "rest": "REST",
@@ -128,7 +128,7 @@ def unknown(capability: str, *why: SetupFinding) -> CapabilityCell:
 def failed(capability: str, error: Exception) -> CapabilityCell:
     """The cell of a probe that could not be carried out; of the error's text the first line is kept."""
     lines = str(error).splitlines() or [type(error).__name__]
-    return unknown(capability, found(SetupCode.PROBE_FAILED, error=lines[0]))
+    return unknown(capability, finding(SetupCode.PROBE_FAILED, error=lines[0]))
 
 
 def excerpt(body: bytes | str, limit: int = EXCERPT) -> str:
@@ -147,4 +147,4 @@ def excerpt(body: bytes | str, limit: int = EXCERPT) -> str:
 def in_order(cells: Iterable[CapabilityCell]) -> tuple[CapabilityCell, ...]:
     """One cell for every capability, in the order of `CAPABILITIES`; the last one counts where there are several."""
     last = {cell.capability: cell for cell in cells}
-    return tuple(last.get(name) or unknown(name, found(SetupCode.NOT_PROBED)) for name in CAPABILITIES)
+    return tuple(last.get(name) or unknown(name, finding(SetupCode.NOT_PROBED)) for name in CAPABILITIES)

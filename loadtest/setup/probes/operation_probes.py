@@ -9,7 +9,7 @@ from loadtest.servers.server_folder import Probe
 from loadtest.setup.declared import DeclaredSetup
 from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged, unknown
 from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, get, leaves, seen
-from loadtest.setup.setup_finding import SetupCode, found
+from loadtest.setup.setup_finding import SetupCode, finding
 from loadtest.setup.start_times import StartWatch
 from loadtest.wire.single_request import Answer
 
@@ -38,12 +38,12 @@ class ReadinessBurst:
 def probe_readiness(running: RunningServer, watch: StartWatch | None, burst: ReadinessBurst) -> CapabilityCell:
     """Was every prediction right that was sent as soon as the readiness probe said yes?"""
     if watch is None or not burst.answers:
-        return unknown("readiness", found(SetupCode.READINESS_NOT_SEEN))
+        return unknown("readiness", finding(SetupCode.READINESS_NOT_SEEN))
     golden = running.artifact.expectation()
     call, _ = get(running, running.server.ready)
     negatives = [Exchange(str(call), _said(answer)) for answer in watch.negatives]
     wrong = [answer for answer in burst.answers if answer.status != 200 or not golden.matches(0, answer.body)]
-    counted = found(
+    counted = finding(
         SetupCode.PREDICTIONS_WHEN_READY,
         request=str(call),
         sent=len(burst.answers),
@@ -77,7 +77,7 @@ def probe_model(running: RunningServer) -> list[CapabilityCell]:
 
 def _telling(capability: str, wanted: set[str], told: set[str], exchanges: list[Exchange]) -> CapabilityCell:
     """Whether all that is wanted stands somewhere in the answers."""
-    names = found(SetupCode.NAMES_TOLD, told=sorted(wanted & told), missing=sorted(wanted - told))
+    names = finding(SetupCode.NAMES_TOLD, told=sorted(wanted & told), missing=sorted(wanted - told))
     return judged(capability, wanted <= told, exchanges, observations=[names])
 
 
@@ -106,10 +106,10 @@ def _counting(running: RunningServer, probe: Probe, call: ProbeRequest, reply: P
         if rose or time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    counted = found(
+    counted = finding(
         SetupCode.COUNTING_SERIES, request=str(call), predictions=PREDICTIONS, series=len(after), rose=rose[:3]
     )
-    notes = [] if rose else [found(SetupCode.NO_SERIES_COUNTS)]
+    notes = [] if rose else [finding(SetupCode.NO_SERIES_COUNTS)]
     return judged("metrics", True, observations=[counted], notes=notes)
 
 

@@ -14,7 +14,7 @@ from loadtest.setup.declared import DeclaredSetup, ProcedureRequest
 from loadtest.setup.probes.capability import Exchange
 from loadtest.setup.probes.probe_request import ProbeRequest, ask, is_golden
 from loadtest.setup.scratch import ScratchCopy
-from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.setup.start_times import stop_whole
 
 PROCEDURE_S = 120.0
@@ -97,11 +97,11 @@ def fate_of(running: RunningServer) -> SetupFinding | None:
         reply = ask(running, call)
         ending = running.ending()
         if ending:
-            return found(SetupCode.KILLED, ending=ending)
+            return finding(SetupCode.KILLED, ending=ending)
         if is_golden(running, reply):
             return None
         if time.monotonic() > deadline:
-            return found(SetupCode.STOPPED_ANSWERING, answer=str(reply))
+            return finding(SetupCode.STOPPED_ANSWERING, answer=str(reply))
         time.sleep(POLL_S)
 
 

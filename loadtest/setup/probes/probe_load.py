@@ -46,7 +46,7 @@ def put_load_until(
     """Repeat a short schedule over the same connections until something has happened.
 
     Args:
-        over: Set by whoever sees it happen; looked at after each repetition.
+        over: Set by whoever sees it happen; asked for after each repetition.
         endpoint: Where the requests go and how answers are checked.
         schedule: The plan of one repetition.
         connections: Connections.

@@ -14,7 +14,7 @@ from loadtest.servers.expectation import Anything
 from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged
 from loadtest.setup.probes.probe_request import JSON, ProbeRequest, ask, is_golden, seen
 from loadtest.setup.probes.probed_server import ProbedServer, Trial
-from loadtest.setup.setup_finding import SetupCode, SetupFinding, found
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.wire.golden_target import grpc_target
 from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
 from loadtest.wire.grpc.single_call import call_each
@@ -30,7 +30,7 @@ def probe_rest(running: RunningServer) -> list[CapabilityCell]:
     reply = ask(running, call)
     right = is_golden(running, reply)
     refused = reply.status in (400, 401, 403)
-    neither = [] if right or refused else [found(SetupCode.NEITHER_ANSWERED_NOR_REFUSED)]
+    neither = [] if right or refused else [finding(SetupCode.NEITHER_ANSWERED_NOR_REFUSED)]
     return [
         judged("rest", right, [seen(call, reply)]),
         judged("auth", None if neither else refused, [seen(call, reply)], notes=neither),
@@ -51,7 +51,7 @@ def probe_grpc(running: RunningServer) -> CapabilityCell:
         answer = call_each(target, timeout_s=3.0)[0]
         speaks = speaks or answer.status == 200 or answer.fault.startswith("grpc_")
         evidence.append(Exchange(f"gRPC {role}:{HEALTH_METHOD}", answer.fault or "answered"))
-    return judged("grpc", False, evidence, notes=[found(SetupCode.GRPC_WITHOUT_PREDICTION)] if speaks else [])
+    return judged("grpc", False, evidence, notes=[finding(SetupCode.GRPC_WITHOUT_PREDICTION)] if speaks else [])
 
 
 def probe_gzip(server: ProbedServer) -> list[CapabilityCell]:
@@ -95,7 +95,7 @@ def probe_binary(probed: ProbedServer) -> CapabilityCell:
         exchange, right = _binary_over_grpc(probed.running, instance.tobytes())
         evidence.append(exchange)
         ways += ["gRPC"] if right else []
-    notes = [found(SetupCode.BINARY_OVER, ways=ways)] if ways else []
+    notes = [finding(SetupCode.BINARY_OVER, ways=ways)] if ways else []
     return judged("binary_tensors", bool(ways), evidence, notes=[*notes, *_fates(trials)])
 
 
@@ -141,10 +141,10 @@ def probe_bad_input(server: ProbedServer) -> CapabilityCell:
         except LoadtestError as error:  # what was found until then stands
             if not trials:
                 raise
-            lost.append(found(SetupCode.NOT_STARTED_AGAIN, error=str(error).splitlines()[0]))
+            lost.append(finding(SetupCode.NOT_STARTED_AGAIN, error=str(error).splitlines()[0]))
             break
     answered = [
-        found(
+        finding(
             SetupCode.BAD_INPUT_ANSWERED, request=trial.call.label, answer=trial.reply.fault or str(trial.reply.status)
         )
         for trial in trials
@@ -159,6 +159,6 @@ def _fates(trials: Sequence[Trial]) -> list[SetupFinding]:
     fates = [trial.fate for trial in trials if trial.fate]
     different = [fate for number, fate in enumerate(fates) if fate not in fates[:number]]
     return [
-        found(fate.code, **fate.values, requests=[trial.call.label for trial in trials if trial.fate == fate])
+        finding(fate.code, **fate.values, requests=[trial.call.label for trial in trials if trial.fate == fate])
         for fate in different
     ]

@@ -17,7 +17,7 @@ from loadtest.load.schedule import Replay
 from loadtest.servers.expectation import Golden
 from loadtest.setup.probes.capability import CapabilityCell, judged, unknown
 from loadtest.setup.probes.probe_load import outcome_values, put_load
-from loadtest.setup.setup_finding import FindingValue, SetupCode, found
+from loadtest.setup.setup_finding import FindingValue, SetupCode, finding
 from loadtest.wire.http1 import HttpTarget
 
 IN_FLIGHT = 4
@@ -35,7 +35,7 @@ def probe_shutdown(running: RunningServer) -> CapabilityCell:
     to arrive, so that no request can have been sent after the server had rightly stopped listening.
     """
     if not isinstance(running, LocalServer):
-        return unknown("graceful_shutdown", found(SetupCode.PROCESS_NOT_KNOWN))
+        return unknown("graceful_shutdown", finding(SetupCode.PROCESS_NOT_KNOWN))
     instances, took_s = _calibrate(running)
     endpoint = _large(running, instances)
     signalled_after: list[float] = []
@@ -52,7 +52,7 @@ def probe_shutdown(running: RunningServer) -> CapabilityCell:
     terminator.join()
     values, counts = tally.response.nonzero()
     early = sum(count for value, count in zip(values, counts, strict=True) if value / 1e9 < signalled_after[0])
-    counted = found(
+    counted = finding(
         SetupCode.SHUTDOWN_UNDER_LOAD,
         instances=instances,
         signal_s=round(signalled_after[0], 2),
@@ -64,7 +64,7 @@ def probe_shutdown(running: RunningServer) -> CapabilityCell:
         "graceful_shutdown",
         None if void else tally.ok == IN_FLIGHT,
         observations=[counted],
-        notes=[found(SetupCode.ALL_ANSWERED_BEFORE_SIGNAL)] if void else [],
+        notes=[finding(SetupCode.ALL_ANSWERED_BEFORE_SIGNAL)] if void else [],
     )
 
 

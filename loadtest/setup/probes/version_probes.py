@@ -15,7 +15,7 @@ from loadtest.setup.probes.probe_context import ProbeContext, carry_out
 from loadtest.setup.probes.probe_load import outcome_values, put_load_until
 from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask, is_golden, leaves, seen
 from loadtest.setup.scratch import ScratchCopy, scratch_copy
-from loadtest.setup.setup_finding import SetupCode, found
+from loadtest.setup.setup_finding import SetupCode, finding
 from loadtest.wire.golden_target import rest_target
 
 PATHS = ("/v1/models/{workload}/versions/{version}:predict", "/predictions/{workload}/{version}")
@@ -69,7 +69,7 @@ def probe_usual_addresses(running: RunningServer) -> CapabilityCell:
             evidence.append(seen(call, reply))
         # A server that answers at any address has none for a version.
         by_version = by_version or (right[running.artifact.version] and not right[ABSENT])
-    return judged("versions", by_version, evidence, notes=[] if by_version else [found(SetupCode.NO_VERSION_ADDRESS)])
+    return judged("versions", by_version, evidence, notes=[] if by_version else [finding(SetupCode.NO_VERSION_ADDRESS)])
 
 
 def _call(running: RunningServer, path: str, version: str) -> ProbeRequest:
@@ -122,9 +122,9 @@ def probe_hot_swap(context: ProbeContext, how: DeclaredSwap) -> CapabilityCell:
         "hot_swap",
         None if too_late else tally.ok == tally.scheduled,
         swapped.evidence,
-        observations=[found(SetupCode.SWAP_UNDER_LOAD, rate=RATE, **outcome_values(tally))],
+        observations=[finding(SetupCode.SWAP_UNDER_LOAD, rate=RATE, **outcome_values(tally))],
         setting=how.change.setting,
-        notes=[found(SetupCode.NEW_VERSION_TOO_LATE)] if too_late else [],
+        notes=[finding(SetupCode.NEW_VERSION_TOO_LATE)] if too_late else [],
     )
 
 
@@ -172,8 +172,8 @@ def probe_new_folder(context: ProbeContext) -> CapabilityCell:
         Exchange(asked, excerpt(json.dumps(after))),
     )
     if number in map(str, leaves(after)) and number not in map(str, leaves(before)):
-        return judged("hot_swap", None, evidence, notes=[found(SetupCode.NEW_VERSION_NOTICED)])
-    return judged("hot_swap", False, evidence, notes=[found(SetupCode.NEW_VERSION_IGNORED)])
+        return judged("hot_swap", None, evidence, notes=[finding(SetupCode.NEW_VERSION_NOTICED)])
+    return judged("hot_swap", False, evidence, notes=[finding(SetupCode.NEW_VERSION_IGNORED)])
 
 
 def _configuration(running: RunningServer) -> dict[str, object]:
