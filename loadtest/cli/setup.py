@@ -51,6 +51,8 @@ def setup(
     launch: LaunchOptions,
 ) -> None:
     """Measure ease of setup: time to the first correct answer, size, what one writes, what runs, what it can do."""
+    if quick and not probe:
+        raise UsageError("--quick is a form of the probes, which --no-probe leaves out")
     plan = SetupPlan(repeat, ("quick" if quick else "full") if probe else "none", cold, clean_cache)
     weighed = read_weights(weights) if weights else None
     wanted = chosen(servers)

@@ -50,7 +50,7 @@ class ColdStage:
 
 @dataclass(frozen=True)
 class ColdStart:
-    """A cold start.
+    """Every stage from nothing to the first correct prediction, in seconds.
 
     Attributes:
         stages: In their order; the last one ends with the first correct prediction.

@@ -33,7 +33,7 @@ class ListeningPort:
 
 @dataclass(frozen=True)
 class IdleProcesses:
-    """What an idle server consists of.
+    """The processes of an idle server.
 
     Attributes:
         processes: Number of processes.
@@ -55,7 +55,7 @@ class IdleProcesses:
 
 
 def read_idle_processes(running: RunningServer, idle_s: float = 1.0) -> IdleProcesses | None:
-    """Read what a started server consists of.
+    """Read the process tree of a started server once it idles.
 
     Args:
         running: It has answered at least once.

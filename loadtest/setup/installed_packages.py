@@ -20,7 +20,7 @@ from loadtest.servers.artifact import ROOT
 
 @dataclass(frozen=True)
 class InstalledPackage:
-    """An installed package.
+    """A package of this environment.
 
     Attributes:
         name: Its name.

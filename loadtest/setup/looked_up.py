@@ -10,7 +10,7 @@ from loadtest.servers.server_folder import Server
 
 @dataclass(frozen=True)
 class LookedUpFact:
-    """A fact that was looked up.
+    """A statement about a server that cannot be probed, with its source and its date.
 
     Attributes:
         name: What it is about; ``arm64`` fills the capability of that name.

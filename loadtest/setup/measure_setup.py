@@ -1,6 +1,7 @@
 """Measures the ease of setup of several servers: everything of this package, one server after the other."""
 
 import datetime
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ def measure_setup(
     plan: SetupPlan,
     say: Callable[[str], None] = lambda line: None,
     *,
-    starts: Mapping[str, Sequence[StartTimes]] | None = None,
+    starts: Mapping[str, Sequence[float]] | None = None,
 ) -> EaseOfSetup:
     """Measure servers one after the other; one that fails keeps its place with what is known of it.
 
@@ -42,8 +43,8 @@ def measure_setup(
         launcher: How they are started.
         plan: What is measured.
         say: Told what is under way.
-        starts: Starts that were timed elsewhere, such as those of a comparison's rounds, by the server's key. They
-            stand in the result where the plan makes no warm starts of its own.
+        starts: Seconds from a start to the first correct answer that were measured elsewhere, such as in a comparison's
+            rounds, by the server's key; NaN is passed over. They count where the plan makes no warm starts of its own.
 
     Raises:
         UsageError: If a server folder, its facts or pyproject.toml cannot be read, or the launcher starts no servers.
@@ -102,7 +103,7 @@ class _ServerMeasurement:
         self.context = context
         self._say = say
 
-    def run(self, plan: SetupPlan, given: Sequence[StartTimes]) -> None:
+    def run(self, plan: SetupPlan, given: Sequence[float]) -> None:
         """Carry out the plan; an error of the server is kept as a fault."""
         try:
             self._warm_starts(plan, given)
@@ -125,7 +126,8 @@ class _ServerMeasurement:
         cells = (replace(cell, stand_in=bool(stands_in_for) and not cell.looked_up) for cell in self.found.capabilities)
         return replace(self.found, size=size, stands_in_for=stands_in_for, capabilities=tuple(cells))
 
-    def _warm_starts(self, plan: SetupPlan, given: Sequence[StartTimes]) -> None:
+    def _warm_starts(self, plan: SetupPlan, given: Sequence[float]) -> None:
+        known = [StartTimes(math.nan, math.nan, seconds) for seconds in given if not math.isnan(seconds)]
         if plan.repeat:
             context = self.context
             made = warm_starts(
@@ -137,8 +139,8 @@ class _ServerMeasurement:
                 before_last_stop=self._read_idle,
             )
             warm = WarmStarts.of(made, "setup")
-        elif given:
-            warm = WarmStarts.of(given, "comparison")
+        elif known:
+            warm = WarmStarts.of(known, "comparison")
         else:
             return
         self.found = replace(self.found, timeline=replace(self.found.timeline, warm=warm))

@@ -19,30 +19,30 @@ class TimeToCorrect:
     cold: ColdStart | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServerSetup:
     """The ease of setup of one server; what could not be found is None, and `faults` says why.
 
     Attributes:
         label: What tables call it.
+        stands_in_for: What it stands in for; None where it is the server itself.
         runtime: The framework of its model.
+        faults: What went wrong, a line each.
         timeline: Its starts.
         size: What it needs on disk.
         written: What a person writes.
         idle_processes: What runs when it idles.
         capabilities: A cell for every capability, or none where they were not probed.
         facts: What was looked up.
-        faults: What went wrong, a line each.
-        stands_in_for: What it stands in for; None where it is the server itself.
     """
 
     label: str
+    stands_in_for: str | None = None
     runtime: str
+    faults: tuple[str, ...] = ()
     timeline: TimeToCorrect
     size: DiskSize
     written: WrittenByHand
     idle_processes: IdleProcesses | None
     capabilities: tuple[CapabilityCell, ...]
     facts: tuple[LookedUpFact, ...]
-    faults: tuple[str, ...] = ()
-    stands_in_for: str | None = None

@@ -27,7 +27,7 @@ class SetupWorkload:
     version: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EaseOfSetup:
     """The ease of setup of several servers.
 
@@ -42,6 +42,8 @@ class EaseOfSetup:
         weighted: Sums with the reader's weights; None without weights.
     """
 
+    schema_version: Literal[2] = 2
+    kind: Literal["setup"] = "setup"
     date: datetime.datetime
     command: tuple[str, ...]
     plan: SetupPlan
@@ -50,8 +52,6 @@ class EaseOfSetup:
     workload: SetupWorkload
     servers: Annotated[dict[str, ServerSetup], Meta(min_length=1)]
     weighted: WeightedSums | None = None
-    kind: Literal["setup"] = "setup"
-    schema_version: Literal[2] = 2
 
 
 @dataclass(frozen=True)

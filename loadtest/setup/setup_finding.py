@@ -62,7 +62,7 @@ class SetupCode(StrEnum):
 
 @dataclass(frozen=True)
 class SetupFinding:
-    """One finding.
+    """A code with its values.
 
     Attributes:
         code: What was found.

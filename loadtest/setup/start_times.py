@@ -92,7 +92,7 @@ class WarmStarts:
 
     @classmethod
     def of(cls, starts: Sequence[StartTimes], measured_in: Literal["setup", "comparison"]) -> "WarmStarts":
-        """At least one start."""
+        """Sum up at least one start."""
         runs = tuple(StartTimes(*(round(value, 3) for value in astuple(start))) for start in starts)
         first_correct = Spread.of([run.first_correct for run in runs])
         stages = StageSpreads(
@@ -145,7 +145,7 @@ class StartWatch(threading.Thread):
                 return
 
     def finish(self) -> None:
-        """End; what the launcher has just seen it may see too."""
+        """Stop watching, after a moment in which it may still see what the launcher has just seen."""
         self.join(LAST_ANSWERS_S)
         self._over.set()
         self.join()
@@ -162,7 +162,7 @@ def with_free_ports(server: Server) -> Server:
 
 
 def stop_whole(running: RunningServer) -> None:
-    """Stop a server, also when Ctrl-C comes while it is stopping: then that is taken up again before it is heard."""
+    """Stop a server; if Ctrl-C interrupts that, stop it again before the interrupt is passed on."""
     try:
         running.stop()
     except KeyboardInterrupt:

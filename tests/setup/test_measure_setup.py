@@ -35,7 +35,6 @@ from loadtest.setup.probes.capability import CAPABILITIES
 from loadtest.setup.setup_file import EaseOfSetup, read_setup, write_setup
 from loadtest.setup.setup_finding import SetupCode, finding
 from loadtest.setup.setup_plan import SetupPlan
-from loadtest.setup.start_times import StartTimes
 from loadtest.setup.weighted_sum import FIGURES, weigh
 from tests.launch.conftest import Obedient
 
@@ -204,7 +203,7 @@ def test_a_plan_that_makes_no_sense_is_refused(options: dict[str, Any], message:
 def test_nothing_is_started_to_count(folder_of: Any, servers: Mapping[str, Server], artifact: Artifact) -> None:
     """Without starts and probes no server runs, and starts that were timed elsewhere stand in the result."""
     network = NetworkLauncher(artifact, UNPINNED, {}, 1.0)
-    timed = {"obedient": [StartTimes(math.nan, math.nan, 1.5), StartTimes(math.nan, math.nan, 1.0)]}
+    timed = {"obedient": [1.5, math.nan, 1.0]}
     plan = SetupPlan(repeat=0, probes="none")
     setup = measure_setup([folder_of("dies")], servers, network, plan, starts=timed)
     found = setup.servers["obedient"]
@@ -302,6 +301,7 @@ def test_the_command_prints_tables_and_writes_the_file(tmp_path: Path) -> None:
         (["--servers", "flsk"], "no server 'flsk'"),
         (["--repeat", "0"], "1 to 100 times"),
         (["--clean-cache"], "--clean-cache is for --cold"),
+        (["--quick", "--no-probe"], "--quick is a form of the probes, which --no-probe leaves out"),
         (["--weights", "gone.toml"], "gone.toml"),
         (["--json", "."], "is a folder"),
         (["--out", "pyproject.toml/x"], "cannot write to"),

@@ -18,7 +18,7 @@ POLL_S = 0.1
 def probe_own_default(context: ProbeContext, change: SettingChange) -> CapabilityCell:
     """Start the server with its own default put back and ask for a prediction without credentials.
 
-    It will not become ready for this client, so it is not waited for as the launcher waits.
+    Without credentials it never becomes ready for this client, so the launcher, which waits for that, cannot start it.
 
     Args:
         context: The server.

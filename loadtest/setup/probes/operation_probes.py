@@ -30,7 +30,7 @@ class ReadinessBurst:
         self.answers: list[Answer] = []
 
     def send(self, server: AttachedServer) -> None:
-        """Send them one after the other."""
+        """Send `BURST` predictions of golden example 0, one after the other."""
         body = server.artifact.bodies()[0]
         self.answers = [server.predict(body) for _ in range(BURST)]
 

@@ -35,7 +35,7 @@ class ProbeRequest:
 
     @property
     def verb(self) -> str:
-        """The method."""
+        """The method that is sent."""
         return self.method or ("GET" if self.body is None else "POST")
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class ProbeRequest:
 
 @dataclass(frozen=True)
 class ProbeReply:
-    """What came back.
+    """The answer to a `ProbeRequest`, or why there was none.
 
     Attributes:
         status: HTTP status; 0 where there was no answer.

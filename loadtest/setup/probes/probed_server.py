@@ -29,7 +29,7 @@ class Trial:
 
     @property
     def exchange(self) -> Exchange:
-        """It as evidence."""
+        """The request and its answer as evidence."""
         return Exchange(str(self.call), str(self.reply), self.fate)
 
 
@@ -46,7 +46,7 @@ class ProbedServer:
         self._running: RunningServer | None = None
 
     def start(self, on_ready: Callable[[AttachedServer], None] = lambda one: None) -> StartWatch | None:
-        """Start it.
+        """Start the server and watch it while it starts.
 
         Args:
             on_ready: Called at the moment its readiness probe becomes positive.
@@ -96,6 +96,6 @@ class ProbedServer:
         return [fate]
 
     def close(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._running = None
         self._undo.close()

@@ -69,7 +69,7 @@ def probe_shutdown(running: RunningServer) -> CapabilityCell:
 
 
 def _await_work(running: LocalServer, cpu_s: float) -> None:
-    """Wait until the server has spent so many CPU seconds: the clock on the wall runs on while a machine is held up."""
+    """Wait until the server has spent so many CPU seconds; wall-clock time passes while the machine is stalled, too."""
     before = running.usage().cpu_s
     deadline = time.monotonic() + TIMEOUT_S / 2
     while running.usage().cpu_s - before < cpu_s and time.monotonic() < deadline:
@@ -77,7 +77,7 @@ def _await_work(running: LocalServer, cpu_s: float) -> None:
 
 
 def _calibrate(running: RunningServer) -> tuple[int, float]:
-    """How many instances, the golden ones again and again, keep the server busy for a moment in one request.
+    """Find out how many instances in one request keep the server busy for `WORK_S`, repeating the golden ones.
 
     Returns:
         The number, within what the artifact lets a request have, and the seconds that such a request took.
@@ -111,7 +111,7 @@ def _large(running: RunningServer, instances: int) -> HttpTarget:
 
 
 def _repeated(examples: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
-    """So many examples, from the first again where there are not enough."""
+    """As many examples as asked for, starting over where there are too few."""
     return np.resize(examples, (count, *examples.shape[1:]))
 
 

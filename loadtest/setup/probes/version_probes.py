@@ -35,7 +35,7 @@ UNDECLARED_S = 3.0
 
 
 def probe_versions(context: ProbeContext, how: DeclaredVersions) -> CapabilityCell:
-    """Lay a second version beside the first, start the server, and ask both for a golden example, and a third in vain.
+    """Start the server with two versions: both must answer golden example 0, and one that does not exist must not.
 
     Raises:
         UsageError: If the second version cannot be made.
