@@ -1,5 +1,6 @@
 """``loadtest setup``: how much work is it to put a model on the air?"""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,9 +11,10 @@ from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable
 from loadtest.report.setup_table import rich_tables
 from loadtest.servers.server_folder import load_servers
-from loadtest.setup.document import to_json, write_setup
-from loadtest.setup.ease_of_setup import MOST_REPEATS, Plan, measure_setup
-from loadtest.setup.weights import read_weights, weigh
+from loadtest.setup.measure_setup import measure_setup
+from loadtest.setup.setup_file import write_setup
+from loadtest.setup.setup_plan import MOST_REPEATS, SetupPlan
+from loadtest.setup.weighted_sum import read_weights, weigh
 
 FILE = "setup.json"
 
@@ -23,11 +25,12 @@ FILE = "setup.json"
 @click.option(
     "--repeat",
     type=Number(int, 1, MOST_REPEATS, "times"),
-    default=Plan.repeat,
+    default=SetupPlan.repeat,
     show_default=True,
     help="Warm starts of each server.",
 )
 @click.option("--probe/--no-probe", default=True, show_default=True, help="Try the capabilities out.")
+@click.option("--quick", is_flag=True, help="Only the capabilities that need no further start of the server.")
 @click.option("--cold", is_flag=True, help="Install, or build, from nothing too: minutes and gigabytes.")
 @click.option("--clean-cache", is_flag=True, help="With --cold: nothing from the caches of pip or the image builder.")
 @click.option("--weights", type=click.Path(path_type=Path), help="TOML file of your weights, for a weighted sum.")
@@ -39,6 +42,7 @@ def setup(
     workload: str,
     repeat: int,
     probe: bool,
+    quick: bool,
     cold: bool,
     clean_cache: bool,
     weights: Path | None,
@@ -47,7 +51,9 @@ def setup(
     launch: LaunchOptions,
 ) -> None:
     """Measure ease of setup: time to the first correct answer, size, what one writes, what runs, what it can do."""
-    plan = Plan(repeat, probe, cold, clean_cache)
+    if quick and not probe:
+        raise UsageError("--quick is a form of the probes, which --no-probe leaves out")
+    plan = SetupPlan(repeat, ("quick" if quick else "full") if probe else "none", cold, clean_cache)
     weighed = read_weights(weights) if weights else None
     wanted = chosen(servers)
     paths = [path for path in (file, out and out / FILE) if path]
@@ -55,16 +61,16 @@ def setup(
         _check_writable(path)
     launcher = launch.launcher(workload)
     with status("counting") as show:
-        document = to_json(measure_setup(wanted, load_servers(), launcher, plan, show))
+        measured = measure_setup(wanted, load_servers(), launcher, plan, show)
     if weighed:
-        document["weighted"] = weigh(document, weighed)
+        measured = replace(measured, weighted=weigh(measured.servers, weighed))
     for path in paths:
-        write_setup(document, path)
-    for part in rich_tables(document):
+        write_setup(measured, path)
+    for part in rich_tables(measured):
         stdout.print(part)
     for path in paths:
         stdout.print(f"written: {path}", markup=False)
-    if any(server["faults"] for server in document["servers"].values()):
+    if any(server.faults for server in measured.servers.values()):
         raise click.exceptions.Exit(1)
 
 

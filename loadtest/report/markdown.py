@@ -2,15 +2,15 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.answer import Validity, answer, conditions, validity
 from loadtest.report.figure import Figure
-from loadtest.report.figures import ease_of_setup
+from loadtest.report.figures import setup_effort
 from loadtest.report.reading import Document
-from loadtest.report.setup_wording import answer_of
+from loadtest.report.setup_wording import answer_of, qualification_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
+from loadtest.setup.probes.capability import CapabilityCell
 
 SHOWN = ("load", "percentiles", "tax", "cost", "setup")
 """Figures of the page whose pictures report.md carries."""
@@ -57,31 +57,31 @@ def _figure(figure: Figure, paths: Sequence[str]) -> str:
 def _ease_of_setup(document: Document) -> list[str]:
     """What was counted and tried out, as tables, and what was looked up."""
     sections = []
-    for table in ease_of_setup.counted(document):
+    for table in setup_effort.counted(document):
         rows = [[str(cell) for cell in row] for row in table.rows]
         sections.append(f"### {table.title}\n\n" + markdown_rows([column.title for column in table.columns], rows))
     tried = [
         [one.title, *(_tried(cell) if cell else "—" for _, cell in one.cells)]
-        for one in ease_of_setup.capabilities(document)
+        for one in setup_effort.capabilities(document)
     ]
     if tried:
-        header = ["", *ease_of_setup.labels_of(document).values()]
+        header = ["", *setup_effort.labels_of(document).values()]
         sections.append("### Capabilities, tried out\n\n" + markdown_rows(header, tried))
-        sections += [f"{line}." for line in ease_of_setup.stand_ins(document)]
+        sections += [f"{line}." for line in setup_effort.stand_ins(document)]
     looked_up = [
-        f"{label}, {fact['name']}: {fact['text']} ({fact['date']}: {fact['source']})"
-        for label, fact in ease_of_setup.facts(document)
+        f"{label}, {fact.name}: {fact.text} ({fact.date}: {fact.source})"
+        for label, fact in setup_effort.facts(document)
     ]
     return [
         *sections,
         _bullets("Looked up, since it cannot be measured", looked_up),
-        _bullets("Faults", ease_of_setup.faults(document)),
+        _bullets("Faults", setup_effort.faults(document)),
     ]
 
 
-def _tried(cell: Mapping[str, Any]) -> str:
+def _tried(cell: CapabilityCell) -> str:
     """The answer, and what it was tried with."""
-    qualified = "; ".join(filter(None, (cell["setting"], cell["note"])))
+    qualified = qualification_of(cell)
     return answer_of(cell) + (f" ({qualified})" if qualified else "")
 
 

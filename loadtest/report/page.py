@@ -14,11 +14,11 @@ from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.records import to_json
 from loadtest.report.answer import answer, conditions, validity
 from loadtest.report.figure import Cell, Column, Figure, Table
-from loadtest.report.figures import ease_of_setup
+from loadtest.report.figures import setup_effort
 from loadtest.report.figures.cost import money, server_cores
 from loadtest.report.markdown import environment
 from loadtest.report.reading import Document
-from loadtest.report.setup_wording import WORDS, mark_of
+from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualification_of
 from loadtest.report.table import cells, notes
 from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
 
@@ -97,17 +97,18 @@ def render_page(document: Document, drawn: Sequence[Figure]) -> str:
 
 def _setup(document: Document) -> dict[str, Any]:
     """What section 6 shows beside the time line."""
-    measured = ease_of_setup.setup_of(document)
+    assert document.setup is not None
+    measured = document.setup
     return {
-        "date": measured["date"],
-        "repeat": measured["plan"]["repeat"],
-        "launcher": measured["launcher"].get("launcher", "unknown"),
-        "labels": list(ease_of_setup.labels_of(document).values()),
-        "counted": ease_of_setup.counted(document),
-        "capabilities": ease_of_setup.capabilities(document),
-        "stand_ins": ease_of_setup.stand_ins(document),
-        "facts": ease_of_setup.facts(document),
-        "faults": ease_of_setup.faults(document),
+        "date": measured.date.isoformat(),
+        "starts": setup_effort.starts_told(document),
+        "launcher": measured.launcher.get("launcher", "unknown"),
+        "labels": list(setup_effort.labels_of(document).values()),
+        "counted": setup_effort.counted(document),
+        "capabilities": setup_effort.capabilities(document),
+        "stand_ins": setup_effort.stand_ins(document),
+        "facts": setup_effort.facts(document),
+        "faults": setup_effort.faults(document),
     }
 
 
@@ -137,7 +138,15 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals.update(known=_known, money=_money, paths=PATHS, words=WORDS, mark=mark_of)
+    environment.globals.update(
+        known=_known,
+        money=_money,
+        paths=PATHS,
+        words=WORDS,
+        mark=mark_of,
+        qualification=qualification_of,
+        evidence=evidence_of,
+    )
     return environment
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,10 @@ from loadtest.judge.schema_1 import upgrade_comparison
 from loadtest.load.histogram import Histogram
 from loadtest.machine.files import write_whole
 from loadtest.records import from_json, to_json
+from loadtest.setup.setup_file import EaseOfSetup, read_setup
 
 RESULT = "result.json"
 SETUP = "setup.json"
-SETUP_SCHEMA_VERSION = 1
-"""Of the setup.json that is shown; see `loadtest.setup.document`."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Document:
     """
 
     comparison: ComparisonResult
-    setup: Mapping[str, Any] | None = None
+    setup: EaseOfSetup | None = None
 
 
 def write_comparison(result: ComparisonResult, folder: Path) -> Path:
@@ -66,12 +65,7 @@ def read_document(path: Path) -> Document:
         raise UsageError(f"{path} has schema {version}; this release reads 1 to {SCHEMA_VERSION}: measure again")
     comparison = from_json(text, ComparisonResult, str(path))
     beside = path.with_name(SETUP)
-    setup = None
-    if beside.is_file():
-        setup = _header(_read(beside), beside)
-        if (setup.get("kind"), setup.get("schema_version")) != ("setup", SETUP_SCHEMA_VERSION):
-            raise UsageError(f"{beside} is not what loadtest setup wrote: measure again, or move it away")
-    return Document(comparison, setup)
+    return Document(comparison, read_setup(beside) if beside.is_file() else None)
 
 
 def _read(path: Path) -> bytes:

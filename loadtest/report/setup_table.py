@@ -1,138 +1,162 @@
 """The measurement as tables for the terminal; the evidence is in the document."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
-from loadtest.report.setup_wording import answer_of, looked_up_of, stand_in_lines
+from loadtest.report.setup_wording import answer_of, looked_up_of, qualification_of, sentence_of, stand_in_lines
+from loadtest.setup.server_setup import ServerSetup
+from loadtest.setup.setup_file import EaseOfSetup
+from loadtest.setup.setup_finding import SetupFinding
+from loadtest.setup.start_times import Spread, StageSpreads
+from loadtest.setup.weighted_sum import WeightedSums
+from loadtest.setup.written_files import WrittenKind
 
 MIB = 1024 * 1024
 NOTHING = "-"
 COLOURS = {True: "green", False: "red", None: "yellow"}
 STAGES = {"port_open": "port open", "ready": "ready", "first_correct": "first correct answer"}
 
-Server = Mapping[str, Any]
-Row = Callable[[Server], str]
+Row = Callable[[ServerSetup], str]
 
 
-def rich_tables(document: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """The tables and notes of a document, in the order in which they are printed."""
-    servers: Mapping[str, Server] = document["servers"]
+def rich_tables(setup: EaseOfSetup) -> Iterator[RenderableType]:
+    """The tables and notes of a measurement, in the order in which they are printed."""
+    servers = setup.servers
     for server in servers.values():
-        for fault in server["faults"]:
-            yield f"[red]FAILED[/red]  {server['label']}: {_escaped(fault)}"
+        for fault in server.faults:
+            yield f"[red]FAILED[/red]  {server.label}: {_escaped(fault)}"
     yield _figures("Time to the first correct answer, seconds since the start", servers, _time_rows(servers))
+    yield from _notes("cold", [note for one in servers.values() for note in _cold_notes(one)])
     yield _figures("Size", servers, SIZE_ROWS)
+    yield from _notes("image", [one.size.image.note for one in servers.values() if one.size.image])
     yield _figures("What a person writes", servers, WRITTEN_ROWS)
-    yield _figures("Moving parts of the idle server", servers, MOVING_ROWS)
-    if any(server["capabilities"] for server in servers.values()):
+    yield _figures(IDLE_TITLE, servers, IDLE_ROWS)
+    if any(server.capabilities for server in servers.values()):
         yield from _capabilities(servers)
     yield from _facts(servers)
-    if document["weighted"]:
-        yield _weighted(document["weighted"], servers)
+    if setup.weighted:
+        yield _weighted(setup.weighted, servers)
 
 
 def _escaped(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _figures(title: str, servers: Mapping[str, Server], rows: Mapping[str, Row]) -> Table:
+def _notes(of: str, notes: Sequence[SetupFinding | None]) -> Iterator[str]:
+    """The different notes below a table."""
+    for sentence in dict.fromkeys(sentence_of(note) for note in notes if note):
+        yield _escaped(f"  {of}: {sentence}")
+
+
+def _cold_notes(server: ServerSetup) -> Sequence[SetupFinding]:
+    return server.timeline.cold.notes if server.timeline.cold else ()
+
+
+def _figures(title: str, servers: Mapping[str, ServerSetup], rows: Mapping[str, Row]) -> Table:
     table = _table(title, servers, justify="right")
     for name, cell in rows.items():
         table.add_row(name, *(cell(server) for server in servers.values()))
     return table
 
 
-def _table(title: str, servers: Mapping[str, Server], **column: Any) -> Table:
+def _table(title: str, servers: Mapping[str, ServerSetup], **column: Any) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     for server in servers.values():
-        table.add_column(server["label"], **column)
+        table.add_column(server.label, **column)
     return table
 
 
-def _time_rows(servers: Mapping[str, Server]) -> dict[str, Row]:
+def _time_rows(servers: Mapping[str, ServerSetup]) -> dict[str, Row]:
     rows = {f"warm: {title}": _warm_stage(stage) for stage, title in STAGES.items()}
-    if any(server["timeline"]["cold"] for server in servers.values()):
-        found = [_at(server, "timeline", "cold", "stages") or () for server in servers.values()]
-        names = dict.fromkeys(stage["stage"] for stages in found for stage in stages)
+    cold = [server.timeline.cold for server in servers.values() if server.timeline.cold]
+    if cold:
+        names = dict.fromkeys(stage.stage for one in cold for stage in one.stages)
         rows |= {f"cold: {name}": _cold_stage(name) for name in names}
-        rows["cold: all"] = lambda server: _number(_at(server, "timeline", "cold", "seconds"), "{:.1f}")
+        rows["cold: all"] = lambda server: f"{server.timeline.cold.seconds:.1f}" if server.timeline.cold else NOTHING
     return rows
 
 
 def _warm_stage(stage: str) -> Row:
-    return lambda server: _spread(_at(server, "timeline", "warm", "stages", stage))
+    def cell(server: ServerSetup) -> str:
+        spread = server.timeline.warm and spread_of(server.timeline.warm.stages, stage)
+        return f"{spread.median:.2f} ({spread.low:.2f}-{spread.high:.2f})" if spread else NOTHING
+
+    return cell
+
+
+def spread_of(stages: StageSpreads, stage: str) -> Spread | None:
+    """Median and range of a stage of `STAGES`; None where it was never seen."""
+    found: Spread | None = getattr(stages, stage)
+    return found
 
 
 def _cold_stage(name: str) -> Row:
-    def cell(server: Server) -> str:
-        stages = _at(server, "timeline", "cold", "stages") or []
-        return next((f"{stage['seconds']:.1f}" for stage in stages if stage["stage"] == name), NOTHING)
+    def cell(server: ServerSetup) -> str:
+        stages = server.timeline.cold.stages if server.timeline.cold else ()
+        return next((f"{stage.seconds:.1f}" for stage in stages if stage.stage == name), NOTHING)
 
     return cell
 
 
-def _spread(spread: Mapping[str, float] | None) -> str:
-    return f"{spread['median']:.2f} ({spread['low']:.2f}-{spread['high']:.2f})" if spread else NOTHING
-
-
-def _at(server: Any, *keys: str) -> Any:
-    for key in keys:
-        server = server.get(key) if isinstance(server, Mapping) else None
-    return server
-
-
-def _number(value: float | None, form: str = "{:,}") -> str:
-    return NOTHING if value is None else form.format(value)
-
-
-def _mib(value: float | None) -> str:
+def _mib(value: int | None) -> str:
     return NOTHING if value is None else f"{value / MIB:,.1f} MiB"
 
 
-def _kind(kind: str) -> Row:
-    def cell(server: Server) -> str:
-        found = server["written"]["by_kind"][kind]
-        files = "file" if found["files"] == 1 else "files"
-        return f"{found['lines']} in {found['files']} {files}" if found["files"] else NOTHING
+def _kind(kind: WrittenKind) -> Row:
+    def cell(server: ServerSetup) -> str:
+        total = server.written.by_kind[kind]
+        files = "file" if total.files == 1 else "files"
+        return f"{total.lines} in {total.files} {files}" if total.files else NOTHING
 
     return cell
 
 
-def _packages(server: Server) -> str:
-    packages, program = server["size"]["packages"], _at(server, "size", "program")
+def _packages(server: ServerSetup) -> str:
+    packages, program = server.size.packages, server.size.program
     if program:
-        libraries = sum(".so" in file["name"] for file in program["files"])
+        libraries = sum(".so" in file.name for file in program.files)
         return f"a program, {libraries} {'library' if libraries == 1 else 'libraries'}"
     if packages is None:
         return NOTHING
-    missing = f" ({len(packages['missing'])} not installed)" if packages["missing"] else ""
-    return f"{packages['count']}{missing}"
+    missing = f" ({len(packages.missing)} not installed)" if packages.missing else ""
+    return f"{packages.count}{missing}"
 
 
-def _installed(server: Server) -> int | None:
-    size: int | None = _at(server, "size", "packages", "bytes") or _at(server, "size", "program", "bytes")
-    return size
+def _installed(server: ServerSetup) -> int | None:
+    known = server.size.packages or server.size.program
+    return known.bytes if known else None
 
 
-def _ports(server: Server) -> str:
-    ports = _at(server, "moving_parts", "ports")
-    return f"{len(ports)} ({', '.join(port['role'] or str(port['port']) for port in ports)})" if ports else NOTHING
+def _image(server: ServerSetup) -> int | None:
+    return server.size.image.bytes if server.size.image else None
 
 
-def _languages(server: Server) -> str:
-    return ", ".join(_at(server, "moving_parts", "languages") or ()) or NOTHING
+def _ports(server: ServerSetup) -> str:
+    ports = server.idle_processes.ports if server.idle_processes else ()
+    return f"{len(ports)} ({', '.join(port.role or str(port.port) for port in ports)})" if ports else NOTHING
+
+
+def _languages(server: ServerSetup) -> str:
+    return ", ".join(server.idle_processes.languages if server.idle_processes else ()) or NOTHING
+
+
+def _idle(attribute: str, form: str = "{:,}") -> Row:
+    def cell(server: ServerSetup) -> str:
+        return form.format(getattr(server.idle_processes, attribute)) if server.idle_processes else NOTHING
+
+    return cell
 
 
 SIZE_ROWS: Mapping[str, Row] = {
     "packages": _packages,
     "installed": lambda server: _mib(_installed(server)),
-    "its part of the artifact": lambda server: _mib(server["size"]["artifact"]["bytes"]),
-    "image, unpacked": lambda server: _mib(_at(server, "size", "image", "bytes")),
+    "its part of the artifact": lambda server: _mib(server.size.artifact.bytes),
+    "image, unpacked": lambda server: _mib(_image(server)),
 }
 
 WRITTEN_ROWS: Mapping[str, Row] = {
@@ -140,58 +164,59 @@ WRITTEN_ROWS: Mapping[str, Row] = {
     "code, lines": _kind("code"),
     "export, lines": _kind("export"),
     "Dockerfile, lines": _kind("image"),
-    "keys set (not the default)": lambda server: "{keys_set} ({keys_changed})".format_map(server["written"]),
-    "flags of the command": lambda server: str(len(server["written"]["flags"])),
-    "variables": lambda server: str(len(server["written"]["environment"])),
-    "commands typed": lambda server: str(len(server["written"]["commands"])),
+    "keys set (not the default)": lambda server: f"{server.written.keys_set} ({server.written.keys_changed})",
+    "flags of the command": lambda server: str(len(server.written.flags)),
+    "variables": lambda server: str(len(server.written.environment)),
+    "commands typed": lambda server: str(len(server.written.commands)),
 }
 
-MOVING_ROWS: Mapping[str, Row] = {
-    "processes": lambda server: _number(_at(server, "moving_parts", "processes")),
-    "threads": lambda server: _number(_at(server, "moving_parts", "threads")),
+IDLE_TITLE = "Processes of the idle server"
+IDLE_ROWS: Mapping[str, Row] = {
+    "processes": _idle("processes"),
+    "threads": _idle("threads"),
     "languages": _languages,
     "TCP ports": _ports,
-    "memory": lambda server: _number(_at(server, "moving_parts", "resident_mib"), "{:,.0f} MiB"),
+    "memory": _idle("resident_mib", "{:,.0f} MiB"),
 }
 
 
-def _capabilities(servers: Mapping[str, Server]) -> Iterator[RenderableType]:
+def _capabilities(servers: Mapping[str, ServerSetup]) -> Iterator[RenderableType]:
     table = _table("Capabilities, tried out", servers)
     notes: list[str] = []
-    titles = {cell["capability"]: cell["title"] for server in servers.values() for cell in server["capabilities"]}
+    titles = {cell.capability: cell.title for server in servers.values() for cell in server.capabilities}
     for capability, title in titles.items():
         row = []
         for server in servers.values():
-            cell = next((one for one in server["capabilities"] if one["capability"] == capability), None)
+            cell = next((one for one in server.capabilities if one.capability == capability), None)
             if cell is None:
                 row.append(NOTHING)
                 continue
-            said = "; ".join(filter(None, (cell["setting"], cell["note"])))
+            said = qualification_of(cell)
             if said and said not in notes:
                 notes.append(said)
-            colour = COLOURS[cell["supported"]]
+            colour = COLOURS[cell.supported]
             row.append(f"[{colour}]{answer_of(cell)}[/{colour}]{f' ({notes.index(said) + 1})' if said else ''}")
         table.add_row(title, *row)
     yield table
     for number, note in enumerate(notes, 1):
         yield f"  ({number}) {_escaped(note)}"
-    for line in stand_in_lines({server["label"]: server for server in servers.values()}):
+    for line in stand_in_lines({server.label: server for server in servers.values()}):
         yield f"  {_escaped(line)}"
 
 
-def _facts(servers: Mapping[str, Server]) -> Iterator[RenderableType]:
+def _facts(servers: Mapping[str, ServerSetup]) -> Iterator[RenderableType]:
     yield "[italic]Looked up, since it cannot be measured[/italic]"
     for server in servers.values():
-        for fact in server["facts"]:
-            whose = looked_up_of(server, server["label"])
-            yield _escaped(f"  {whose}, {fact['name']}: {fact['text']} ({fact['date']}: {fact['source']})")
+        for fact in server.facts:
+            whose = looked_up_of(server, server.label)
+            yield _escaped(f"  {whose}, {fact.name}: {fact.text} ({fact.date}: {fact.source})")
 
 
-def _weighted(weighted: Mapping[str, Any], servers: Mapping[str, Server]) -> Table:
+def _weighted(weighted: WeightedSums, servers: Mapping[str, ServerSetup]) -> Table:
     table = _table("Weighted by you", servers, justify="right")
-    for name, weight in weighted["weights"].items():
-        parts = [weighted["servers"][key]["parts"].get(name) for key in servers]
-        table.add_row(f"{name} at {weight:g}", *(f"{part['product']:,.1f}" if part else "?" for part in parts))
+    for name, weight in weighted.weights.items():
+        parts = [weighted.servers[key].parts.get(name) for key in servers]
+        table.add_row(f"{name} at {weight:g}", *(f"{part.product:,.1f}" if part else "?" for part in parts))
     table.add_section()
-    table.add_row("sum of what is known", *(f"{weighted['servers'][key]['sum']:,.1f}" for key in servers))
+    table.add_row("sum of what is known", *(f"{weighted.servers[key].sum:,.1f}" for key in servers))
     return table

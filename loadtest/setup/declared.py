@@ -1,8 +1,8 @@
 """The table ``[setup]`` of a server.toml: what the load tester cannot find out without being told.
 
 It names addresses, files and settings, never an outcome: whether a server *can* do a thing is what the probes find
-out. Every key is optional. Strings are templates like those of the launch command; `NewVersion`, `Change` and
-`Request` may use ``{next}`` too, the version after ``{version}``.
+out. Every key is optional. Strings are templates like those of the launch command; `NewVersion`, `SettingChange` and
+`ProcedureRequest` may use ``{next}`` too, the version after ``{version}``.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Request:
+class ProcedureRequest:
     """A request without a body that is part of a procedure, such as registering a model.
 
     Attributes:
@@ -31,7 +31,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingChange:
     """What a person changes to have a capability that the server does not have as this project starts it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Change:
     setting: str = ""
     args: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
-    requests: tuple[Request, ...] = ()
+    requests: tuple[ProcedureRequest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class NewVersion:
 
 
 @dataclass(frozen=True)
-class Batching:
+class DeclaredBatching:
     """How batches are counted from outside.
 
     Attributes:
@@ -80,7 +80,7 @@ class Batching:
 
 
 @dataclass(frozen=True)
-class Versions:
+class DeclaredVersions:
     """How two versions are served at once.
 
     Attributes:
@@ -89,11 +89,11 @@ class Versions:
     """
 
     predict: str
-    change: Change = Change()
+    change: SettingChange = SettingChange()
 
 
 @dataclass(frozen=True)
-class HotSwap:
+class DeclaredSwap:
     """How a new version takes the place of the present one in a running server.
 
     Attributes:
@@ -102,11 +102,11 @@ class HotSwap:
     """
 
     active: Probe
-    change: Change = Change()
+    change: SettingChange = SettingChange()
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredSetup:
     """The table ``[setup]``.
 
     Attributes:
@@ -127,14 +127,14 @@ class Declared:
     defaults: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     health: Probe | None = None
     metrics: Probe | None = None
-    batching: Batching | None = None
+    batching: DeclaredBatching | None = None
     new_version: NewVersion = NewVersion()
-    versions: Versions | None = None
-    hot_swap: HotSwap | None = None
-    auth: Change | None = None
+    versions: DeclaredVersions | None = None
+    hot_swap: DeclaredSwap | None = None
+    auth: SettingChange | None = None
 
 
-def read_declared(server: Server) -> Declared:
+def read_declared(server: Server) -> DeclaredSetup:
     """Read the table of a server.
 
     Raises:
@@ -146,29 +146,29 @@ def read_declared(server: Server) -> Declared:
         raise UsageError(f"{server.folder / 'server.toml'}: the table [setup] cannot be read: {error}") from error
 
 
-def _declared(name: str, table: dict[str, Any]) -> Declared:
+def _declared(name: str, table: dict[str, Any]) -> DeclaredSetup:
     readers: dict[str, Callable[[Any], Any]] = {
         "extra": str,
         "artifact_files": tuple,
         "defaults": dict,
         "health": lambda one: Probe(**one),
         "metrics": lambda one: Probe(**one),
-        "batching": lambda one: Batching(**one),
+        "batching": lambda one: DeclaredBatching(**one),
         "new_version": lambda one: NewVersion(**one),
-        "versions": lambda one: Versions(one.pop("predict"), _change(one)),
-        "hot_swap": lambda one: HotSwap(Probe(**one.pop("active")), _change(one)),
+        "versions": lambda one: DeclaredVersions(one.pop("predict"), _change(one)),
+        "hot_swap": lambda one: DeclaredSwap(Probe(**one.pop("active")), _change(one)),
         "auth": _change,
     }
     unknown = sorted(set(table) - set(readers))
     if unknown:
         raise ValueError(f"unknown {', '.join(unknown)}; there are {', '.join(readers)}")
-    return Declared(**{"extra": name} | {key: readers[key](_copy(value)) for key, value in table.items()})
+    return DeclaredSetup(**{"extra": name} | {key: readers[key](_copy(value)) for key, value in table.items()})
 
 
 def _copy(value: T) -> T:
     return dict(value) if isinstance(value, dict) else value  # type: ignore[return-value]  # a dict for a dict
 
 
-def _change(table: dict[str, Any]) -> Change:
-    requests = tuple(Request(**one) for one in table.pop("requests", ()))
-    return Change(args=tuple(table.pop("args", ())), requests=requests, **table)
+def _change(table: dict[str, Any]) -> SettingChange:
+    requests = tuple(ProcedureRequest(**one) for one in table.pop("requests", ()))
+    return SettingChange(args=tuple(table.pop("args", ())), requests=requests, **table)

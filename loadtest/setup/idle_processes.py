@@ -17,7 +17,7 @@ LANGUAGES = {"java": "Java", "python": "Python", "pypy": "Python", "node": "Java
 
 
 @dataclass(frozen=True)
-class Port:
+class ListeningPort:
     """A TCP port that the server listens on.
 
     Attributes:
@@ -32,14 +32,14 @@ class Port:
 
 
 @dataclass(frozen=True)
-class MovingParts:
-    """What an idle server consists of.
+class IdleProcesses:
+    """The processes of an idle server.
 
     Attributes:
         processes: Number of processes.
         threads: Number of threads of all of them.
         resident_mib: Memory in MiB. Local: proportional set size. Container: see `loadtest.machine.usage.Usage`.
-        executables: Processes by the name of their executable; empty for a container, into which one cannot look.
+        executables: Processes by the name of their executable; empty for a container, which hides them.
         languages: Processes by what their executable runs; empty likewise.
         ports: TCP ports it listens on; empty likewise.
         unix_sockets: UNIX sockets with a path that it has open.
@@ -50,12 +50,12 @@ class MovingParts:
     resident_mib: float
     executables: dict[str, int]
     languages: dict[str, int]
-    ports: tuple[Port, ...]
+    ports: tuple[ListeningPort, ...]
     unix_sockets: int
 
 
-def read_moving_parts(running: RunningServer, idle_s: float = 1.0) -> MovingParts | None:
-    """Read what a started server consists of.
+def read_idle_processes(running: RunningServer, idle_s: float = 1.0) -> IdleProcesses | None:
+    """Read the process tree of a started server once it idles.
 
     Args:
         running: It has answered at least once.
@@ -69,7 +69,7 @@ def read_moving_parts(running: RunningServer, idle_s: float = 1.0) -> MovingPart
         return None
     time.sleep(idle_s)
     usage = read()
-    parts = MovingParts(usage.processes, usage.threads, round(usage.resident_mib, 1), {}, {}, (), 0)
+    parts = IdleProcesses(usage.processes, usage.threads, round(usage.resident_mib, 1), {}, {}, (), 0)
     if not isinstance(running, LocalServer):
         return parts
     top = psutil.Process(running.pid)
@@ -95,7 +95,7 @@ def language_of(executable: str) -> str:
     return next((language for name, language in LANGUAGES.items() if executable.startswith(name)), "native code")
 
 
-def _ports(running: RunningServer, tree: list[psutil.Process]) -> tuple[Port, ...]:
+def _ports(running: RunningServer, tree: list[psutil.Process]) -> tuple[ListeningPort, ...]:
     roles = {port: role for role, port in running.ports.items()}
     found = set()
     for process in tree:
@@ -103,7 +103,7 @@ def _ports(running: RunningServer, tree: list[psutil.Process]) -> tuple[Port, ..
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN:
                     address, port = connection.laddr
-                    found.add(Port(port, address, roles.get(port, "")))
+                    found.add(ListeningPort(port, address, roles.get(port, "")))
     return tuple(sorted(found, key=lambda one: (one.role == "", one.role, one.port)))
 
 

@@ -12,11 +12,13 @@ from loadtest.errors import UsageError
 from loadtest.machine.run_folder import RunFolder
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server, fill
-from loadtest.setup.declared import Change, NewVersion
+from loadtest.setup.declared import NewVersion, SettingChange
+
+NO_CHANGE = SettingChange()
 
 
 @dataclass(frozen=True)
-class Scratch:
+class ScratchCopy:
     """A server and an artifact that may be altered.
 
     Attributes:
@@ -68,7 +70,7 @@ class Scratch:
 
 
 @contextlib.contextmanager
-def scratch_copy(server: Server, artifact: Artifact, change: Change = Change()) -> Iterator[Scratch]:  # noqa: B008 - frozen
+def scratch_copy(server: Server, artifact: Artifact, change: SettingChange = NO_CHANGE) -> Iterator[ScratchCopy]:
     """Copy an artifact, and a server's folder with a change made to it, for as long as the context lasts."""
     with RunFolder("setup") as made:
         root = made.resolve()
@@ -79,7 +81,7 @@ def scratch_copy(server: Server, artifact: Artifact, change: Change = Change()) 
             shutil.copytree(server.folder, copied, ignore=shutil.ignore_patterns("__pycache__"))
             server = replace(server, folder=copied)
         launches = tuple(replace(one, command=(*one.command, *change.args)) for one in server.launches)
-        scratch = Scratch(replace(server, launches=launches), replace(artifact, folder=folder))
+        scratch = ScratchCopy(replace(server, launches=launches), replace(artifact, folder=folder))
         for file, text in change.files.items():
             with (server.folder / file).open("a", encoding="utf-8") as out:
                 out.write(f"\n{fill(text, scratch.context())}\n")

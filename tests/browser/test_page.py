@@ -71,10 +71,10 @@ def test_load_chart_holds_the_numbers_of_the_result(open_page: Open, report: Pat
 def test_setup_section_holds_the_numbers_of_the_measurement(open_page: Open, report: Path, document: Document) -> None:
     """The marks of the warm starts are the medians; every capability has its row, with each server's answer."""
     page = open_page(report)
-    servers = list(document["setup"]["servers"].values())
+    servers = list(document["setup"].servers.values())
     drawn = {(row["server"], row["stage"]): row["seconds"] for row in data(page, "setup-warm", "stages")}
     assert drawn == {
-        (server["label"], title): server["timeline"]["warm"]["stages"][stage]["median"]
+        (server.label, title): getattr(server.timeline.warm.stages, stage).median
         for server in servers
         for stage, title in STAGES.items()
     }
@@ -83,8 +83,8 @@ def test_setup_section_holds_the_numbers_of_the_measurement(open_page: Open, rep
     )
     columns = page.locator("table.capabilities thead th").all_inner_texts()[1:]
     for server in servers:
-        answers = [row[1 + columns.index(server["label"])] for row in rows]
-        assert answers == ["yes" if cell["supported"] else "no" for cell in server["capabilities"]]
+        answers = [row[1 + columns.index(server.label)] for row in rows]
+        assert answers == ["yes" if cell.supported else "no" for cell in server.capabilities]
 
 
 def test_cells_of_a_stand_in_are_marked(open_page: Open, report: Path, document: Document) -> None:
@@ -94,9 +94,9 @@ def test_cells_of_a_stand_in_are_marked(open_page: Open, report: Path, document:
     rows = page.locator("table.capabilities tbody tr").evaluate_all(
         "all => all.map(row => [...row.children].map(cell => cell.innerText.includes('(stand-in)')))"
     )
-    for server in document["setup"]["servers"].values():
-        marked = [row[1 + columns.index(server["label"])] for row in rows]
-        assert marked == [cell["stand_in"] for cell in server["capabilities"]]
+    for server in document["setup"].servers.values():
+        marked = [row[1 + columns.index(server.label)] for row in rows]
+        assert marked == [cell.stand_in for cell in server.capabilities]
     assert any(True in row for row in rows)
     told = "TF Serving API (embedded) stands in for TensorFlow Serving"
     assert told in page.locator("section:has(table.capabilities)").inner_text()

@@ -10,8 +10,8 @@ import pytest
 from loadtest.errors import UsageError
 from loadtest.servers.server_folder import Server
 from loadtest.setup.declared import read_declared
-from loadtest.setup.dependencies import requirements_of
-from loadtest.setup.facts import read_facts
+from loadtest.setup.installed_packages import requirements_of
+from loadtest.setup.looked_up import read_facts
 
 DEFAULTS = ["flask_server", "tf_serving", "torchserve"]
 
@@ -92,4 +92,4 @@ def test_a_fact_without_its_source_is_refused(
 
 def test_facts_are_optional(servers: Mapping[str, Server], tmp_path: Path) -> None:
     """A folder without facts.toml has none."""
-    assert read_facts(replace(servers["flask_server"], folder=tmp_path)) == []
+    assert read_facts(replace(servers["flask_server"], folder=tmp_path)) == ()

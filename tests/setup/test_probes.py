@@ -1,7 +1,6 @@
 """Capabilities, tried out on real servers: one that has next to none of them, and the three of the project."""
 
 import contextlib
-import json
 import math
 import threading
 from collections.abc import Mapping
@@ -10,21 +9,33 @@ from typing import Any
 
 import pytest
 
+from loadtest.errors import UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher, running
 from loadtest.load.schedule import Constant
 from loadtest.machine.placement import UNPINNED
+from loadtest.report.setup_wording import evidence_of, sentence_of
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.setup.declared import read_declared
-from loadtest.setup.facts import read_facts
-from loadtest.setup.probes import protocols, shutdown, versions
-from loadtest.setup.probes.bench import Bench, fate_of
-from loadtest.setup.probes.cell import CAPABILITIES, Cell, excerpt, in_order, unknown
-from loadtest.setup.probes.every import probe_capabilities
-from loadtest.setup.probes.load import outcome_of, put_load_until
-from loadtest.setup.probes.operations import read_samples
-from loadtest.setup.probes.subject import Subject
-from loadtest.setup.timeline import watched_start
+from loadtest.setup.looked_up import read_facts
+from loadtest.setup.probes import protocol_probes, shutdown_probe, version_probes
+from loadtest.setup.probes.all_probes import probe_capabilities
+from loadtest.setup.probes.capability import (
+    CAPABILITIES,
+    CapabilityCell,
+    Exchange,
+    excerpt,
+    failed,
+    in_order,
+    judged,
+    unknown,
+)
+from loadtest.setup.probes.operation_probes import read_samples
+from loadtest.setup.probes.probe_context import ProbeContext, fate_of
+from loadtest.setup.probes.probe_load import outcome_values, put_load_until
+from loadtest.setup.probes.probed_server import ProbedServer
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
+from loadtest.setup.start_times import watched_start
 from loadtest.wire.golden_target import rest_target
 from tests.launch.conftest import Obedient
 
@@ -63,13 +74,17 @@ EXPECTED = {
 }
 
 
-def _bench(server: Server, servers: Mapping[str, Server], artifact: Artifact) -> Bench:
+def _context(server: Server, servers: Mapping[str, Server], artifact: Artifact) -> ProbeContext:
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
-    return Bench(server, read_declared(server), servers, artifact, launcher)
+    return ProbeContext(server, read_declared(server), servers, artifact, launcher)
 
 
-def _probed(bench: Bench) -> dict[str, Cell]:
-    cells = probe_capabilities(bench, read_facts(bench.server), lambda line: None)
+def _note(cell: CapabilityCell) -> str:
+    return "; ".join(map(sentence_of, cell.notes))
+
+
+def _probed(context: ProbeContext) -> dict[str, CapabilityCell]:
+    cells = probe_capabilities(context, read_facts(context.server), lambda line: None)
     assert [cell.capability for cell in cells] == list(CAPABILITIES)
     return {cell.capability: cell for cell in cells}
 
@@ -79,12 +94,12 @@ def _probed(bench: Bench) -> dict[str, Cell]:
 )
 def test_what_each_server_can_do(name: str, servers: Mapping[str, Server], artifact: Artifact) -> None:
     """The table of each server is known, and every cell has its evidence."""
-    cells = _probed(_bench(servers[name], servers, artifact))
+    cells = _probed(_context(servers[name], servers, artifact))
     told = {key: cell for key, cell in cells.items() if key != "gzip_response"}  # differs with the server's binary
     supported = {key for key, cell in told.items() if cell.supported}
     assert {key: told[key] for key in supported ^ EXPECTED[name]} == {}
     assert [cell for cell in told.values() if cell.supported is None] == []
-    assert [cell for cell in cells.values() if not cell.evidence] == []
+    assert [cell for cell in cells.values() if not [*evidence_of(cell)]] == []
 
 
 def test_a_server_that_can_do_nothing_is_not_said_to(
@@ -95,18 +110,21 @@ def test_a_server_that_can_do_nothing_is_not_said_to(
     The server predicts at any address, has no variant `gone`, and falls over whatever else is asked of it.
     """
     server = replace(obedient("good"), setup={"batching": {"variant": "gone"}})
-    cells = _probed(_bench(server, servers, artifact))
+    cells = _probed(_context(server, servers, artifact))
     assert {key for key, cell in cells.items() if cell.supported} == {"rest", "health", "readiness"}
     assert {key for key, cell in cells.items() if cell.supported is None} == {"batching", "arm64"}
-    assert "names no variant 'gone'" in cells["batching"].note
-    (lost,) = cells["graceful_shutdown"].evidence
-    assert "0 of 4 answered right" in lost.answer
-    assert "no body: RemoteDisconnected" in cells["bad_input"].note
-    assert cells["hot_swap"].note.startswith("it takes no notice")
+    assert "names no variant 'gone'" in _note(cells["batching"])
+    (lost,) = cells["graceful_shutdown"].observations
+    assert (lost.code, lost.values["answered"], lost.values["sent"]) == (SetupCode.SHUTDOWN_UNDER_LOAD, 0, 4)
+    assert "0 of 4 answered right" in dict(evidence_of(cells["graceful_shutdown"])).popitem()[1]
+    assert "no body: RemoteDisconnected" in _note(cells["bad_input"])
+    assert cells["hot_swap"].notes == (finding(SetupCode.NEW_VERSION_IGNORED),)
 
 
 KILLED = "it killed the server (SIGABRT)"
 SILENT = "the server stopped answering correctly"
+KILLED_BY_SIGABRT = finding(SetupCode.KILLED, ending="SIGABRT")
+SILENT_WITH_503 = finding(SetupCode.STOPPED_ANSWERING, answer="503: {}")
 
 
 @pytest.mark.parametrize(
@@ -131,8 +149,8 @@ def test_what_ends_the_server_is_told_and_spoils_no_other_cell(
 ) -> None:
     """Whatever a probe did to the server, the next one finds a server that lives, and its own cell is a no."""
     server = replace(obedient(f"aborts:{lethal}"), predict="/predict/{workload}")
-    cells = _probed(_bench(server, servers, artifact))
-    assert {key: cells[key].note for key in lost} == lost
+    cells = _probed(_context(server, servers, artifact))
+    assert {key: _note(cells[key]) for key in lost} == lost
     assert [key for key in lost if cells[key].supported is not False] == []
     living = set(cells) - set(lost)
     assert {key for key in living if cells[key].supported} == {"rest", "health", "readiness", "bad_input"} - set(lost)
@@ -143,21 +161,23 @@ def test_what_ends_the_server_is_told_and_spoils_no_other_cell(
 @pytest.mark.parametrize(
     ("mode", "fate", "note"),
     [
-        ("aborts:misshapen", KILLED, "wrong shape killed the server (SIGABRT)"),
-        ("sulks:misshapen", f"{SILENT} (503: {{}})", f"{SILENT} (503: {{}}) after: wrong shape"),
+        ("aborts:misshapen", KILLED_BY_SIGABRT, "wrong shape killed the server (SIGABRT)"),
+        ("sulks:misshapen", SILENT_WITH_503, f"{SILENT} (503: {{}}) after: wrong shape"),
     ],
 )
 def test_each_bad_body_is_judged_alone(
-    mode: str, fate: str, note: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+    mode: str, fate: SetupFinding, note: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
 ) -> None:
     """The one that ended the server is named, and those after it are refused by a server that lives."""
     server = replace(obedient(mode), predict="/predict/{workload}")
-    with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
-        cell = protocols.probe_bad_input(subject)
+    with contextlib.closing(ProbedServer(_context(server, servers, artifact))) as subject:
+        cell = protocol_probes.probe_bad_input(subject)
     assert cell.supported is False
-    assert cell.note == note
+    assert _note(cell) == note
     assert len(cell.evidence) == 9
-    (ended,) = [one for one in cell.evidence if one.answer.endswith(fate)]
+    (ended,) = [one for one in cell.evidence if one.server_fate]
+    assert ended.server_fate == fate
+    assert dict(evidence_of(cell))[ended.request].endswith(sentence_of(fate))
     assert "wrong shape" in ended.request
     assert all(one.answer.startswith("400: ") for one in cell.evidence if one is not ended)
 
@@ -172,10 +192,10 @@ def test_what_has_been_answered_is_read_without_a_server(
         starts.append(server)
         return watched_start(launcher, server, *rest)
 
-    monkeypatch.setattr("loadtest.setup.probes.subject.watched_start", counted)
+    monkeypatch.setattr("loadtest.setup.probes.probed_server.watched_start", counted)
     server = replace(obedient("aborts:base64"), predict="/predict/{workload}")
-    with contextlib.closing(Subject(_bench(server, servers, artifact))) as subject:
-        assert protocols.probe_binary(subject).note == '{"b64": …} for the tensor killed the server (SIGABRT)'
+    with contextlib.closing(ProbedServer(_context(server, servers, artifact))) as subject:
+        assert _note(protocol_probes.probe_binary(subject)) == '{"b64": …} for the tensor killed the server (SIGABRT)'
     assert starts == [server]
 
 
@@ -183,11 +203,11 @@ def test_a_worker_that_still_loads_is_no_finding(
     obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
 ) -> None:
     """A refusal that passes is no end of the server, and its two workers are no version 2."""
-    bench = _bench(obedient("halting"), servers, artifact)
-    with running(bench.launcher, [bench.server]) as (one,):
-        assert fate_of(one) == ""
-    assert versions.probe_new_folder(bench).supported is False
-    assert bench.look() == ""
+    context = _context(obedient("halting"), servers, artifact)
+    with running(context.launcher, [context.server]) as (one,):
+        assert fate_of(one) is None
+    assert version_probes.probe_new_folder(context).supported is False
+    assert context.take_fates() == []
 
 
 @pytest.mark.parametrize("bound", [100, 300])
@@ -195,11 +215,13 @@ def test_requests_in_flight_have_no_more_instances_than_the_model_allows(
     bound: int, obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that refuses more than the artifact's bound is not asked for more, however fast it is."""
-    monkeypatch.setattr(shutdown, "WORK_S", math.inf)  # nor does it stop at fewer, however slow the machine is
+    monkeypatch.setattr(shutdown_probe, "WORK_S", math.inf)  # nor does it stop at fewer, however slow the machine is
     bounded = replace(artifact, manifest={**artifact.manifest, "max_instances": bound})
     with running(LocalLauncher(bounded, UNPINNED, any_port=True), [obedient("good")]) as (one,):
-        (exchange,) = shutdown.probe_shutdown(one).evidence
-    assert exchange.request.startswith(f"4 predictions of {bound} instances each")
+        cell = shutdown_probe.probe_shutdown(one)
+    (counted,) = cell.observations
+    assert counted.values["instances"] == bound
+    assert next(evidence_of(cell))[0].startswith(f"4 predictions of {bound} instances each")
 
 
 def test_a_load_goes_on_until_something_has_happened(obedient: Obedient, artifact: Artifact) -> None:
@@ -212,9 +234,12 @@ def test_a_load_goes_on_until_something_has_happened(obedient: Obedient, artifac
         thrice = put_load_until(never, rest_target(one.url, one.artifact), schedule, 2, most=3)
     assert (once.ok, once.scheduled) == (4, 4)
     assert (thrice.ok, thrice.scheduled) == (12, 12)
-    assert outcome_of(once) == "4 of 4 answered right"
+    assert outcome_values(once) == {"answered": 4, "sent": 4, "errors": {}}
     once.errors["timeout"] += 1
-    assert outcome_of(once) == "4 of 4 answered right, 1 timeout"
+    cell = judged(
+        "hot_swap", False, observations=[finding(SetupCode.SWAP_UNDER_LOAD, rate=20.0, **outcome_values(once))]
+    )
+    assert next(evidence_of(cell))[1] == "4 of 4 answered right, 1 timeout"
 
 
 @pytest.mark.parametrize(
@@ -244,10 +269,20 @@ def test_excerpts_are_short_and_printable() -> None:
 
 def test_a_capability_that_was_not_probed_is_unknown() -> None:
     """Every capability has a cell, and a later finding takes the place of an earlier one."""
-    cells = in_order([Cell("auth", False), unknown("grpc", "why\nmore"), Cell("auth", True)])
+    shown = [Exchange("asked", "answered")]
+    given = [judged("auth", False, shown), failed("grpc", UsageError("why\nmore")), judged("auth", True, shown)]
+    cells = in_order(given)
     assert [cell.capability for cell in cells] == list(CAPABILITIES)
-    found = {cell.capability: cell for cell in cells}
-    assert found["auth"].supported
-    assert found["grpc"].note == "why"
-    assert found["rest"].note == "not probed"
-    assert json.dumps(found["rest"].supported) == "null"
+    by_name = {cell.capability: cell for cell in cells}
+    assert by_name["auth"].supported
+    assert _note(by_name["grpc"]) == "why"
+    assert _note(by_name["rest"]) == "not probed"
+    assert by_name["rest"].supported is None
+
+
+def test_a_cell_without_its_grounds_is_no_finding() -> None:
+    """A yes needs evidence, and what is not known a reason."""
+    with pytest.raises(ValueError, match="grpc has no evidence"):
+        judged("grpc", True)
+    with pytest.raises(ValueError, match="grpc is not known, and no note says why"):
+        unknown("grpc")

@@ -11,7 +11,7 @@ import pytest
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
-from loadtest.setup.declared import Change, NewVersion, read_declared
+from loadtest.setup.declared import NewVersion, SettingChange, read_declared
 from loadtest.setup.scratch import scratch_copy
 
 
@@ -31,7 +31,7 @@ def test_the_next_version_is_laid_beside_the_present_one(
     server = servers[name]
     before = _digest(artifact.folder), _digest(server.folder)
     how = read_declared(server).new_version
-    with scratch_copy(server, artifact, Change(files={"README.md": "{workload}"})) as scratch:
+    with scratch_copy(server, artifact, SettingChange(files={"README.md": "{workload}"})) as scratch:
         target = scratch.publish(how)
         assert target.exists()
         assert target.is_relative_to(scratch.artifact.folder.parent)
@@ -60,7 +60,7 @@ def test_a_copied_archive_says_its_new_version_and_nothing_else_changes(
 
 def test_a_changed_command_is_that_of_the_copy(servers: Mapping[str, Server], artifact: Artifact) -> None:
     """Arguments are added at the end, as for a variant."""
-    with scratch_copy(servers["tf_serving"], artifact, Change(args=("--more",))) as scratch:
+    with scratch_copy(servers["tf_serving"], artifact, SettingChange(args=("--more",))) as scratch:
         assert all(launch.command[-1] == "--more" for launch in scratch.server.launches)
 
 

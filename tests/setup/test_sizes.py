@@ -13,15 +13,16 @@ from loadtest.errors import UsageError
 from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.machine.placement import UNPINNED
 from loadtest.report.setup_table import SIZE_ROWS
+from loadtest.report.setup_wording import sentence_of
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.setup.declared import read_declared
-from loadtest.setup.dependencies import find_closure, requirements_of
-from loadtest.setup.document import to_json
-from loadtest.setup.ease_of_setup import Plan, measure_setup
-from loadtest.setup.program import read_program
-from loadtest.setup.size import image_size, measure_size
-from loadtest.setup.weights import figures
+from loadtest.setup.disk_size import image_size, measure_size
+from loadtest.setup.installed_packages import find_packages, packages_of_extra, requirements_of
+from loadtest.setup.installed_program import read_program
+from loadtest.setup.measure_setup import measure_setup
+from loadtest.setup.setup_plan import SetupPlan
+from loadtest.setup.weighted_sum import FIGURES
 from tests.launch.conftest import Obedient
 
 Install = dict[str, list[str]]
@@ -50,33 +51,34 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_closure_follows_markers_and_extras(installed: Path) -> None:
+def test_installed_packages_follow_markers_and_extras(installed: Path) -> None:
     """What a marker rules out is not counted, what an extra brings is, a circle ends, and what is missing is named."""
-    closure = find_closure(["zz-top"])
-    assert {package.name for package in closure.packages} == {"zz-top", "zz-middle", "zz-plain", "zz-quick"}
-    assert closure.missing == ("zz-gone",)
+    packages, missing = find_packages(["zz-top"])
+    assert {package.name for package in packages} == {"zz-top", "zz-middle", "zz-plain", "zz-quick"}
+    assert missing == ("zz-gone",)
 
 
 def test_bytes_are_those_of_files_that_are_there(installed: Path) -> None:
     """Neither bytecode nor a file that was removed since counts."""
-    (package,) = find_closure(["zz-plain"]).packages
+    ((package,), _) = find_packages(["zz-plain"])
     assert (package.files, package.bytes, package.version) == (1, 100, "1.0")
 
 
 def test_an_extra_that_is_found_later_is_followed_too(installed: Path) -> None:
     """A package that was seen without an extra is visited again with it."""
-    names = {package.name for package in find_closure(["zz-middle", "zz-middle[fast]"]).packages}
+    names = {package.name for package in find_packages(["zz-middle", "zz-middle[fast]"])[0]}
     assert names == {"zz-middle", "zz-plain", "zz-quick", "zz-top"}
 
 
-def test_a_servers_closure_has_its_framework_and_no_other() -> None:
+def test_a_servers_packages_have_its_framework_and_no_other() -> None:
     """Flask's extra leads to torch and to Werkzeug, and not to TensorFlow."""
-    closure = find_closure(requirements_of("flask"))
-    names = {package.name for package in closure.packages}
+    found = packages_of_extra("flask")
+    names = {package.name for package in found.packages}
     assert {"flask", "werkzeug", "torch"} <= names
     assert "tensorflow" not in names
-    assert closure.packages[0].name == "torch"
-    assert closure.bytes > 100 * 2**20
+    assert found.packages[0].name == "torch"
+    assert found.bytes > 100 * 2**20
+    assert (found.count, found.bytes) == (len(names), sum(package.bytes for package in found.packages))
 
 
 def test_an_unknown_extra_is_refused_with_the_known_ones() -> None:
@@ -88,7 +90,7 @@ def test_an_unknown_extra_is_refused_with_the_known_ones() -> None:
 def test_a_requirement_that_is_none_is_refused() -> None:
     """A typing error in pyproject.toml is one line."""
     with pytest.raises(UsageError, match="cannot be parsed"):
-        find_closure(["no such thing >"])
+        find_packages(["no such thing >"])
 
 
 @pytest.mark.parametrize("name", ["flask_server", "tf_serving", "torchserve"])
@@ -106,7 +108,8 @@ def test_without_docker_there_is_a_reason(servers: Mapping[str, Server], monkeyp
     monkeypatch.setenv("PATH", "")
     size = image_size(servers["flask_server"])
     assert size.bytes is None
-    assert "docker" in size.note
+    assert size.note is not None
+    assert "docker" in sentence_of(size.note)
 
 
 @pytest.fixture
@@ -130,22 +133,22 @@ def test_a_program_is_its_executable_and_its_libraries(
 ) -> None:
     """What was installed is counted and not what this environment has; the C library is every machine's own."""
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
-    document = to_json(measure_setup([program], servers, launcher, Plan(repeat=1, probe=False)))
-    found = document["servers"]["obedient"]
-    assert found["faults"] == []
-    size = found["size"]
-    assert size["packages"] is None
-    assert size["program"]["executable"] == "answerer.bin"
-    files = {file["name"]: file["bytes"] for file in size["program"]["files"]}
+    found = measure_setup([program], servers, launcher, SetupPlan(repeat=1, probes="none")).servers["obedient"]
+    assert found.faults == ()
+    assert found.size.packages is None
+    native = found.size.program
+    assert native is not None
+    assert native.executable == "answerer.bin"
+    files = {file.name: file.bytes for file in native.files}
     for name in ("answerer", "answerer.bin"):
         assert files[name] == (tmp_path / name).stat().st_size
     libraries = set(files) - {"answerer", "answerer.bin"}
     assert any("multiarray" in name for name in libraries)
     assert [name for name in libraries if name.startswith(("libc.", "libm.", "ld-"))] == []
-    assert size["program"]["bytes"] == sum(files.values())
+    assert native.bytes == sum(file.bytes for file in native.files)
     assert SIZE_ROWS["packages"](found) == f"a program, {len(libraries)} libraries"
-    assert SIZE_ROWS["installed"](found) == f"{size['program']['bytes'] / 2**20:,.1f} MiB"
-    assert figures(found)["program_mib"] == size["program"]["bytes"] / 2**20
+    assert SIZE_ROWS["installed"](found) == f"{native.bytes / 2**20:,.1f} MiB"
+    assert FIGURES["program_mib"](found) == native.bytes / 2**20
 
 
 def test_a_program_that_did_not_start_has_no_packages_either(
@@ -154,10 +157,9 @@ def test_a_program_that_did_not_start_has_no_packages_either(
     """The packages of this environment are nobody's guess for it."""
     launches = (replace(program.launches[0], command=("/bin/false",)),)
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
-    plan = Plan(repeat=1, probe=False)
-    document = to_json(measure_setup([replace(program, launches=launches)], servers, launcher, plan))
-    size = document["servers"]["obedient"]["size"]
-    assert (size["packages"], size["program"]) == (None, None)
+    plan = SetupPlan(repeat=1, probes="none")
+    size = measure_setup([replace(program, launches=launches)], servers, launcher, plan).servers["obedient"].size
+    assert (size.packages, size.program) == (None, None)
 
 
 def test_a_server_in_this_environment_is_no_program(obedient: Obedient, artifact: Artifact) -> None:

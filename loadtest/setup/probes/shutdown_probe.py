@@ -15,8 +15,9 @@ from loadtest.launch.local import LocalServer
 from loadtest.launch.running import RunningServer
 from loadtest.load.schedule import Replay
 from loadtest.servers.expectation import Golden
-from loadtest.setup.probes.cell import Cell, Exchange, unknown
-from loadtest.setup.probes.load import outcome_of, put_load
+from loadtest.setup.probes.capability import CapabilityCell, judged, unknown
+from loadtest.setup.probes.probe_load import outcome_values, put_load
+from loadtest.setup.setup_finding import FindingValue, SetupCode, finding
 from loadtest.wire.http1 import HttpTarget
 
 IN_FLIGHT = 4
@@ -27,14 +28,14 @@ TIMEOUT_S = 30.0
 MAX_BODY = 16 * 1024 * 1024
 
 
-def probe_shutdown(running: RunningServer) -> Cell:
+def probe_shutdown(running: RunningServer) -> CapabilityCell:
     """Send a few large requests at once and SIGTERM while all of them are under way; count the right answers.
 
     The server is gone afterwards. Large requests rather than many: each is in flight for longer than a signal takes
     to arrive, so that no request can have been sent after the server had rightly stopped listening.
     """
     if not isinstance(running, LocalServer):
-        return unknown("graceful_shutdown", "its process is not known")
+        return unknown("graceful_shutdown", finding(SetupCode.PROCESS_NOT_KNOWN))
     instances, took_s = _calibrate(running)
     endpoint = _large(running, instances)
     signalled_after: list[float] = []
@@ -51,20 +52,24 @@ def probe_shutdown(running: RunningServer) -> Cell:
     terminator.join()
     values, counts = tally.response.nonzero()
     early = sum(count for value, count in zip(values, counts, strict=True) if value / 1e9 < signalled_after[0])
-    evidence = (
-        Exchange(
-            f"{IN_FLIGHT} predictions of {instances:,} instances each, SIGTERM {signalled_after[0]:.2f} s after they "
-            "were sent",
-            f"{outcome_of(tally)}; {_ended(running)}",
-        ),
+    counted = finding(
+        SetupCode.SHUTDOWN_UNDER_LOAD,
+        instances=instances,
+        signal_s=round(signalled_after[0], 2),
+        **outcome_values(tally),
+        **_ending(running),
     )
-    if early == IN_FLIGHT:
-        return Cell("graceful_shutdown", None, evidence, note="every answer had come before the signal")
-    return Cell("graceful_shutdown", tally.ok == IN_FLIGHT, evidence)
+    void = early == IN_FLIGHT
+    return judged(
+        "graceful_shutdown",
+        None if void else tally.ok == IN_FLIGHT,
+        observations=[counted],
+        notes=[finding(SetupCode.ALL_ANSWERED_BEFORE_SIGNAL)] if void else [],
+    )
 
 
 def _await_work(running: LocalServer, cpu_s: float) -> None:
-    """Wait until the server has spent so many CPU seconds: the clock on the wall runs on while a machine is held up."""
+    """Wait until the server has spent so many CPU seconds; wall-clock time passes while the machine is stalled, too."""
     before = running.usage().cpu_s
     deadline = time.monotonic() + TIMEOUT_S / 2
     while running.usage().cpu_s - before < cpu_s and time.monotonic() < deadline:
@@ -72,7 +77,7 @@ def _await_work(running: LocalServer, cpu_s: float) -> None:
 
 
 def _calibrate(running: RunningServer) -> tuple[int, float]:
-    """How many instances, the golden ones again and again, keep the server busy for a moment in one request.
+    """Find out how many instances in one request keep the server busy for `WORK_S`, repeating the golden ones.
 
     Returns:
         The number, within what the artifact lets a request have, and the seconds that such a request took.
@@ -106,15 +111,15 @@ def _large(running: RunningServer, instances: int) -> HttpTarget:
 
 
 def _repeated(examples: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
-    """So many examples, from the first again where there are not enough."""
+    """As many examples as asked for, starting over where there are too few."""
     return np.resize(examples, (count, *examples.shape[1:]))
 
 
-def _ended(running: LocalServer) -> str:
-    """How the server's process ended, in words."""
+def _ending(running: LocalServer) -> dict[str, FindingValue]:
+    """How the server's process ended, or for how long it was waited for."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         if ending := running.ending():
-            return f"{running.server.key} ended with {ending}"
+            return {"ending": ending}
         time.sleep(0.05)
-    return f"still running {TIMEOUT_S:.0f} s later"
+    return {"waited_s": TIMEOUT_S}

@@ -12,14 +12,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from loadtest.errors import LaunchError, UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.machine.run_folder import RunFolder
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import Server
-from loadtest.setup.declared import Declared
-from loadtest.setup.timeline import watched_start
+from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
+from loadtest.setup.start_times import watched_start
 
 LEFT_BEHIND = (".git", ".venv", "artifacts", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "tests")
 """What a fresh checkout does not have, or does not need for an installation."""
@@ -28,42 +32,42 @@ NO_CACHES = {"PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
 TAIL = 4
 
 
+StageName = Literal["packages", "image", "export", "start"]
+
+
 @dataclass(frozen=True)
-class Stage:
+class ColdStage:
     """One stage of a cold start.
 
     Attributes:
-        name: ``packages`` or ``image``, ``export``, ``start``.
+        stage: What was done.
         seconds: How long it took.
     """
 
-    name: str
+    stage: StageName
     seconds: float
 
 
 @dataclass(frozen=True)
-class Cold:
-    """A cold start.
+class ColdStart:
+    """Every stage from nothing to the first correct prediction, in seconds.
 
     Attributes:
         stages: In their order; the last one ends with the first correct prediction.
+        seconds: All stages together.
         clean_cache: Whether nothing could come from the caches of pip or of the image builder.
         notes: What has to be said beside the figures.
     """
 
-    stages: tuple[Stage, ...]
+    stages: Annotated[tuple[ColdStage, ...], Meta(min_length=1)]
+    seconds: float
     clean_cache: bool
-    notes: tuple[str, ...]
-
-    @property
-    def seconds(self) -> float:
-        """All stages together."""
-        return sum(stage.seconds for stage in self.stages)
+    notes: tuple[SetupFinding, ...]
 
 
 def cold_start(
-    server: Server, declared: Declared, launcher: Launcher, *, clean_cache: bool, say: Callable[[str], None]
-) -> Cold:
+    server: Server, declared: DeclaredSetup, launcher: Launcher, *, clean_cache: bool, say: Callable[[str], None]
+) -> ColdStart:
     """Install or build everything that a server needs, export the model, and start it.
 
     Local: a fresh checkout in a scratch folder, where ``scripts/venv EXTRA`` makes an environment with that server's
@@ -91,13 +95,14 @@ def cold_start(
 
 def _local(
     server: Server,
-    declared: Declared,
+    declared: DeclaredSetup,
     launcher: LocalLauncher,
     clean_cache: bool,
     scratch: Path,
     say: Callable[[str], None],
-) -> Cold:
-    stages, notes = [], []
+) -> ColdStart:
+    stages: list[ColdStage] = []
+    notes: list[SetupFinding] = []
     environment = {**os.environ, **(NO_CACHES if clean_cache else {})}
     launch = server.launch()
     if launch.in_python:
@@ -111,18 +116,18 @@ def _local(
         fresh = replace(launch, command=tuple(word.replace("{python}", python) for word in launch.command))
         server = replace(server, launches=(fresh,))
     else:
-        notes.append(f"{launch.command[0]} was installed already")
+        notes.append(finding(SetupCode.INSTALLED_BEFORE, program=launch.command[0]))
     say("cold: exporting the model")
     workload = launcher.artifact.workload
     exporting = {**environment, "BAKEOFF_ARTIFACTS": str(scratch / "artifacts")}
     command = [sys.executable, "-m", "models", "build", workload, "--force"]
     stages.append(_stage("export", command, ROOT, exporting))
-    notes.append("the export runs where its packages are installed already: they are the same for every server")
+    notes.append(finding(SetupCode.EXPORTED_IN_THIS_ENVIRONMENT))
     say("cold: starting")
     return _started(server, launcher, stages, clean_cache, notes)
 
 
-def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callable[[str], None]) -> Cold:
+def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callable[[str], None]) -> ColdStart:
     environment = {**os.environ, "WORKLOAD": launcher.artifact.workload}
     service = server.compose_service
     config = subprocess.run(
@@ -131,17 +136,17 @@ def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callabl
     if config.returncode:
         raise LaunchError(f"docker compose cannot read compose.yaml: {config.stderr.strip()}")
     build = ["docker", "compose", "build", "--quiet", *(["--no-cache"] if clean_cache else [])]
-    notes = []
+    notes: list[SetupFinding] = []
     say(f"cold: getting the image of {service}")
     if "build" in json.loads(config.stdout)["services"][service]:
         stages = [_stage("image", [*build, service], ROOT, environment)]
-        notes.append("base images were pulled already")
+        notes.append(finding(SetupCode.BASE_IMAGES_PULLED_BEFORE))
     else:
         stages = [_stage("image", ["docker", "compose", "pull", "--quiet", service], ROOT, environment)]
-        notes.append("layers that were on this machine already were not pulled again")
+        notes.append(finding(SetupCode.LAYERS_NOT_PULLED_AGAIN))
     say("cold: exporting the model")
     _stage("image", [*build[:4], "models"], ROOT, environment)
-    notes.append("the image of the exporter was built before: it is the same for every server")
+    notes.append(finding(SetupCode.EXPORTER_IMAGE_BUILT_BEFORE))
     # Into the container's own scratch space: the volume that servers may be reading from stays as it is.
     run = ["docker", "compose", "run", "--rm", "--no-deps", "--env", "BAKEOFF_ARTIFACTS=/tmp/artifacts", "models"]
     stages.append(_stage("export", [*run, "build", launcher.artifact.workload], ROOT, environment))
@@ -150,13 +155,14 @@ def _compose(server: Server, launcher: Launcher, clean_cache: bool, say: Callabl
 
 
 def _started(
-    server: Server, launcher: Launcher, stages: Sequence[Stage], clean_cache: bool, notes: Sequence[str]
-) -> Cold:
+    server: Server, launcher: Launcher, stages: Sequence[ColdStage], clean_cache: bool, notes: Sequence[SetupFinding]
+) -> ColdStart:
     with watched_start(launcher, server, launcher.artifact) as (_, start, _):
-        return Cold((*stages, Stage("start", start.first_correct)), clean_cache, tuple(notes))
+        whole = (*stages, ColdStage("start", round(start.first_correct, 3)))
+        return ColdStart(whole, round(sum(stage.seconds for stage in whole), 3), clean_cache, tuple(notes))
 
 
-def _stage(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Stage:
+def _stage(name: StageName, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> ColdStage:
     """Run a command, in a session of its own that ends with this program, and time it."""
     began = time.monotonic()
     with tempfile.TemporaryFile() as log:
@@ -185,4 +191,4 @@ def _stage(name: str, command: Sequence[str], folder: Path, environment: Mapping
             lines = log.read().decode(errors="replace").splitlines()[-TAIL:]
             shown = "\n".join(f"  | {line}" for line in lines)
             raise LaunchError(f"cold start, stage {name}: {' '.join(command[:4])} … ended with {code}:\n{shown}")
-    return Stage(name, seconds)
+    return ColdStage(name, round(seconds, 3))

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from loadtest.launch.running import RunningServer
 from loadtest.load.schedule import Poisson
 from loadtest.servers.server_folder import fill
-from loadtest.setup.declared import HotSwap, Versions
-from loadtest.setup.probes.ask import Call, Reply, ask, is_golden, leaves, seen
-from loadtest.setup.probes.bench import Bench, carry_out
-from loadtest.setup.probes.cell import Cell, Exchange, excerpt
-from loadtest.setup.probes.load import outcome_of, put_load_until
-from loadtest.setup.scratch import Scratch, scratch_copy
+from loadtest.setup.declared import DeclaredSwap, DeclaredVersions
+from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged
+from loadtest.setup.probes.probe_context import ProbeContext, carry_out
+from loadtest.setup.probes.probe_load import outcome_values, put_load_until
+from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask, is_golden, leaves, seen
+from loadtest.setup.scratch import ScratchCopy, scratch_copy
+from loadtest.setup.setup_finding import SetupCode, finding
 from loadtest.wire.golden_target import rest_target
 
 PATHS = ("/v1/models/{workload}/versions/{version}:predict", "/predictions/{workload}/{version}")
@@ -33,16 +34,16 @@ APPEAR_S = 30.0
 UNDECLARED_S = 3.0
 
 
-def probe_versions(bench: Bench, how: Versions) -> Cell:
-    """Lay a second version beside the first, start the server, and ask both for a golden example, and a third in vain.
+def probe_versions(context: ProbeContext, how: DeclaredVersions) -> CapabilityCell:
+    """Start the server with two versions: both must answer golden example 0, and one that does not exist must not.
 
     Raises:
         UsageError: If the second version cannot be made.
         LaunchError: If the server does not start.
     """
-    with scratch_copy(bench.server, bench.artifact, how.change) as scratch:
-        scratch.publish(bench.declared.new_version)
-        with bench.start(scratch.server, scratch.artifact) as both:
+    with scratch_copy(context.server, context.artifact, how.change) as scratch:
+        scratch.publish(context.declared.new_version)
+        with context.start(scratch.server, scratch.artifact) as both:
             evidence = carry_out(both, how.change.requests, scratch)
             right = True
             for version in (scratch.artifact.version, scratch.next_version):
@@ -53,12 +54,12 @@ def probe_versions(bench: Bench, how: Versions) -> Cell:
             call = _call(both, how.predict, ABSENT)
             reply = ask(both, call)
             evidence.append(seen(call, reply))
-    return Cell("versions", right and not is_golden(both, reply), tuple(evidence), how.change.setting)
+    return judged("versions", right and not is_golden(both, reply), evidence, setting=how.change.setting)
 
 
-def probe_usual_addresses(running: RunningServer) -> Cell:
+def probe_usual_addresses(running: RunningServer) -> CapabilityCell:
     """No address of a version is declared: ask for the present one at the addresses that model servers have."""
-    evidence, found = [], False
+    evidence, by_version = [], False
     for path in PATHS:
         right = {}
         for version in (running.artifact.version, ABSENT):
@@ -67,16 +68,16 @@ def probe_usual_addresses(running: RunningServer) -> Cell:
             right[version] = is_golden(running, reply)
             evidence.append(seen(call, reply))
         # A server that answers at any address has none for a version.
-        found = found or (right[running.artifact.version] and not right[ABSENT])
-    return Cell("versions", found, tuple(evidence), note="" if found else "no address for a version")
+        by_version = by_version or (right[running.artifact.version] and not right[ABSENT])
+    return judged("versions", by_version, evidence, notes=[] if by_version else [finding(SetupCode.NO_VERSION_ADDRESS)])
 
 
-def _call(running: RunningServer, path: str, version: str) -> Call:
+def _call(running: RunningServer, path: str, version: str) -> ProbeRequest:
     context = {"workload": running.artifact.workload, "version": version}
-    return Call(fill(path, context), running.artifact.bodies()[0], label=f"golden example 0, version {version}")
+    return ProbeRequest(fill(path, context), running.artifact.bodies()[0], label=f"golden example 0, version {version}")
 
 
-def _await_prediction(running: RunningServer, call: Call) -> Reply:
+def _await_prediction(running: RunningServer, call: ProbeRequest) -> ProbeReply:
     deadline = time.monotonic() + APPEAR_S
     while True:
         reply = ask(running, call)
@@ -94,7 +95,7 @@ class _Swapped:
     evidence: list[Exchange]
 
 
-def probe_hot_swap(bench: Bench, how: HotSwap) -> Cell:
+def probe_hot_swap(context: ProbeContext, how: DeclaredSwap) -> CapabilityCell:
     """Replace the version while a load runs: the new one must serve before the load ends, and no request be lost.
 
     Raises:
@@ -103,11 +104,11 @@ def probe_hot_swap(bench: Bench, how: HotSwap) -> Cell:
     """
     with (
         ThreadPoolExecutor(1) as side,
-        scratch_copy(bench.server, bench.artifact, how.change) as scratch,
-        bench.start(scratch.server, scratch.artifact) as running,
+        scratch_copy(context.server, context.artifact, how.change) as scratch,
+        context.start(scratch.server, scratch.artifact) as running,
     ):
         over = threading.Event()
-        swapping = side.submit(_swap, bench, running, scratch, how, over)
+        swapping = side.submit(_swap, context, running, scratch, how, over)
         try:
             tally = put_load_until(
                 over, rest_target(running.url, running.artifact), Poisson(RATE, PHASE_S), CONNECTIONS, most=MOST_PHASES
@@ -116,22 +117,27 @@ def probe_hot_swap(bench: Bench, how: HotSwap) -> Cell:
         finally:
             over.set()
         swapped = swapping.result()
-    load = Exchange(f"{RATE:.0f} requests a second before, meanwhile and after", outcome_of(tally))
-    evidence = (*swapped.evidence, load)
-    if swapped.active_at is None or swapped.active_at > ended:
-        note = "the new version did not serve before the load ended"
-        return Cell("hot_swap", None, evidence, how.change.setting, note)
-    return Cell("hot_swap", tally.ok == tally.scheduled, evidence, how.change.setting)
+    too_late = swapped.active_at is None or swapped.active_at > ended
+    return judged(
+        "hot_swap",
+        None if too_late else tally.ok == tally.scheduled,
+        swapped.evidence,
+        observations=[finding(SetupCode.SWAP_UNDER_LOAD, rate=RATE, **outcome_values(tally))],
+        setting=how.change.setting,
+        notes=[finding(SetupCode.NEW_VERSION_TOO_LATE)] if too_late else [],
+    )
 
 
-def _swap(bench: Bench, running: RunningServer, scratch: Scratch, how: HotSwap, over: threading.Event) -> _Swapped:
+def _swap(
+    context: ProbeContext, running: RunningServer, scratch: ScratchCopy, how: DeclaredSwap, over: threading.Event
+) -> _Swapped:
     """Wait a little, swap, wait until the new version serves and a little longer, then say that it is over."""
     try:
         over.wait(LEAD_S)
-        target = scratch.publish(bench.declared.new_version)
+        target = scratch.publish(context.declared.new_version)
         laid = Exchange("the next version is laid beside the present one", target.name)
         evidence = [laid, *carry_out(running, how.change.requests, scratch)]
-        call = Call(fill(how.active.path, scratch.context()), port=how.active.port)
+        call = ProbeRequest(fill(how.active.path, scratch.context()), port=how.active.port)
         wanted = fill(how.active.contains, scratch.context())
         while True:
             reply = ask(running, call)
@@ -145,18 +151,18 @@ def _swap(bench: Bench, running: RunningServer, scratch: Scratch, how: HotSwap, 
         over.set()
 
 
-def probe_new_folder(bench: Bench) -> Cell:
+def probe_new_folder(context: ProbeContext) -> CapabilityCell:
     """No way to swap is declared: does the server take notice by itself of a version that is laid beside its own?
 
     Raises:
         LaunchError: If the server does not start.
     """
     with (
-        scratch_copy(bench.server, bench.artifact) as scratch,
-        bench.start(scratch.server, scratch.artifact) as running,
+        scratch_copy(context.server, context.artifact) as scratch,
+        context.start(scratch.server, scratch.artifact) as running,
     ):
         before = _configuration(running)
-        target = scratch.publish(bench.declared.new_version)
+        target = scratch.publish(context.declared.new_version)
         time.sleep(UNDECLARED_S)
         after = _configuration(running)
         number = scratch.next_version
@@ -166,8 +172,8 @@ def probe_new_folder(bench: Bench) -> Cell:
         Exchange(asked, excerpt(json.dumps(after))),
     )
     if number in map(str, leaves(after)) and number not in map(str, leaves(before)):
-        return Cell("hot_swap", None, evidence, note="it took notice, but server.toml does not say how a swap is told")
-    return Cell("hot_swap", False, evidence, note="it takes no notice: a new version is a new start")
+        return judged("hot_swap", None, evidence, notes=[finding(SetupCode.NEW_VERSION_NOTICED)])
+    return judged("hot_swap", False, evidence, notes=[finding(SetupCode.NEW_VERSION_IGNORED)])
 
 
 def _configuration(running: RunningServer) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import overload
 from loadtest.load.recorder import Tally
 from loadtest.load.schedule import Closed, Schedule
 from loadtest.load.session import Endpoint, Phase, run_phases
+from loadtest.setup.setup_finding import FindingValue
 
 SEED = 1
 
@@ -45,21 +46,23 @@ def put_load_until(
     """Repeat a short schedule over the same connections until something has happened.
 
     Args:
-        over: Set by whoever sees it happen; looked at after each repetition.
+        over: Set by whoever sees it happen; asked for after each repetition.
         endpoint: Where the requests go and how answers are checked.
         schedule: The plan of one repetition.
         connections: Connections.
         most: Repetitions at most.
         timeout_s: Limit for one request, in seconds.
     """
-    outcomes = asyncio.run(run_phases(endpoint, _Until(over, Phase(schedule, SEED, timeout_s), most), connections))
+    outcomes = asyncio.run(
+        run_phases(endpoint, _RepeatedPhase(over, Phase(schedule, SEED, timeout_s), most), connections)
+    )
     total = outcomes[0].tally
     for outcome in outcomes[1:]:
         total.merge(outcome.tally)
     return total
 
 
-class _Until(Sequence[Phase]):
+class _RepeatedPhase(Sequence[Phase]):
     """The same phase again and again, as long as an event is not set."""
 
     def __init__(self, over: threading.Event, phase: Phase, most: int) -> None:
@@ -84,10 +87,9 @@ class _Until(Sequence[Phase]):
             yield self._phase
 
 
-def outcome_of(tally: Tally) -> str:
-    """Counts in words: ``400 of 400 answered right``, and what else became of requests."""
-    others = dict(sorted(tally.errors.items()))
+def outcome_values(tally: Tally) -> dict[str, FindingValue]:
+    """The values of a finding under load: how many requests were sent, answered rightly, and what became of others."""
+    errors = dict(sorted(tally.errors.items()))
     if tally.mismatched:
-        others["mismatched"] = tally.mismatched
-    said = "".join(f", {count} {kind}" for kind, count in others.items())
-    return f"{tally.ok} of {tally.scheduled} answered right{said}"
+        errors["mismatched"] = tally.mismatched
+    return {"sent": tally.scheduled, "answered": tally.ok, "errors": errors}

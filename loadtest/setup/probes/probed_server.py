@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.running import RunningServer
-from loadtest.setup.probes.ask import Call, Reply, ask
-from loadtest.setup.probes.bench import Bench, fate_of
-from loadtest.setup.probes.cell import Exchange
-from loadtest.setup.timeline import Watch, watched_start
+from loadtest.setup.probes.capability import Exchange
+from loadtest.setup.probes.probe_context import ProbeContext, fate_of
+from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask
+from loadtest.setup.setup_finding import SetupFinding
+from loadtest.setup.start_times import StartWatch, watched_start
 
 
 @dataclass(frozen=True)
@@ -19,33 +20,33 @@ class Trial:
     Attributes:
         call: The request.
         reply: The answer.
-        fate: What became of the server, in words; empty where it lived on.
+        fate: What became of the server; None where it lived on.
     """
 
-    call: Call
-    reply: Reply
-    fate: str
+    call: ProbeRequest
+    reply: ProbeReply
+    fate: SetupFinding | None
 
     @property
     def exchange(self) -> Exchange:
-        """It as evidence."""
-        return Exchange(str(self.call), f"{self.reply}; {self.fate}" if self.fate else str(self.reply))
+        """The request and its answer as evidence."""
+        return Exchange(str(self.call), str(self.reply), self.fate)
 
 
-class Subject:
+class ProbedServer:
     """A server under examination, started again before the next use wherever it was found dead.
 
     Args:
-        bench: What starts it. It runs until `close`.
+        context: What starts it. It runs until `close`.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, context: ProbeContext) -> None:
+        self._context = context
         self._undo = contextlib.ExitStack()
         self._running: RunningServer | None = None
 
-    def start(self, on_ready: Callable[[AttachedServer], None] = lambda one: None) -> Watch | None:
-        """Start it.
+    def start(self, on_ready: Callable[[AttachedServer], None] = lambda one: None) -> StartWatch | None:
+        """Start the server and watch it while it starts.
 
         Args:
             on_ready: Called at the moment its readiness probe becomes positive.
@@ -57,8 +58,8 @@ class Subject:
             LaunchError: If it does not start.
             ParityError: If it answers wrongly.
         """
-        bench = self._bench
-        starting = watched_start(bench.launcher, bench.server, bench.artifact, on_ready)
+        context = self._context
+        starting = watched_start(context.launcher, context.server, context.artifact, on_ready)
         self._running, _, watch = self._undo.enter_context(starting)
         return watch
 
@@ -74,24 +75,27 @@ class Subject:
         assert self._running is not None
         return self._running
 
-    def ask(self, call: Call) -> Trial:
-        """Send one request, and look what it did to the server.
+    def ask(self, call: ProbeRequest) -> Trial:
+        """Send one request, and find out what it did to the server.
 
         Raises:
             LaunchError: If the server was found dead before and does not start again.
         """
-        return Trial(call, ask(self.running, call), self.look())
+        reply = ask(self.running, call)
+        return Trial(call, reply, next(iter(self.take_fates()), None))
 
-    def look(self) -> str:
-        """What became of the server since the last look, in words; empty where it lives and predicts."""
-        if self._running is None:
-            return ""
-        fate = fate_of(self._running)
-        if fate:
-            self.close()
-        return fate
+    def take_fates(self) -> list[SetupFinding]:
+        """What became of the server since the last call; empty where it lives and predicts.
+
+        One that does not is ended, so that the next use starts it again.
+        """
+        fate = fate_of(self._running) if self._running else None
+        if fate is None:
+            return []
+        self.close()
+        return [fate]
 
     def close(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._running = None
         self._undo.close()

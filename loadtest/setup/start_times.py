@@ -1,34 +1,39 @@
 """From the start of a server to its first correct prediction, in stages on one time line.
 
 Two observers watch a start. The launcher itself asks for golden example 0 until the answer is right, which is the
-time to the first correct prediction that a comparison reports too. A `Watch` beside it, on a thread of its own so that
-no slow prediction holds it up, notes when the REST port gives its first HTTP answer and when the readiness probe
+time to the first correct prediction that a comparison reports too. A `StartWatch` beside it, on a thread of its own so
+that no slow prediction holds it up, notes when the REST port gives its first HTTP answer and when the readiness probe
 becomes positive. All three are seconds since the start, so a probe that is late or early is seen as such.
 """
 
 import contextlib
+import math
 import socket
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from loadtest.errors import LaunchError
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.launch.local import HOST
 from loadtest.launch.running import RunningServer
+from loadtest.records import Number
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import Answer, request
 
 POLL_S = 0.02
-LAST_LOOK_S = 2.0
+LAST_ANSWERS_S = 2.0
 
 
 @dataclass(frozen=True)
-class Start:
+class StartTimes:
     """One start, in seconds since it began.
 
     Attributes:
@@ -37,8 +42,8 @@ class Start:
         first_correct: First correct prediction.
     """
 
-    port_open: float
-    ready: float
+    port_open: Number
+    ready: Number
     first_correct: float
 
 
@@ -56,7 +61,54 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
 
-class Watch(threading.Thread):
+@dataclass(frozen=True)
+class StageSpreads:
+    """Each point of the time line over several starts; None where it was never seen."""
+
+    port_open: Spread | None
+    ready: Spread | None
+    first_correct: Spread | None
+
+
+@dataclass(frozen=True)
+class WarmStarts:
+    """Warm starts of a server, in seconds.
+
+    Attributes:
+        runs: At least one.
+        stages: Median and range of each point of the time line.
+        median: That of `StartTimes.first_correct`.
+        low: The smallest one.
+        high: The largest one.
+        measured_in: Whether the starts were made to be timed, or were those of a comparison's rounds.
+    """
+
+    runs: Annotated[tuple[StartTimes, ...], Meta(min_length=1)]
+    stages: StageSpreads
+    median: float
+    low: float
+    high: float
+    measured_in: Literal["setup", "comparison"] = "setup"
+
+    @classmethod
+    def of(cls, starts: Sequence[StartTimes], measured_in: Literal["setup", "comparison"]) -> "WarmStarts":
+        """Sum up at least one start."""
+        runs = tuple(StartTimes(*(round(value, 3) for value in astuple(start))) for start in starts)
+        first_correct = Spread.of([run.first_correct for run in runs])
+        stages = StageSpreads(
+            port_open=_spread([run.port_open for run in runs]),
+            ready=_spread([run.ready for run in runs]),
+            first_correct=first_correct,
+        )
+        return cls(runs, stages, first_correct.median, first_correct.low, first_correct.high, measured_in)
+
+
+def _spread(values: Sequence[float]) -> Spread | None:
+    known = [value for value in values if not math.isnan(value)]
+    return Spread.of(known) if known else None
+
+
+class StartWatch(threading.Thread):
     """Watches a server's port and readiness while it starts.
 
     Attributes:
@@ -67,14 +119,14 @@ class Watch(threading.Thread):
 
     def __init__(self, server: AttachedServer, on_ready: Callable[[], None] = lambda: None) -> None:
         super().__init__(name=f"watch-{server.server.key}", daemon=True)
-        self.port_open = self.ready = float("nan")
+        self.port_open = self.ready = math.nan
         self.negatives: list[Answer] = []
         self._server = server
         self._on_ready = on_ready
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look until both are seen, or `finish` is called."""
+        """Ask until both are seen, or `finish` is called."""
         port = self._server.ports["rest"]
         while not request(self._server.host, port, "/", timeout_s=1.0).status:
             if self._over.wait(POLL_S):
@@ -93,8 +145,8 @@ class Watch(threading.Thread):
                 return
 
     def finish(self) -> None:
-        """End; what the launcher has just seen it may see too."""
-        self.join(LAST_LOOK_S)
+        """Stop watching, after a moment in which it may still see what the launcher has just seen."""
+        self.join(LAST_ANSWERS_S)
         self._over.set()
         self.join()
 
@@ -110,7 +162,7 @@ def with_free_ports(server: Server) -> Server:
 
 
 def stop_whole(running: RunningServer) -> None:
-    """Stop a server, also when Ctrl-C comes while it is stopping: then that is taken up again before it is heard."""
+    """Stop a server; if Ctrl-C interrupts that, stop it again before the interrupt is passed on."""
     try:
         running.stop()
     except KeyboardInterrupt:
@@ -124,7 +176,7 @@ def watched_start(
     server: Server,
     artifact: Artifact,
     on_ready: Callable[[AttachedServer], None] = lambda one: None,
-) -> Iterator[tuple[RunningServer, Start, Watch | None]]:
+) -> Iterator[tuple[RunningServer, StartTimes, StartWatch | None]]:
     """Start a server, watch it while it starts, and keep it up for as long as the context lasts.
 
     A container is not watched: its address is not known before it runs.
@@ -143,14 +195,14 @@ def watched_start(
         if not isinstance(launcher, LocalLauncher):
             running = launcher.start(server)
             undo.callback(stop_whole, running)
-            if running.first_prediction_s != running.first_prediction_s:
+            if math.isnan(running.first_prediction_s):
                 raise LaunchError(f"{server.key} was running already, so its start cannot be timed: end it first")
-            yield running, Start(float("nan"), float("nan"), running.first_prediction_s), None
+            yield running, StartTimes(math.nan, math.nan, running.first_prediction_s), None
             return
         if launcher.any_port:
             server, launcher = with_free_ports(server), replace(launcher, any_port=False)
         seen = AttachedServer(server, artifact, server.label, HOST, dict(server.ports))
-        watch = Watch(seen, lambda: on_ready(seen))
+        watch = StartWatch(seen, lambda: on_ready(seen))
         began = time.monotonic()
         watch.start()
         undo.callback(watch.finish)
@@ -158,7 +210,7 @@ def watched_start(
         undo.callback(stop_whole, running)
         watch.finish()
         began = getattr(running, "started", began)
-        yield running, Start(watch.port_open - began, watch.ready - began, running.first_prediction_s), watch
+        yield running, StartTimes(watch.port_open - began, watch.ready - began, running.first_prediction_s), watch
 
 
 def warm_starts(
@@ -169,7 +221,7 @@ def warm_starts(
     *,
     say: Callable[[str], None] = lambda line: None,
     before_last_stop: Callable[[RunningServer], None] = lambda running: None,
-) -> list[Start]:
+) -> list[StartTimes]:
     """Start a server and stop it again, several times.
 
     The files it reads are in the page cache after the first time at the latest; that is what warm means here.

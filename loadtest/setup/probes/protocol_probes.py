@@ -11,10 +11,10 @@ import numpy as np
 from loadtest.errors import LoadtestError
 from loadtest.launch.running import RunningServer
 from loadtest.servers.expectation import Anything
-from loadtest.setup.probes.ask import JSON, Call, ask, is_golden, seen
-from loadtest.setup.probes.bench import KILLED
-from loadtest.setup.probes.cell import Cell, Exchange, excerpt
-from loadtest.setup.probes.subject import Subject, Trial
+from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged
+from loadtest.setup.probes.probe_request import JSON, ProbeRequest, ask, is_golden, seen
+from loadtest.setup.probes.probed_server import ProbedServer, Trial
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.wire.golden_target import grpc_target
 from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
 from loadtest.wire.grpc.single_call import call_each
@@ -23,67 +23,68 @@ from loadtest.wire.grpc.target import GrpcTarget
 HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 
 
-def probe_rest(running: RunningServer) -> list[Cell]:
+def probe_rest(running: RunningServer) -> list[CapabilityCell]:
     """A golden example over REST; as it bears no credentials, it says too whether the server asks for any."""
     artifact = running.artifact
-    call = Call(running.predict_path, artifact.bodies()[0], label="golden example 0, no credentials")
+    call = ProbeRequest(running.predict_path, artifact.bodies()[0], label="golden example 0, no credentials")
     reply = ask(running, call)
     right = is_golden(running, reply)
     refused = reply.status in (400, 401, 403)
+    neither = [] if right or refused else [finding(SetupCode.NEITHER_ANSWERED_NOR_REFUSED)]
     return [
-        Cell("rest", right, (seen(call, reply),)),
-        Cell("auth", None if not right and not refused else refused, (seen(call, reply),)),
+        judged("rest", right, [seen(call, reply)]),
+        judged("auth", None if neither else refused, [seen(call, reply)], notes=neither),
     ]
 
 
-def probe_grpc(running: RunningServer) -> Cell:
+def probe_grpc(running: RunningServer) -> CapabilityCell:
     """A golden example over gRPC; a server without it is asked for its health over gRPC on each of its ports."""
     if "grpc" in running.server.protocols:
         target = grpc_target(running.grpc_url, running.artifact)
         answer = call_each(target)[0]
         right = answer.status == 200 and target.expectation.matches(0, answer.body)
         said = answer.fault or f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
-        return Cell("grpc", right, (Exchange(f"gRPC grpc:{running.server.grpc_method} (golden example 0)", said),))
+        return judged("grpc", right, [Exchange(f"gRPC grpc:{running.server.grpc_method} (golden example 0)", said)])
     evidence, speaks = [], False
     for role, port in running.ports.items():
         target = GrpcTarget.build(f"grpc://{running.host}:{port}{HEALTH_METHOD}", [b""], Anything())
         answer = call_each(target, timeout_s=3.0)[0]
         speaks = speaks or answer.status == 200 or answer.fault.startswith("grpc_")
         evidence.append(Exchange(f"gRPC {role}:{HEALTH_METHOD}", answer.fault or "answered"))
-    note = "it speaks gRPC, but offers no prediction that is known here" if speaks else ""
-    return Cell("grpc", False, tuple(evidence), note=note)
+    return judged("grpc", False, evidence, notes=[finding(SetupCode.GRPC_WITHOUT_PREDICTION)] if speaks else [])
 
 
-def probe_gzip(subject: Subject) -> list[Cell]:
+def probe_gzip(server: ProbedServer) -> list[CapabilityCell]:
     """All golden examples in one request, once with the body packed and once with a packed answer asked for."""
-    artifact, path = subject.running.artifact, subject.running.predict_path
+    artifact, path = server.running.artifact, server.running.predict_path
     body = artifact.bodies(artifact.size)[0]
     golden = artifact.expectation(artifact.size)
-    packed = Call(path, gzip.compress(body), {**JSON, "Content-Encoding": "gzip"}, label="body in gzip")
-    asked = Call(path, body, {**JSON, "Accept-Encoding": "gzip"}, label="Accept-Encoding: gzip")
+    packed = ProbeRequest(path, gzip.compress(body), {**JSON, "Content-Encoding": "gzip"}, label="body in gzip")
+    asked = ProbeRequest(path, body, {**JSON, "Accept-Encoding": "gzip"}, label="Accept-Encoding: gzip")
     cells = []
     for capability, call in (("gzip_request", packed), ("gzip_response", asked)):
-        trial = subject.ask(call)
+        trial = server.ask(call)
         reply = trial.reply
         right = reply.status == 200 and golden.matches(0, reply.body) and (reply.packed or call is packed)
-        cells.append(Cell(capability, right and not trial.fate, (trial.exchange,), note=trial.fate))
+        fates = [trial.fate] if trial.fate else []
+        cells.append(judged(capability, right and not fates, [trial.exchange], notes=fates))
     return cells
 
 
-def probe_binary(subject: Subject) -> Cell:
+def probe_binary(probed: ProbedServer) -> CapabilityCell:
     """Golden example 0 as raw float32, as .npy, as base64 in JSON, and over gRPC: is any of them the golden answer?"""
-    server, artifact, path = subject.running.server, subject.running.artifact, subject.running.predict_path
+    server, artifact, path = probed.running.server, probed.running.artifact, probed.running.predict_path
     golden = artifact.expectation()
     instance = np.ascontiguousarray(artifact.inputs[:1], dtype="<f4")
     file = io.BytesIO()
     np.save(file, instance)
     encoded = json.dumps({"instances": [{"b64": base64.b64encode(instance.tobytes()).decode()}]}).encode()
     calls = [
-        Call(path, instance.tobytes(), {"Content-Type": "application/octet-stream"}, label="raw float32"),
-        Call(path, file.getvalue(), {"Content-Type": "application/x-npy"}, label=".npy"),
-        Call(path, encoded, label='{"b64": …} for the tensor'),
+        ProbeRequest(path, instance.tobytes(), {"Content-Type": "application/octet-stream"}, label="raw float32"),
+        ProbeRequest(path, file.getvalue(), {"Content-Type": "application/x-npy"}, label=".npy"),
+        ProbeRequest(path, encoded, label='{"b64": …} for the tensor'),
     ]
-    trials = [subject.ask(call) for call in calls]
+    trials = [probed.ask(call) for call in calls]
     evidence = [trial.exchange for trial in trials]
     ways = [
         f"REST, {trial.call.label}"
@@ -91,11 +92,11 @@ def probe_binary(subject: Subject) -> Cell:
         if trial.reply.status == 200 and golden.matches(0, trial.reply.body) and not trial.fate
     ]
     if "grpc" in server.protocols:
-        exchange, right = _binary_over_grpc(subject.running, instance.tobytes())
+        exchange, right = _binary_over_grpc(probed.running, instance.tobytes())
         evidence.append(exchange)
         ways += ["gRPC"] if right else []
-    notes = [f"over {' and '.join(ways)}"] if ways else []
-    return Cell("binary_tensors", bool(ways), tuple(evidence), note="; ".join([*notes, *_ends(trials)]))
+    notes = [finding(SetupCode.BINARY_OVER, ways=ways)] if ways else []
+    return judged("binary_tensors", bool(ways), evidence, notes=[*notes, *_fates(trials)])
 
 
 def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, bool]:
@@ -113,43 +114,51 @@ def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, boo
     return Exchange(what, answer.fault or said), right
 
 
-def probe_bad_input(subject: Subject) -> Cell:
+def probe_bad_input(server: ProbedServer) -> CapabilityCell:
     """Bodies and addresses that no prediction can come of: each must be a 4xx, and the server must survive each.
 
     Each is put to a server that lives; the one that ends it is named.
     """
-    artifact, path = subject.running.artifact, subject.running.predict_path
+    artifact, path = server.running.artifact, server.running.predict_path
     wrong_shape = artifact.inputs[0].ravel()[:3].tolist()
     text = np.full(artifact.inputs[:1].shape, "x").tolist()
     calls = [
-        Call(path, b"", label="no body"),
-        Call(path, b'{"instances": [[', label="JSON cut short"),
-        Call(path, b"[1, 2]", label="JSON, but no object"),
-        Call(path, b'{"nothing": 1}', label="no instances"),
-        Call(path, b'{"instances": []}', label="no instance in the list"),
-        Call(path, json.dumps({"instances": [wrong_shape]}).encode(), label="wrong shape"),
-        Call(path, json.dumps({"instances": text}).encode(), label="text for numbers"),
-        Call(path.replace(artifact.workload, "nobody"), artifact.bodies()[0], label="unknown model"),
-        Call(path + "/nowhere", artifact.bodies()[0], label="unknown address"),
+        ProbeRequest(path, b"", label="no body"),
+        ProbeRequest(path, b'{"instances": [[', label="JSON cut short"),
+        ProbeRequest(path, b"[1, 2]", label="JSON, but no object"),
+        ProbeRequest(path, b'{"nothing": 1}', label="no instances"),
+        ProbeRequest(path, b'{"instances": []}', label="no instance in the list"),
+        ProbeRequest(path, json.dumps({"instances": [wrong_shape]}).encode(), label="wrong shape"),
+        ProbeRequest(path, json.dumps({"instances": text}).encode(), label="text for numbers"),
+        ProbeRequest(path.replace(artifact.workload, "nobody"), artifact.bodies()[0], label="unknown model"),
+        ProbeRequest(path + "/nowhere", artifact.bodies()[0], label="unknown address"),
     ]
-    trials, faults = [], []
+    trials: list[Trial] = []
+    lost: list[SetupFinding] = []
     for call in calls:
         try:
-            trials.append(subject.ask(call))
+            trials.append(server.ask(call))
         except LoadtestError as error:  # what was found until then stands
-            faults.append(f"then it did not start again: {str(error).splitlines()[0]}")
+            if not trials:
+                raise
+            lost.append(finding(SetupCode.NOT_STARTED_AGAIN, error=str(error).splitlines()[0]))
             break
-    wrong = [trial for trial in trials if not trial.fate and not 400 <= trial.reply.status < 500]
-    said = [f"{trial.call.label}: {trial.reply.status or trial.reply.fault}" for trial in wrong]
-    faults = [*_ends(trials), *faults, *said]
-    return Cell("bad_input", not faults, tuple(trial.exchange for trial in trials), note="; ".join(faults))
+    answered = [
+        finding(
+            SetupCode.BAD_INPUT_ANSWERED, request=trial.call.label, answer=trial.reply.fault or str(trial.reply.status)
+        )
+        for trial in trials
+        if not trial.fate and not 400 <= trial.reply.status < 500
+    ]
+    faults = [*_fates(trials), *lost, *answered]
+    return judged("bad_input", not faults, [trial.exchange for trial in trials], notes=faults)
 
 
-def _ends(trials: Sequence[Trial]) -> list[str]:
-    """What became of the server and by which requests, in words; the same end is told once."""
-    ends = []
-    for fate in dict.fromkeys(trial.fate for trial in trials if trial.fate):
-        labels = ", ".join(trial.call.label for trial in trials if trial.fate == fate)
-        killed = fate.startswith(KILLED)
-        ends.append(fate.replace("it", labels, 1) if killed else f"{fate} after: {labels}")
-    return ends
+def _fates(trials: Sequence[Trial]) -> list[SetupFinding]:
+    """What became of the server and by which requests; the same fate is told once."""
+    fates = [trial.fate for trial in trials if trial.fate]
+    different = [fate for number, fate in enumerate(fates) if fate not in fates[:number]]
+    return [
+        finding(fate.code, **fate.values, requests=[trial.call.label for trial in trials if trial.fate == fate])
+        for fate in different
+    ]

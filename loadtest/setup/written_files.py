@@ -1,18 +1,20 @@
 """What a person writes and types to deploy a model this way, counted from the files that server.toml names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import Server
-from loadtest.setup.commands import commands_of
-from loadtest.setup.declared import Declared
-from loadtest.setup.lines import count_lines
-from loadtest.setup.settings import read_settings
+from loadtest.setup.code_lines import count_lines
+from loadtest.setup.config_keys import read_settings
+from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.readme_commands import commands_of
 
-KINDS = ("configuration", "code", "export", "image")
+WrittenKind = Literal["configuration", "code", "export", "image"]
+WRITTEN_KINDS: tuple[WrittenKind, ...] = get_args(WrittenKind)
 EXPORTER = "models"
 CODE = {".py", ".sh"}
 
@@ -23,51 +25,58 @@ class WrittenFile:
 
     Attributes:
         path: Relative to the project.
-        kind: One of `KINDS`: configuration; code (handler or application); export; image (a Dockerfile).
+        kind: One of `WRITTEN_KINDS`: configuration; code (handler or application); export; image (a Dockerfile).
         lines: Lines that are neither blank nor comment nor docstring.
         keys: Keys that it sets; None where its format has no keys.
         changed: Those of them that differ from the server's own default; None where its format has no keys.
     """
 
     path: str
-    kind: str
+    kind: WrittenKind
     lines: int
     keys: int | None
     changed: int | None
 
 
 @dataclass(frozen=True)
-class Written:
+class KindTotal:
+    """Files of one kind and their lines."""
+
+    files: int
+    lines: int
+
+    @classmethod
+    def of(cls, files: Sequence[WrittenFile]) -> "KindTotal":
+        """Add up files."""
+        return cls(len(files), sum(file.lines for file in files))
+
+
+@dataclass(frozen=True)
+class WrittenByHand:
     """All that a person writes and types.
 
     Attributes:
         files: The files.
+        by_kind: Number of files and lines of each kind.
+        lines: Lines of all files.
+        keys_set: Keys set in all files.
+        keys_changed: Keys set to something else than the server's own default.
         flags: Flags of the launch command.
         environment: Variables that the launch sets.
         commands: Commands of the README, from the checkout to the first prediction.
     """
 
     files: tuple[WrittenFile, ...]
+    by_kind: dict[WrittenKind, KindTotal]
+    lines: int
+    keys_set: int
+    keys_changed: int
     flags: tuple[str, ...]
     environment: tuple[str, ...]
     commands: tuple[str, ...]
 
-    def lines(self, kind: str = "") -> int:
-        """Lines of the files of a kind, or of all."""
-        return sum(file.lines for file in self.files if kind in ("", file.kind))
 
-    @property
-    def keys(self) -> int:
-        """Keys set in all files."""
-        return sum(file.keys or 0 for file in self.files)
-
-    @property
-    def changed(self) -> int:
-        """Keys set to something else than the server's own default."""
-        return sum(file.changed or 0 for file in self.files)
-
-
-def count_written(server: Server, declared: Declared, root: Path = ROOT) -> Written:
+def count_written(server: Server, declared: DeclaredSetup, root: Path = ROOT) -> WrittenByHand:
     """Count what a person writes for a server.
 
     Args:
@@ -84,10 +93,13 @@ def count_written(server: Server, declared: Declared, root: Path = ROOT) -> Writ
         text = readme.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{readme} cannot be read ({error.strerror}): every server folder has one") from error
-    return Written(
-        files=tuple(
-            _count(server.folder / name, declared.defaults.get(name, {}), root) for name in server.written_files
-        ),
+    files = tuple(_count(server.folder / name, declared.defaults.get(name, {}), root) for name in server.written_files)
+    return WrittenByHand(
+        files=files,
+        by_kind={kind: KindTotal.of([file for file in files if file.kind == kind]) for kind in WRITTEN_KINDS},
+        lines=sum(file.lines for file in files),
+        keys_set=sum(file.keys or 0 for file in files),
+        keys_changed=sum(file.changed or 0 for file in files),
         flags=tuple(word.partition("=")[0] for word in launch.command if word.startswith("--")),
         environment=tuple(launch.env),
         commands=tuple(commands_of(text)),
@@ -107,7 +119,7 @@ def _count(path: Path, defaults: Mapping[str, str], root: Path) -> WrittenFile:
     )
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path) -> WrittenKind:
     if path.name.startswith("Dockerfile"):
         return "image"
     if path.parts[0] == EXPORTER:

@@ -6,10 +6,11 @@ import time
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.running import RunningServer
 from loadtest.servers.server_folder import Probe
-from loadtest.setup.declared import Declared
-from loadtest.setup.probes.ask import Call, Reply, get, leaves, seen
-from loadtest.setup.probes.cell import Cell, Exchange, excerpt, unknown
-from loadtest.setup.timeline import Watch
+from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged, unknown
+from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, get, leaves, seen
+from loadtest.setup.setup_finding import SetupCode, finding
+from loadtest.setup.start_times import StartWatch
 from loadtest.wire.single_request import Answer
 
 BURST = 8
@@ -18,7 +19,7 @@ METRICS_PATHS = ("/metrics", "/monitoring/prometheus/metrics")
 REFRESH_S = 3.0
 
 
-class Burst:
+class ReadinessBurst:
     """Predictions sent at the very moment the readiness probe becomes positive.
 
     Attributes:
@@ -29,31 +30,36 @@ class Burst:
         self.answers: list[Answer] = []
 
     def send(self, server: AttachedServer) -> None:
-        """Send them one after the other."""
+        """Send `BURST` predictions of golden example 0, one after the other."""
         body = server.artifact.bodies()[0]
         self.answers = [server.predict(body) for _ in range(BURST)]
 
 
-def probe_readiness(running: RunningServer, watch: Watch | None, burst: Burst) -> Cell:
+def probe_readiness(running: RunningServer, watch: StartWatch | None, burst: ReadinessBurst) -> CapabilityCell:
     """Was every prediction right that was sent as soon as the readiness probe said yes?"""
     if watch is None or not burst.answers:
-        return unknown("readiness", "the moment at which it became ready was not seen")
+        return unknown("readiness", finding(SetupCode.READINESS_NOT_SEEN))
     golden = running.artifact.expectation()
     call, _ = get(running, running.server.ready)
     negatives = [Exchange(str(call), _said(answer)) for answer in watch.negatives]
     wrong = [answer for answer in burst.answers if answer.status != 200 or not golden.matches(0, answer.body)]
-    said = f"ready; {BURST - len(wrong)} of {BURST} right{''.join(f', {_said(answer)}' for answer in wrong[:1])}"
-    positive = Exchange(f"{call}, and {BURST} predictions as soon as it says so", said)
-    return Cell("readiness", not wrong, (*dict.fromkeys(negatives[-2:]), positive))
+    counted = finding(
+        SetupCode.PREDICTIONS_WHEN_READY,
+        request=str(call),
+        sent=len(burst.answers),
+        right=len(burst.answers) - len(wrong),
+        wrong=[_said(answer) for answer in wrong[:1]],
+    )
+    return judged("readiness", not wrong, [*dict.fromkeys(negatives[-2:])], observations=[counted])
 
 
-def probe_health(running: RunningServer, declared: Declared) -> Cell:
+def probe_health(running: RunningServer, declared: DeclaredSetup) -> CapabilityCell:
     """An address whose status alone, without reading the body, says that the server is up."""
     call, reply = get(running, declared.health or running.server.ready)
-    return Cell("health", 200 <= reply.status < 300, (seen(call, reply),))
+    return judged("health", 200 <= reply.status < 300, [seen(call, reply)])
 
 
-def probe_model(running: RunningServer) -> list[Cell]:
+def probe_model(running: RunningServer) -> list[CapabilityCell]:
     """Does the server tell which model it serves, and what goes in and out?"""
     manifest = running.artifact.manifest
     exchanges, documents = [], []
@@ -69,13 +75,13 @@ def probe_model(running: RunningServer) -> list[Cell]:
     ]
 
 
-def _telling(capability: str, wanted: set[str], told: set[str], exchanges: list[Exchange]) -> Cell:
+def _telling(capability: str, wanted: set[str], told: set[str], exchanges: list[Exchange]) -> CapabilityCell:
     """Whether all that is wanted stands somewhere in the answers."""
-    found = ", ".join(f"{name!r} {'is' if name in told else 'is not'} there" for name in sorted(wanted))
-    return Cell(capability, wanted <= told, (*exchanges, Exchange("looked for in these answers", found)))
+    names = finding(SetupCode.NAMES_TOLD, told=sorted(wanted & told), missing=sorted(wanted - told))
+    return judged(capability, wanted <= told, exchanges, observations=[names])
 
 
-def probe_metrics(running: RunningServer, declared: Declared) -> Cell:
+def probe_metrics(running: RunningServer, declared: DeclaredSetup) -> CapabilityCell:
     """A Prometheus page; a series that counts exactly the predictions that were sent is named."""
     known = [declared.metrics] if declared.metrics else []
     tried = [Probe(port, path) for path in METRICS_PATHS for port in running.ports]
@@ -85,10 +91,10 @@ def probe_metrics(running: RunningServer, declared: Declared) -> Cell:
         if reply.status == 200 and read_samples(reply.body.decode(errors="replace")):
             return _counting(running, probe, call, reply)
         evidence.append(seen(call, reply))
-    return Cell("metrics", False, tuple(evidence))
+    return judged("metrics", False, evidence)
 
 
-def _counting(running: RunningServer, probe: Probe, call: Call, reply: Reply) -> Cell:
+def _counting(running: RunningServer, probe: Probe, call: ProbeRequest, reply: ProbeReply) -> CapabilityCell:
     before = read_samples(reply.body.decode(errors="replace"))
     for body in running.artifact.bodies()[:PREDICTIONS]:
         running.predict(body)
@@ -100,9 +106,11 @@ def _counting(running: RunningServer, probe: Probe, call: Call, reply: Reply) ->
         if rose or time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    said = f"{len(after)} series; rose by {PREDICTIONS}: {', '.join(rose[:3]) or 'none'}"
-    note = "" if rose else "no series counts the predictions"
-    return Cell("metrics", True, (Exchange(f"{call} before and after {PREDICTIONS} predictions", said),), note=note)
+    counted = finding(
+        SetupCode.COUNTING_SERIES, request=str(call), predictions=PREDICTIONS, series=len(after), rose=rose[:3]
+    )
+    notes = [] if rose else [finding(SetupCode.NO_SERIES_COUNTS)]
+    return judged("metrics", True, observations=[counted], notes=notes)
 
 
 def read_samples(page: str) -> dict[str, float]:
@@ -124,7 +132,7 @@ def read_samples(page: str) -> dict[str, float]:
     return samples
 
 
-def _parsed(reply: Reply) -> object:
+def _parsed(reply: ProbeReply) -> object:
     try:
         return json.loads(reply.body)
     except ValueError:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from loadtest.launch.running import RunningServer
 from loadtest.servers.server_folder import Probe, fill
-from loadtest.setup.probes.cell import Exchange, excerpt
+from loadtest.setup.probes.capability import Exchange, excerpt
 from loadtest.wire.single_request import LimitedConnection
 
 JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
-class Call:
+class ProbeRequest:
     """One HTTP request.
 
     Attributes:
@@ -35,7 +35,7 @@ class Call:
 
     @property
     def verb(self) -> str:
-        """The method."""
+        """The method that is sent."""
         return self.method or ("GET" if self.body is None else "POST")
 
     def __str__(self) -> str:
@@ -44,8 +44,8 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came back.
+class ProbeReply:
+    """The answer to a `ProbeRequest`, or why there was none.
 
     Attributes:
         status: HTTP status; 0 where there was no answer.
@@ -67,7 +67,7 @@ class Reply:
         return f"{self.status}{', gzip' if self.packed else ''}: {excerpt(self.body) or '(empty)'}"
 
 
-def ask(running: RunningServer, call: Call, timeout_s: float = 10.0) -> Reply:
+def ask(running: RunningServer, call: ProbeRequest, timeout_s: float = 10.0) -> ProbeReply:
     """Send one request; a failure is returned and not raised."""
     connection = LimitedConnection(running.host, running.ports[call.port], timeout_s)
     headers = dict(call.headers) if call.body is not None else {}
@@ -77,24 +77,24 @@ def ask(running: RunningServer, call: Call, timeout_s: float = 10.0) -> Reply:
         body = response.read()
         fields = {name.lower(): value for name, value in response.getheaders()}
         packed = fields.get("content-encoding", "").lower() == "gzip"
-        return Reply(response.status, fields, gzip.decompress(body) if packed else body, packed)
+        return ProbeReply(response.status, fields, gzip.decompress(body) if packed else body, packed)
     except (OSError, EOFError, http.client.HTTPException) as error:
-        return Reply(0, {}, b"", fault=f"{type(error).__name__}: {error}")
+        return ProbeReply(0, {}, b"", fault=f"{type(error).__name__}: {error}")
     finally:
         connection.close()
 
 
-def is_golden(running: RunningServer, reply: Reply) -> bool:
+def is_golden(running: RunningServer, reply: ProbeReply) -> bool:
     """Whether a reply is the right answer to golden example 0."""
     return reply.status == 200 and running.artifact.expectation().matches(0, reply.body)
 
 
-def get(running: RunningServer, probe: Probe) -> tuple[Call, Reply]:
+def get(running: RunningServer, probe: Probe) -> tuple[ProbeRequest, ProbeReply]:
     """Send a declared GET request the way the launcher does, which reaches a container's own loopback too."""
     context = {"workload": running.artifact.workload, "version": running.artifact.version, "host": running.host}
     answer = running.probe(probe)
-    call = Call(fill(probe.path, context), port=probe.port)
-    return call, Reply(answer.status, {}, answer.body, fault=answer.fault)
+    call = ProbeRequest(fill(probe.path, context), port=probe.port)
+    return call, ProbeReply(answer.status, {}, answer.body, fault=answer.fault)
 
 
 def leaves(document: object) -> Iterator[object]:
@@ -110,6 +110,6 @@ def leaves(document: object) -> Iterator[object]:
         yield document
 
 
-def seen(call: Call, reply: Reply) -> Exchange:
+def seen(call: ProbeRequest, reply: ProbeReply) -> Exchange:
     """A request and its answer as evidence."""
     return Exchange(str(call), str(reply))

@@ -10,23 +10,22 @@ from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.launch.running import RunningServer
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server, fill
-from loadtest.setup.declared import Declared, Request
-from loadtest.setup.probes.ask import Call, ask, is_golden
-from loadtest.setup.probes.cell import Exchange
-from loadtest.setup.scratch import Scratch
-from loadtest.setup.timeline import stop_whole
+from loadtest.setup.declared import DeclaredSetup, ProcedureRequest
+from loadtest.setup.probes.capability import Exchange
+from loadtest.setup.probes.probe_request import ProbeRequest, ask, is_golden
+from loadtest.setup.scratch import ScratchCopy
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
+from loadtest.setup.start_times import stop_whole
 
 PROCEDURE_S = 120.0
 PATIENCE_S = 5.0
 """How long a server that does not predict is asked again: it may be about to end, or one of its workers still loads."""
 POLL_S = 0.05
-KILLED = "it killed the server"
-"""How `fate_of` begins where the server is dead."""
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A server under examination.
+class ProbeContext:
+    """What the probes of a server need to start it.
 
     Attributes:
         server: The server.
@@ -38,11 +37,11 @@ class Bench:
     """
 
     server: Server
-    declared: Declared
+    declared: DeclaredSetup
     servers: Mapping[str, Server]
     artifact: Artifact
     launcher: Launcher
-    fates: list[str] = field(default_factory=list)
+    fates: list[SetupFinding] = field(default_factory=list)
 
     @property
     def local(self) -> LocalLauncher:
@@ -67,45 +66,50 @@ class Bench:
         running = replace(self.local, artifact=artifact or self.artifact, any_port=True).start(server)
         try:
             yield running
-            self.fates.append(fate_of(running))
+            self._keep_fate(running)
         except LoadtestError:  # why the probe failed may be that the server ended
-            self.fates.append(fate_of(running))
+            self._keep_fate(running)
             raise
         finally:
             stop_whole(running)
 
-    def look(self) -> str:
-        """What became of the servers that were started since the last look, in words; empty where all lived."""
-        found = "; ".join(dict.fromkeys(filter(None, self.fates)))
+    def _keep_fate(self, running: RunningServer) -> None:
+        fate = fate_of(running)
+        if fate and fate not in self.fates:
+            self.fates.append(fate)
+
+    def take_fates(self) -> list[SetupFinding]:
+        """What became of the servers that did not survive since the last call; empty where all lived."""
+        fates = list(self.fates)
         self.fates.clear()
-        return found
+        return fates
 
 
-def fate_of(running: RunningServer) -> str:
-    """What a probe did to a server, in words; empty where its process lives and golden example 0 is answered rightly.
+def fate_of(running: RunningServer) -> SetupFinding | None:
+    """What a probe did to a server; None where its process lives and golden example 0 is answered rightly.
 
     Args:
         running: It did predict before.
     """
-    call = Call(running.predict_path, running.artifact.bodies()[0])
+    call = ProbeRequest(running.predict_path, running.artifact.bodies()[0])
     deadline = time.monotonic() + PATIENCE_S
     while True:
         reply = ask(running, call)
         ending = running.ending()
         if ending:
-            return f"{KILLED} ({ending})"
+            return finding(SetupCode.KILLED, ending=ending)
         if is_golden(running, reply):
-            return ""
+            return None
         if time.monotonic() > deadline:
-            return f"the server stopped answering correctly ({reply})"
+            return finding(SetupCode.STOPPED_ANSWERING, answer=str(reply))
         time.sleep(POLL_S)
 
 
-def carry_out(running: RunningServer, requests: tuple[Request, ...], scratch: Scratch) -> list[Exchange]:
+def carry_out(running: RunningServer, requests: tuple[ProcedureRequest, ...], scratch: ScratchCopy) -> list[Exchange]:
     """Send the requests of a procedure in their order; one that is refused is not the end of it."""
     evidence = []
     for request in requests:
         path = fill(request.path, scratch.context())
-        call = Call(path, b"" if request.method != "GET" else None, {}, request.port, request.method)
+        call = ProbeRequest(path, b"" if request.method != "GET" else None, {}, request.port, request.method)
         evidence.append(Exchange(str(call), str(ask(running, call, PROCEDURE_S))))
     return evidence

@@ -14,8 +14,8 @@ from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.launch.running import RunningServer
 from loadtest.machine.placement import UNPINNED
 from loadtest.servers.artifact import Artifact
-from loadtest.setup.idle_processes import language_of, read_moving_parts
-from loadtest.setup.timeline import Spread, warm_starts, watched_start
+from loadtest.setup.idle_processes import language_of, read_idle_processes
+from loadtest.setup.start_times import Spread, warm_starts, watched_start
 from tests.launch.conftest import Obedient
 
 
@@ -76,13 +76,13 @@ def test_a_spread_is_median_and_range() -> None:
     assert Spread.of([3.0, 1.0, 9.0]) == Spread(3.0, 1.0, 9.0)
 
 
-def test_moving_parts_are_those_of_the_whole_tree(
+def test_idle_processes_are_those_of_the_whole_tree(
     obedient: Obedient, launcher: LocalLauncher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server of two processes has two, and the port it listens on is named after its role."""
     monkeypatch.setattr(local, "STOP_S", 0.5)
     with running(launcher, [obedient("stubborn")]) as (one,):
-        parts = read_moving_parts(one, idle_s=0.0)
+        parts = read_idle_processes(one, idle_s=0.0)
         assert parts is not None
         assert parts.processes == 2
         assert parts.threads >= 2
@@ -94,12 +94,12 @@ def test_moving_parts_are_those_of_the_whole_tree(
 
 
 def test_nothing_is_said_of_a_server_whose_processes_are_not_known(obedient: Obedient, artifact: Artifact) -> None:
-    """A server that was started elsewhere has no moving parts, and not none of them."""
+    """A server that was started elsewhere has no known processes, which is not none."""
     server = obedient("good")
     with running(LocalLauncher(artifact, UNPINNED), [server]):
         found = find_running(server, artifact)
         assert found is not None
-        assert read_moving_parts(found) is None
+        assert read_idle_processes(found) is None
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from loadtest.servers.artifact import ROOT
 
 
 @dataclass(frozen=True)
-class Package:
-    """An installed package.
+class InstalledPackage:
+    """A package of this environment.
 
     Attributes:
         name: Its name.
@@ -36,21 +36,32 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Closure:
-    """The packages that a list of requirements leads to.
+class InstalledPackages:
+    """The packages that an extra of pyproject.toml leads to.
 
     Attributes:
-        packages: Those that are installed here, the largest first.
-        missing: Names of those that are not; a closure with missing ones is larger than its figures.
+        extra: The extra.
+        count: Number of packages that are installed here.
+        bytes: Size of them.
+        missing: Names of those that are not installed; with missing ones the figures are too small.
+        packages: Those that are installed, the largest first.
     """
 
-    packages: tuple[Package, ...]
+    extra: str
+    count: int
+    bytes: int
     missing: tuple[str, ...]
+    packages: tuple[InstalledPackage, ...]
 
-    @property
-    def bytes(self) -> int:
-        """Size of all packages."""
-        return sum(package.bytes for package in self.packages)
+
+def packages_of_extra(extra: str) -> InstalledPackages:
+    """Everything that an extra of pyproject.toml installs.
+
+    Raises:
+        UsageError: If there is no such extra, or pyproject.toml cannot be read.
+    """
+    packages, missing = find_packages(requirements_of(extra))
+    return InstalledPackages(extra, len(packages), sum(package.bytes for package in packages), missing, packages)
 
 
 def requirements_of(extra: str, pyproject: Path = ROOT / "pyproject.toml") -> list[str]:
@@ -68,11 +79,14 @@ def requirements_of(extra: str, pyproject: Path = ROOT / "pyproject.toml") -> li
     return [str(requirement) for requirement in extras[extra]]
 
 
-def find_closure(requirements: Iterable[str]) -> Closure:
+def find_packages(requirements: Iterable[str]) -> tuple[tuple[InstalledPackage, ...], tuple[str, ...]]:
     """Walk from requirements to every package that they lead to.
 
     Args:
         requirements: As in pyproject.toml (PEP 508).
+
+    Returns:
+        Those that are installed here, the largest first; and the names of those that are not.
 
     Raises:
         UsageError: If one of the given requirements cannot be parsed.
@@ -82,7 +96,7 @@ def find_closure(requirements: Iterable[str]) -> Closure:
     except InvalidRequirement as error:
         raise UsageError(f"a requirement cannot be parsed: {error}") from error
     seen: set[tuple[str, str]] = set()
-    packages: dict[str, Package] = {}
+    packages: dict[str, InstalledPackage] = {}
     missing: set[str] = set()
     while queue:
         requirement, asked_with = queue.popleft()
@@ -104,10 +118,10 @@ def find_closure(requirements: Iterable[str]) -> Closure:
             packages[name] = _measure(name, distribution)
         queue.extend((Requirement(text), frozenset({*new, ""})) for text in distribution.requires or ())
     largest_first = sorted(packages.values(), key=lambda package: (-package.bytes, package.name))
-    return Closure(tuple(largest_first), tuple(sorted(missing)))
+    return tuple(largest_first), tuple(sorted(missing))
 
 
-def _measure(name: str, distribution: importlib.metadata.Distribution) -> Package:
+def _measure(name: str, distribution: importlib.metadata.Distribution) -> InstalledPackage:
     files = size = 0
     for file in distribution.files or ():
         if file.suffix == ".pyc":
@@ -117,4 +131,4 @@ def _measure(name: str, distribution: importlib.metadata.Distribution) -> Packag
             files += 1
         except OSError:
             continue  # named in RECORD and since removed: what is not there takes no room
-    return Package(name, distribution.version, files, size)
+    return InstalledPackage(name, distribution.version, files, size)

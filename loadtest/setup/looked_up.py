@@ -9,8 +9,8 @@ from loadtest.servers.server_folder import Server
 
 
 @dataclass(frozen=True)
-class Fact:
-    """A fact that was looked up.
+class LookedUpFact:
+    """A statement about a server that cannot be probed, with its source and its date.
 
     Attributes:
         name: What it is about; ``arm64`` fills the capability of that name.
@@ -27,7 +27,7 @@ class Fact:
     supported: bool | None = None
 
 
-def read_facts(server: Server) -> list[Fact]:
+def read_facts(server: Server) -> tuple[LookedUpFact, ...]:
     """Read a server's facts; none where its folder has no facts.toml.
 
     Raises:
@@ -37,16 +37,16 @@ def read_facts(server: Server) -> list[Fact]:
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("fact", [])
     except FileNotFoundError:
-        return []
+        return ()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     facts = []
     for entry in entries:
         try:
-            fact = Fact(**entry)
+            fact = LookedUpFact(**entry)
         except TypeError as error:
             raise UsageError(f"{path}: a fact has name, text, source and date: {error}") from error
         if not isinstance(fact.date, datetime.date) or not fact.source:
             raise UsageError(f"{path}: the fact {fact.name!r} needs a source and a date such as 2026-01-31")
         facts.append(fact)
-    return facts
+    return tuple(facts)

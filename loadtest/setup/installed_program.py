@@ -27,24 +27,21 @@ class ProgramFile:
 
 
 @dataclass(frozen=True)
-class Program:
+class InstalledProgram:
     """A server that runs outside of this Python environment.
 
     Attributes:
         executable: Name of the executable of its first process.
+        bytes: Size of all files.
         files: Its executables and the shared libraries that it has loaded, the largest first.
     """
 
     executable: str
+    bytes: int
     files: tuple[ProgramFile, ...]
 
-    @property
-    def bytes(self) -> int:
-        """Size of all files."""
-        return sum(file.bytes for file in self.files)
 
-
-def read_program(running: RunningServer) -> Program | None:
+def read_program(running: RunningServer) -> InstalledProgram | None:
     """Read which files a running server consists of.
 
     Counted is what its processes have mapped as code, and the file that its command names where that is a script
@@ -52,7 +49,7 @@ def read_program(running: RunningServer) -> Program | None:
     are.
 
     Returns:
-        None for a server in this Python environment or that has ended, and for a container: one cannot look into it.
+        None for a server in this Python environment or that has ended, and for a container, which hides its files.
     """
     if not isinstance(running, LocalServer) or running.server.launch().in_python:
         return None
@@ -68,8 +65,10 @@ def read_program(running: RunningServer) -> Program | None:
         with contextlib.suppress(psutil.Error):
             found += [Path(process.exe()), *_mapped_code(process)]
     files = {path.resolve() for path in found if path.is_file() and not _C_LIBRARY.fullmatch(path.name)}
-    sizes = [ProgramFile(path.name, path.stat().st_size) for path in files]
-    return Program(executable.name, tuple(sorted(sizes, key=lambda file: (-file.bytes, file.name))))
+    sizes = sorted(
+        (ProgramFile(path.name, path.stat().st_size) for path in files), key=lambda one: (-one.bytes, one.name)
+    )
+    return InstalledProgram(executable.name, sum(file.bytes for file in sizes), tuple(sizes))
 
 
 def _mapped_code(process: psutil.Process) -> Iterator[Path]:

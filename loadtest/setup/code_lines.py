@@ -1,4 +1,7 @@
-"""Lines of a file that say something: not blank, not a comment, not a docstring."""
+"""Lines of a file that say something: not blank, not a comment, not a docstring.
+
+Not pygount (3.2.0): it knows no protobuf text, so models.config counts 0, and leaves out lines of brackets alone.
+"""
 
 import ast
 import io

@@ -8,11 +8,11 @@ import pytest
 
 from loadtest.errors import UsageError
 from loadtest.servers.server_folder import Server
-from loadtest.setup.commands import commands_of
-from loadtest.setup.declared import Declared, read_declared
-from loadtest.setup.lines import count_lines
-from loadtest.setup.settings import read_settings
-from loadtest.setup.written import count_written
+from loadtest.setup.code_lines import count_lines
+from loadtest.setup.config_keys import read_settings
+from loadtest.setup.declared import DeclaredSetup, read_declared
+from loadtest.setup.readme_commands import commands_of
+from loadtest.setup.written_files import count_written
 
 PYTHON = '''"""A module.
 
@@ -171,9 +171,11 @@ def test_files_are_counted_by_kind_and_against_the_defaults(servers: Mapping[str
     (folder / "README.md").write_text("```sh\none\ntwo\n```\n")
     names = ("app.py", "Dockerfile", "my.properties", "../models/export.py")
     server = replace(servers["flask_server"], folder=folder, written_files=names)
-    written = count_written(server, Declared("", defaults={"my.properties": {"same": "1", "other": "1"}}), tmp_path)
+    written = count_written(
+        server, DeclaredSetup("", defaults={"my.properties": {"same": "1", "other": "1"}}), tmp_path
+    )
     assert {file.kind: file.lines for file in written.files} == {"code": 2, "image": 1, "configuration": 3, "export": 1}
-    assert (written.keys, written.changed) == (3, 2)
+    assert (written.keys_set, written.keys_changed) == (3, 2)
     assert written.commands == ("one", "two")
     assert "--port" in written.flags
     assert "OMP_NUM_THREADS" in written.environment
@@ -185,7 +187,7 @@ def test_every_server_can_be_counted(name: str, servers: Mapping[str, Server]) -
     """Each folder's README leads to a prediction: build the model, start the server, ask it."""
     server = servers[name]
     written = count_written(server, read_declared(server))
-    assert written.lines() > 0
+    assert written.lines > 0
     assert written.commands[0].startswith("python -m models build")
     assert written.commands[-1].startswith("curl ")
-    assert 0 <= written.changed <= written.keys
+    assert 0 <= written.keys_changed <= written.keys_set

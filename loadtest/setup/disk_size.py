@@ -8,9 +8,10 @@ from pathlib import Path
 
 from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.server_folder import Server, fill
-from loadtest.setup.declared import Declared
-from loadtest.setup.dependencies import Closure, find_closure, requirements_of
-from loadtest.setup.program import Program
+from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.installed_packages import InstalledPackages, packages_of_extra
+from loadtest.setup.installed_program import InstalledProgram
+from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 
 DOCKER_S = 20.0
 
@@ -30,46 +31,46 @@ class ImageSize:
 
     Attributes:
         name: Name and tag; empty where compose does not say.
-        bytes: Its layers, unpacked, as they lie on disk; None where the image is not on this machine.
-        note: Why there is no figure.
+        bytes: Its layers, unpacked, as they lie on disk; None where the image is not on this machine. The compressed
+            size is known to a registry alone.
+        note: Why there is no figure; None where there is one.
     """
 
     name: str
     bytes: int | None
-    note: str = ""
+    note: SetupFinding | None = None
 
 
 @dataclass(frozen=True)
-class Size:
+class DiskSize:
     """What a server needs on disk.
 
     Attributes:
-        extra: Extra of pyproject.toml that installs it.
-        packages: The packages that the extra leads to; None where the server has none of its own.
+        packages: The packages that its extra leads to; None where the server has none of its own.
         artifact: Its part of the artifact.
         program: Its executable and libraries, where it is a program of its own, read while it ran; else None.
+        image: Its image; None where it was not looked for.
     """
 
-    extra: str
-    packages: Closure | None
+    packages: InstalledPackages | None
     artifact: ArtifactSize
-    program: Program | None = None
+    program: InstalledProgram | None = None
+    image: ImageSize | None = None
 
 
-def measure_size(declared: Declared, artifact: Artifact) -> Size:
+def measure_size(declared: DeclaredSetup, artifact: Artifact) -> DiskSize:
     """Measure what a server needs on disk.
 
     Raises:
         UsageError: If the extra is not in pyproject.toml, or a pattern cannot be filled in.
     """
-    return Size(
-        extra=declared.extra,
-        packages=find_closure(requirements_of(declared.extra)) if declared.extra else None,
+    return DiskSize(
+        packages=packages_of_extra(declared.extra) if declared.extra else None,
         artifact=_artifact_size(declared, artifact),
     )
 
 
-def _artifact_size(declared: Declared, artifact: Artifact) -> ArtifactSize:
+def _artifact_size(declared: DeclaredSetup, artifact: Artifact) -> ArtifactSize:
     context = {"workload": artifact.workload, "version": artifact.version}
     patterns = tuple(fill(pattern, context) for pattern in declared.artifact_files)
     found = {path for pattern in patterns for path in artifact.folder.glob(pattern) if path.is_file()}
@@ -79,18 +80,18 @@ def _artifact_size(declared: Declared, artifact: Artifact) -> ArtifactSize:
 def image_size(server: Server) -> ImageSize:
     """Measure the server's image, where there is an engine that has it; its containers need not run."""
     if shutil.which("docker") is None:
-        return ImageSize("", None, "there is no docker on PATH")
+        return ImageSize("", None, finding(SetupCode.NO_DOCKER))
     config = _docker("compose", "config", "--format", "json")
     if config is None:
-        return ImageSize("", None, "docker compose cannot read the project's compose.yaml")
+        return ImageSize("", None, finding(SetupCode.COMPOSE_NOT_READ))
     document = json.loads(config)
     service = document.get("services", {}).get(server.compose_service)
     if service is None:
-        return ImageSize("", None, f"compose.yaml has no service {server.compose_service}")
+        return ImageSize("", None, finding(SetupCode.NO_COMPOSE_SERVICE, service=server.compose_service))
     name = service.get("image") or f"{document['name']}-{server.compose_service}"
     size = _docker("image", "inspect", "--format", "{{.Size}}", name)
     if size is None:
-        return ImageSize(name, None, "the image is not on this machine: docker compose pull, or docker compose build")
+        return ImageSize(name, None, finding(SetupCode.IMAGE_NOT_HERE))
     return ImageSize(name, int(size))
 
 

@@ -1,0 +1,70 @@
+"""setup.json: files of the first schema are read, others are refused in one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.report.setup_wording import evidence_of, qualification_of
+from loadtest.setup.setup_file import read_setup, write_setup
+from tests.report.samples import SETUP
+
+
+def test_a_file_of_schema_1_is_read() -> None:
+    """Every figure and every sentence of it is there, under the names of the present schema."""
+    old: dict[str, Any] = json.loads(SETUP.read_bytes())
+    setup = read_setup(SETUP)
+    assert old["schema_version"] == 1
+    assert setup.schema_version == 2
+    assert setup.plan.probes == "full"
+    assert list(setup.servers) == list(old["servers"])
+    for key, before in old["servers"].items():
+        server = setup.servers[key]
+        assert server.timeline.warm is not None
+        assert server.timeline.warm.median == before["timeline"]["warm"]["median"]
+        assert server.timeline.warm.stages.ready is not None
+        assert server.timeline.warm.stages.ready.high == before["timeline"]["warm"]["stages"]["ready"]["high"]
+        assert server.idle_processes is not None
+        assert server.idle_processes.threads == before["moving_parts"]["threads"]
+        assert server.size.packages is not None
+        assert server.size.packages.bytes == before["size"]["packages"]["bytes"]
+        for cell, was in zip(server.capabilities, before["capabilities"], strict=True):
+            assert (cell.title, cell.supported, cell.stand_in) == (was["title"], was["supported"], was["stand_in"])
+            assert qualification_of(cell) == "; ".join(filter(None, (was["setting"], was["note"])))
+            assert list(evidence_of(cell)) == [(one["request"], one["answer"]) for one in was["evidence"]]
+
+
+def test_what_was_read_is_written_as_the_present_schema(tmp_path: Path) -> None:
+    """A file of schema 1 that is written again is one of schema 2 with the same content."""
+    setup = read_setup(SETUP)
+    write_setup(setup, tmp_path / "setup.json")
+    assert json.loads((tmp_path / "setup.json").read_bytes())["schema_version"] == 2
+    assert read_setup(tmp_path / "setup.json") == setup
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "is not what loadtest setup wrote: measure again, or move it away"),
+        ('{"kind": "comparison", "schema_version": 1}', "is not what loadtest setup wrote"),
+        ('{"kind": "setup", "schema_version": 3}', "has schema 3, and schemas 1 and 2 can be read: measure again"),
+        ('{"kind": "setup", "schema_version": 1}', "a setup.json of schema 1 lacks a part: 'plan'"),
+        ('{"kind": "setup", "schema_version": 2}', "does not keep its schema: .*date"),
+        ("no", "is not JSON"),
+        ("[]", "does not keep its schema"),
+    ],
+)
+def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    """The text names the file and what to do."""
+    path = tmp_path / "setup.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_setup(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """It cannot be read, and why."""
+    with pytest.raises(UsageError, match=r"cannot read .*gone\.json: No such file"):
+        read_setup(tmp_path / "gone.json")
