@@ -2,13 +2,11 @@
 
 import datetime
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtest.cli.common import (
     LaunchOptions,
@@ -20,17 +18,22 @@ from loadtest.cli.common import (
     stdout,
     workload_option,
 )
+from loadtest.cli.comparison_screen import ComparisonScreen
 from loadtest.cli.gate import Gate, gate_options, report_folder
 from loadtest.cli.numbers import CONNECTIONS, COUNT, RATE, SECONDS, SECONDS_OR_NONE, SEED
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.experiments.comparison import Watcher
 from loadtest.experiments.comparison import compare as run_comparison
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.load.clients import Progress as Glimpse
+from loadtest.launch.launcher import Launcher
 from loadtest.report import write_report
-from loadtest.report.reading import read_document, write_comparison
+from loadtest.report.reading import SETUP, read_document, write_comparison
 from loadtest.report.table import remarks, rich_table
+from loadtest.servers.server_folder import Server, load_servers
+from loadtest.setup.measure_setup import measure_setup
+from loadtest.setup.probes.all_probes import ProbeForm
+from loadtest.setup.setup_file import EaseOfSetup, write_setup
+from loadtest.setup.setup_plan import SetupPlan
 
 DEFAULT = ComparisonPlan()
 QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=0.5)
@@ -57,6 +60,10 @@ THOROUGH = ComparisonPlan(
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the result; default: results/<timestamp>.")
 @click.option("--slo", help="Search the capacity under this objective too, such as 'p99<50ms'.")
+@click.option(
+    "--setup/--no-setup", default=True, show_default=True, help="Measure the ease of setup after the rounds too."
+)
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 @click.option("--quick", is_flag=True, help="One short round: a look, not a finding.")
 @click.option("--thorough", is_flag=True, help="Five longer rounds with load curves and capacities: for publication.")
 @gate_options
@@ -73,14 +80,16 @@ def compare(
     seed: int,
     out: Path | None,
     slo: str | None,
+    setup: bool,
     quick: bool,
     thorough: bool,
+    show: bool,
     assertions: Sequence[str],
     assert_file: Path | None,
     junit_file: Path | None,
     launch: LaunchOptions,
 ) -> None:
-    """Check that the servers agree, measure them in turn, and write report.html, report.md and result.json."""
+    """Check that the servers agree, measure latency and ease of setup in turn, and write the report."""
     if quick and thorough:
         raise UsageError("--quick and --thorough exclude each other")
     default = QUICK if quick else THOROUGH if thorough else DEFAULT
@@ -101,23 +110,57 @@ def compare(
     gate = Gate.read(assertions, assert_file, junit_file, keys, searched=bool(plan.slo))
     launcher = launch.launcher(workload)
     folder = _folder(out)
-    screen = _Screen(stderr, folder)
+    screen = ComparisonScreen(stderr, folder, more_stages=setup)
     try:
         with screen:
             comparison = run_comparison(wanted, launcher, plan, screen, sys.argv[1:])
+            path = write_comparison(comparison, folder)
+            if setup:
+                measured = _measure_setup(wanted, launcher, comparison, screen, quick=quick)
+                write_setup(measured, folder / SETUP)
     except (KeyboardInterrupt, LoadtestError):
         if screen.saved:
             stderr.print(f"the rounds that ended are kept: loadtest report {folder}", soft_wrap=True, markup=False)
         raise
-    document = read_document(write_comparison(comparison, folder))
+    document = read_document(path)
     stdout.print(rich_table(document.comparison))
     for line in remarks(document.comparison):
         stdout.print(f"- {line}", soft_wrap=True, markup=False)
     with report_folder(folder):
         page, _ = write_report(document, folder)
     stdout.print(f"written: {page}, and report.md and result.json beside it", soft_wrap=True, markup=False)
-    if not gate.passed(document.comparison) or any(server.faults for server in comparison.servers):
+    _say_what_next(page)
+    passed = gate.passed(document.comparison)
+    if show:
+        click.launch(page.absolute().as_uri())
+    if not passed or any(server.faults for server in comparison.servers):
         raise click.exceptions.Exit(1)
+
+
+def _measure_setup(
+    wanted: Sequence[Server], launcher: Launcher, comparison: ComparisonResult, screen: ComparisonScreen, *, quick: bool
+) -> EaseOfSetup:
+    """Ease of setup of the servers that were measured; their starts were timed in the rounds."""
+    starts = {server.key: [one.first_prediction_s for one in server.rounds] for server in comparison.servers}
+    # In a container the servers run elsewhere: what can be read is counted, and nothing is started.
+    probes: ProbeForm | Literal["none"] = "none" if launcher.name == "network" else "quick" if quick else "full"
+    return measure_setup(
+        [server for server in wanted if starts[server.key]],
+        load_servers(),
+        launcher,
+        SetupPlan(repeat=0, probes=probes),
+        screen.last_stage,
+        starts=starts,
+    )
+
+
+def _say_what_next(page: Path) -> None:
+    for line in (
+        f"open the page: loadtest report --open {page.parent}",
+        "ask a server: loadtest up prints a curl line for each",
+        "compare in containers: loadtest compare --launcher compose",
+    ):
+        stdout.print(f"next, {line}", soft_wrap=True, markup=False)
 
 
 def _folder(out: Path | None) -> Path:
@@ -127,45 +170,3 @@ def _folder(out: Path | None) -> Path:
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}; name another folder with --out") from error
     return folder
-
-
-class _Screen(Watcher):
-    """Shows the comparison's progress on a terminal and keeps what there is so far on disk."""
-
-    def __init__(self, console: Console, folder: Path) -> None:
-        self.saved = False
-        self._folder = folder
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            TimeElapsedColumn(),
-            console=console,
-            refresh_per_second=2,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("setting up", total=None)
-        self._stage = ""
-        self._started = time.monotonic()
-
-    def __enter__(self) -> "_Screen":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
-
-    def stage(self, text: str, done: int, total: int) -> None:
-        """Show the new stage."""
-        self._stage = text
-        self._progress.update(self._task, description=text, completed=done, total=total)
-
-    def progress(self, progress: Glimpse) -> None:
-        """Show the live numbers."""
-        self._progress.update(self._task, description=f"{self._stage}: {progress}")
-
-    def finished(self, result: ComparisonResult) -> None:
-        """Save what there is so far: an interrupted comparison keeps its rounds, and `report` renders them."""
-        write_comparison(result, self._folder)
-        self.saved = True

@@ -14,9 +14,15 @@ from loadtest.report.reading import read_document
 @click.command()
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: that of the result.")
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 @gate_options
 def report(
-    result: Path, out: Path | None, assertions: Sequence[str], assert_file: Path | None, junit_file: Path | None
+    result: Path,
+    out: Path | None,
+    show: bool,
+    assertions: Sequence[str],
+    assert_file: Path | None,
+    junit_file: Path | None,
 ) -> None:
     """Write report.html and report.md from RESULT, a result.json or its folder."""
     document = read_document(result)
@@ -26,5 +32,7 @@ def report(
     with report_folder(folder):
         page, text = write_report(document, folder)
     stdout.print(f"written: {page} and {text}", markup=False)
+    if show:
+        click.launch(page.absolute().as_uri())
     if not gate.passed(document.comparison):
         raise click.exceptions.Exit(1)

@@ -89,7 +89,7 @@ def test_every_loadtest_command_works(command: str, servers_up: list[str]) -> No
 
 @pytest.mark.slow
 def test_the_comparison_runs(tmp_path: Path) -> None:
-    """`scripts/compare --quick` reaches the table from any folder and leaves its files where it was told."""
+    """`scripts/compare --quick` measures both from any folder and leaves its files where it was told."""
     out = tmp_path / "result"
     command = [str(ROOT / "scripts" / "compare"), "--quick", "--any-port", "--out", str(out)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
@@ -99,6 +99,14 @@ def test_the_comparison_runs(tmp_path: Path) -> None:
     assert [server["parity"]["faults"] for server in document["servers"]] == [[], [], []]
     assert all(len(server["rounds"]) == 1 for server in document["servers"])
     assert "closed-loop ceiling" in done.stdout
+    setup = json.loads((out / "setup.json").read_text())
+    assert setup["servers"].keys() == {server["key"] for server in document["servers"]}
+    for server in setup["servers"].values():
+        assert server["written"]["lines"] > 0
+        assert sum(cell["supported"] is not None for cell in server["capabilities"]) > 8
+    page = (out / "report.html").read_text()
+    assert 'id="setup-section"' in page
+    assert "No server was started" not in page
 
 
 def test_every_link_leads_somewhere() -> None:
