@@ -147,8 +147,8 @@ def sentence_of(note: SetupFinding) -> str:
 def evidence_of(cell: CapabilityCell) -> Iterator[tuple[str, str]]:
     """What a cell rests on: what was asked or done, and what came of it."""
     for exchange in cell.evidence:
-        fate = f"; {sentence_of(exchange.server_fate)}" if exchange.server_fate else ""
-        yield exchange.request, exchange.answer + fate
+        effect = f"; {sentence_of(exchange.effect_on_server)}" if exchange.effect_on_server else ""
+        yield exchange.request, exchange.answer + effect
     for observation in cell.observations:
         yield OBSERVATIONS[observation.code](observation.values)
 
