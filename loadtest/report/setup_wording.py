@@ -40,7 +40,7 @@ NOTES: Mapping[SetupCode, str | Callable[[Values], str]] = {
     SetupCode.NO_BATCH_COUNTED: "no batch was counted",
     SetupCode.NO_VERSION_ADDRESS: "no address for a version",
     SetupCode.NEW_VERSION_TOO_LATE: "the new version did not serve before the load ended",
-    SetupCode.NEW_VERSION_NOTICED: "it took notice, but server.toml does not say how a swap is told",
+    SetupCode.NEW_VERSION_NOTICED: "it noticed the new version, but server.toml does not say how one sees it serve",
     SetupCode.NEW_VERSION_IGNORED: "it takes no notice: a new version is a new start",
     SetupCode.GRPC_WITHOUT_PREDICTION: "it speaks gRPC, but offers no prediction that is known here",
     SetupCode.BINARY_OVER: lambda values: f"over {_listed(values['ways'], ' and ')}",
