@@ -40,7 +40,7 @@ NOTES: Mapping[SetupCode, str | Callable[[Values], str]] = {
     SetupCode.NO_BATCH_COUNTED: "no batch was counted",
     SetupCode.NO_VERSION_ADDRESS: "no address for a version",
     SetupCode.NEW_VERSION_TOO_LATE: "the new version did not serve before the load ended",
-    SetupCode.NEW_VERSION_NOTICED: "it took notice, but server.toml does not say how a swap is told",
+    SetupCode.NEW_VERSION_NOTICED: "it noticed the new version, but server.toml does not say how one sees it serve",
     SetupCode.NEW_VERSION_IGNORED: "it takes no notice: a new version is a new start",
     SetupCode.GRPC_WITHOUT_PREDICTION: "it speaks gRPC, but offers no prediction that is known here",
     SetupCode.BINARY_OVER: lambda values: f"over {_listed(values['ways'], ' and ')}",
@@ -147,8 +147,8 @@ def sentence_of(note: SetupFinding) -> str:
 def evidence_of(cell: CapabilityCell) -> Iterator[tuple[str, str]]:
     """What a cell rests on: what was asked or done, and what came of it."""
     for exchange in cell.evidence:
-        fate = f"; {sentence_of(exchange.server_fate)}" if exchange.server_fate else ""
-        yield exchange.request, exchange.answer + fate
+        effect = f"; {sentence_of(exchange.effect_on_server)}" if exchange.effect_on_server else ""
+        yield exchange.request, exchange.answer + effect
     for observation in cell.observations:
         yield OBSERVATIONS[observation.code](observation.values)
 

@@ -1,4 +1,8 @@
-"""Measures the ease of setup of several servers: everything of this package, one server after the other."""
+"""Measures the ease of setup of several servers: everything of this package, one server after the other.
+
+How long the forms take, for the three default servers on two cores: about 2 s to count what needs no start, 20 to 30 s
+with the quick probes, and one and a half to two minutes with the full ones.
+"""
 
 import datetime
 import math
@@ -113,9 +117,9 @@ class _ServerMeasurement:
             self.found = replace(self.found, faults=(*self.found.faults, str(error)))
 
     def result(self) -> ServerSetup:
-        """What was found, with what follows from how the server was started.
+        """What was found, with what depends on the launch: whether pip installs it, and whether it is a stand-in.
 
-        The label tells that: one that was started by a launch, or the one in a container's image.
+        The launch is found by the server's label, which a container's image carries as well.
         """
         launch = self.context.server.launch_called(self.found.label)
         # At the end, since a launcher may have to build the image.

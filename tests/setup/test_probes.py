@@ -31,7 +31,7 @@ from loadtest.setup.probes.capability import (
     unknown,
 )
 from loadtest.setup.probes.operation_probes import read_samples
-from loadtest.setup.probes.probe_context import ProbeContext, fate_of
+from loadtest.setup.probes.probe_context import ProbeContext, effect_on
 from loadtest.setup.probes.probe_load import outcome_values, put_load_until
 from loadtest.setup.probes.probed_server import ProbedServer
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
@@ -159,14 +159,14 @@ def test_what_ends_the_server_is_told_and_spoils_no_other_cell(
 
 
 @pytest.mark.parametrize(
-    ("mode", "fate", "note"),
+    ("mode", "effect", "note"),
     [
         ("aborts:misshapen", KILLED_BY_SIGABRT, "wrong shape killed the server (SIGABRT)"),
         ("sulks:misshapen", SILENT_WITH_503, f"{SILENT} (503: {{}}) after: wrong shape"),
     ],
 )
 def test_each_bad_body_is_judged_alone(
-    mode: str, fate: SetupFinding, note: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
+    mode: str, effect: SetupFinding, note: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
 ) -> None:
     """The one that ended the server is named, and those after it are refused by a server that lives."""
     server = replace(obedient(mode), predict="/predict/{workload}")
@@ -175,9 +175,9 @@ def test_each_bad_body_is_judged_alone(
     assert cell.supported is False
     assert _note(cell) == note
     assert len(cell.evidence) == 9
-    (ended,) = [one for one in cell.evidence if one.server_fate]
-    assert ended.server_fate == fate
-    assert dict(evidence_of(cell))[ended.request].endswith(sentence_of(fate))
+    (ended,) = [one for one in cell.evidence if one.effect_on_server]
+    assert ended.effect_on_server == effect
+    assert dict(evidence_of(cell))[ended.request].endswith(sentence_of(effect))
     assert "wrong shape" in ended.request
     assert all(one.answer.startswith("400: ") for one in cell.evidence if one is not ended)
 
@@ -205,9 +205,9 @@ def test_a_worker_that_still_loads_is_no_finding(
     """A refusal that passes is no end of the server, and its two workers are no version 2."""
     context = _context(obedient("halting"), servers, artifact)
     with running(context.launcher, [context.server]) as (one,):
-        assert fate_of(one) is None
+        assert effect_on(one) is None
     assert version_probes.probe_new_folder(context).supported is False
-    assert context.take_fates() == []
+    assert context.take_effects() == []
 
 
 @pytest.mark.parametrize("bound", [100, 300])

@@ -61,13 +61,13 @@ def probe_capabilities(
         watch = server.start(burst.send)
         on_start(server.running)
         cells = [operation_probes.probe_readiness(server.running, watch, burst)]
-        cells += _run(_of_the_default(context, server), server.take_fates, say)
+        cells += _run(_of_the_default(context, server), server.take_effects, say)
         # The last probe ends the server on purpose.
         ending: ProbeList = [(("graceful_shutdown",), lambda: shutdown_probe.probe_shutdown(server.running))]
         cells += _run(ending, list, say)
     further = _of_other_settings(context)
     if form == "full":
-        cells += _run(further, context.take_fates, say)
+        cells += _run(further, context.take_effects, say)
     else:
         cells += [unknown(name, finding(SetupCode.NOT_IN_QUICK_FORM)) for names, _ in further for name in names]
     return in_order([*cells, *map(_from_fact, (fact for fact in facts if fact.supported is not None))])
@@ -111,13 +111,13 @@ def _of_other_settings(context: ProbeContext) -> ProbeList:
 
 
 def _run(
-    probes: ProbeList, take_fates: Callable[[], Sequence[SetupFinding]], say: Callable[[str], None]
+    probes: ProbeList, take_effects: Callable[[], Sequence[SetupFinding]], say: Callable[[str], None]
 ) -> list[CapabilityCell]:
     """Run probes one after the other.
 
     Args:
         probes: The probes.
-        take_fates: What became of servers since the last call; empty where they live.
+        take_effects: What became of servers since the last call; empty where they live.
         say: Told what is under way.
     """
     cells: list[CapabilityCell] = []
@@ -128,8 +128,8 @@ def _run(
             new = result if isinstance(result, list) else [result]
         except LoadtestError as error:
             new = [failed(capability, error) for capability in capabilities]
-        fates = take_fates()
-        cells += [not_survived(cell, fates) for cell in new] if fates else new
+        effects = take_effects()
+        cells += [not_survived(cell, effects) for cell in new] if effects else new
     return cells
 
 

@@ -36,12 +36,12 @@ class Exchange:
     Attributes:
         request: What was asked or done.
         answer: What came of it; of a long answer the beginning.
-        server_fate: What the request did to the server; None where it lived on and predicted.
+        effect_on_server: What the request did to the server; None where it lived on and predicted.
     """
 
     request: str
     answer: str
-    server_fate: SetupFinding | None = None
+    effect_on_server: SetupFinding | None = None
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,15 @@ def judged(
     )
 
 
-def not_survived(cell: CapabilityCell, fates: Sequence[SetupFinding]) -> CapabilityCell:
+def not_survived(cell: CapabilityCell, effects: Sequence[SetupFinding]) -> CapabilityCell:
     """The cell of a probe that the server did not survive: a no, whatever was found until then.
 
     Args:
         cell: What was found.
-        fates: What became of the server; at least one.
+        effects: What became of the server; at least one.
     """
-    observations = (*cell.observations, *fates)
-    return replace(cell, supported=False, observations=observations, notes=(*fates, *cell.notes))
+    observations = (*cell.observations, *effects)
+    return replace(cell, supported=False, observations=observations, notes=(*effects, *cell.notes))
 
 
 def unknown(capability: str, *why: SetupFinding) -> CapabilityCell:

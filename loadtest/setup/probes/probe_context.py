@@ -33,7 +33,7 @@ class ProbeContext:
         servers: Every server and variant by key.
         artifact: The model.
         launcher: How it is started. Only a `LocalLauncher` can start it with other settings.
-        fates: What became of servers that a probe started and that did not survive it; see `fate_of`.
+        effects: What became of servers that a probe started and that did not survive it; see `effect_on`.
     """
 
     server: Server
@@ -41,7 +41,7 @@ class ProbeContext:
     servers: Mapping[str, Server]
     artifact: Artifact
     launcher: Launcher
-    fates: list[SetupFinding] = field(default_factory=list)
+    effects: list[SetupFinding] = field(default_factory=list)
 
     @property
     def local(self) -> LocalLauncher:
@@ -66,26 +66,26 @@ class ProbeContext:
         running = replace(self.local, artifact=artifact or self.artifact, any_port=True).start(server)
         try:
             yield running
-            self._keep_fate(running)
+            self._keep_effect(running)
         except LoadtestError:  # why the probe failed may be that the server ended
-            self._keep_fate(running)
+            self._keep_effect(running)
             raise
         finally:
             stop_whole(running)
 
-    def _keep_fate(self, running: RunningServer) -> None:
-        fate = fate_of(running)
-        if fate and fate not in self.fates:
-            self.fates.append(fate)
+    def _keep_effect(self, running: RunningServer) -> None:
+        effect = effect_on(running)
+        if effect and effect not in self.effects:
+            self.effects.append(effect)
 
-    def take_fates(self) -> list[SetupFinding]:
+    def take_effects(self) -> list[SetupFinding]:
         """What became of the servers that did not survive since the last call; empty where all lived."""
-        fates = list(self.fates)
-        self.fates.clear()
-        return fates
+        effects = list(self.effects)
+        self.effects.clear()
+        return effects
 
 
-def fate_of(running: RunningServer) -> SetupFinding | None:
+def effect_on(running: RunningServer) -> SetupFinding | None:
     """What a probe did to a server; None where its process lives and golden example 0 is answered rightly.
 
     Args:

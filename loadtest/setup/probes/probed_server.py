@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.running import RunningServer
 from loadtest.setup.probes.capability import Exchange
-from loadtest.setup.probes.probe_context import ProbeContext, fate_of
+from loadtest.setup.probes.probe_context import ProbeContext, effect_on
 from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask
 from loadtest.setup.setup_finding import SetupFinding
 from loadtest.setup.start_times import StartWatch, watched_start
@@ -20,17 +20,17 @@ class Trial:
     Attributes:
         call: The request.
         reply: The answer.
-        fate: What became of the server; None where it lived on.
+        effect: What became of the server; None where it lived on.
     """
 
     call: ProbeRequest
     reply: ProbeReply
-    fate: SetupFinding | None
+    effect: SetupFinding | None
 
     @property
     def exchange(self) -> Exchange:
         """The request and its answer as evidence."""
-        return Exchange(str(self.call), str(self.reply), self.fate)
+        return Exchange(str(self.call), str(self.reply), self.effect)
 
 
 class ProbedServer:
@@ -82,18 +82,18 @@ class ProbedServer:
             LaunchError: If the server was found dead before and does not start again.
         """
         reply = ask(self.running, call)
-        return Trial(call, reply, next(iter(self.take_fates()), None))
+        return Trial(call, reply, next(iter(self.take_effects()), None))
 
-    def take_fates(self) -> list[SetupFinding]:
+    def take_effects(self) -> list[SetupFinding]:
         """What became of the server since the last call; empty where it lives and predicts.
 
         One that does not is ended, so that the next use starts it again.
         """
-        fate = fate_of(self._running) if self._running else None
-        if fate is None:
+        effect = effect_on(self._running) if self._running else None
+        if effect is None:
             return []
         self.close()
-        return [fate]
+        return [effect]
 
     def close(self) -> None:
         """Stop the server."""

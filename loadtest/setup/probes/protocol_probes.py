@@ -66,8 +66,8 @@ def probe_gzip(server: ProbedServer) -> list[CapabilityCell]:
         trial = server.ask(call)
         reply = trial.reply
         right = reply.status == 200 and golden.matches(0, reply.body) and (reply.packed or call is packed)
-        fates = [trial.fate] if trial.fate else []
-        cells.append(judged(capability, right and not fates, [trial.exchange], notes=fates))
+        effects = [trial.effect] if trial.effect else []
+        cells.append(judged(capability, right and not effects, [trial.exchange], notes=effects))
     return cells
 
 
@@ -89,14 +89,14 @@ def probe_binary(probed: ProbedServer) -> CapabilityCell:
     ways = [
         f"REST, {trial.call.label}"
         for trial in trials
-        if trial.reply.status == 200 and golden.matches(0, trial.reply.body) and not trial.fate
+        if trial.reply.status == 200 and golden.matches(0, trial.reply.body) and not trial.effect
     ]
     if "grpc" in server.protocols:
         exchange, right = _binary_over_grpc(probed.running, instance.tobytes())
         evidence.append(exchange)
         ways += ["gRPC"] if right else []
     notes = [finding(SetupCode.BINARY_OVER, ways=ways)] if ways else []
-    return judged("binary_tensors", bool(ways), evidence, notes=[*notes, *_fates(trials)])
+    return judged("binary_tensors", bool(ways), evidence, notes=[*notes, *_effects(trials)])
 
 
 def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, bool]:
@@ -148,17 +148,17 @@ def probe_bad_input(server: ProbedServer) -> CapabilityCell:
             SetupCode.BAD_INPUT_ANSWERED, request=trial.call.label, answer=trial.reply.fault or str(trial.reply.status)
         )
         for trial in trials
-        if not trial.fate and not 400 <= trial.reply.status < 500
+        if not trial.effect and not 400 <= trial.reply.status < 500
     ]
-    faults = [*_fates(trials), *lost, *answered]
+    faults = [*_effects(trials), *lost, *answered]
     return judged("bad_input", not faults, [trial.exchange for trial in trials], notes=faults)
 
 
-def _fates(trials: Sequence[Trial]) -> list[SetupFinding]:
-    """What became of the server and by which requests; the same fate is told once."""
-    fates = [trial.fate for trial in trials if trial.fate]
-    different = [fate for number, fate in enumerate(fates) if fate not in fates[:number]]
+def _effects(trials: Sequence[Trial]) -> list[SetupFinding]:
+    """What became of the server and by which requests; the same effect is told once."""
+    effects = [trial.effect for trial in trials if trial.effect]
+    different = [effect for number, effect in enumerate(effects) if effect not in effects[:number]]
     return [
-        finding(fate.code, **fate.values, requests=[trial.call.label for trial in trials if trial.fate == fate])
-        for fate in different
+        finding(effect.code, **effect.values, requests=[trial.call.label for trial in trials if trial.effect == effect])
+        for effect in different
     ]
