@@ -4,19 +4,18 @@ import contextlib
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from typing import Any
 
-import psutil
-
 from loadtest.errors import LaunchError
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
 from loadtest.machine.placement import Placement, running_on
+from loadtest.machine.ports import free_ports, is_free, listener
+from loadtest.machine.process_tree import kill_processes, process_tree, tree_usage
 from loadtest.machine.run_folder import RunFolder
-from loadtest.machine.usage import Usage, tree_usage
+from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.server_folder import Launch, Server, fill
 
@@ -100,7 +99,7 @@ class LocalServer(RunningServer):
 
     def stop(self) -> None:
         """Ask the process to end, wait, then kill whatever is left of its tree and session."""
-        family = _family(self._process.pid)
+        family = process_tree(self._process.pid)
         try:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
@@ -109,11 +108,9 @@ class LocalServer(RunningServer):
         finally:  # a second Ctrl-C shortens the patience and leaves nothing either
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            for process in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            self._process.kill()
             self._process.wait()
-            psutil.wait_procs(family, timeout=STOP_S)
+            kill_processes(family, STOP_S)
             self._folder.close()
 
 
@@ -138,9 +135,9 @@ def start_local(
         LaunchError: If a port is taken, or the server ends or does not become ready; nothing is left running.
         ParityError: If it answers wrongly.
     """
-    ports = _free_ports(list(server.ports)) if any_port else dict(server.ports)
+    ports = free_ports(server.ports, HOST) if any_port else dict(server.ports)
     for role, port in ports.items():
-        _check_free(server, role, port)
+        _require_free(server, role, port)
     with contextlib.ExitStack() as undo:
         running = LocalServer(server, artifact, ports, placement)
         undo.callback(running.stop)
@@ -154,37 +151,10 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        top = psutil.Process(pid)
-        return [top, *top.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
-def _free_ports(roles: list[str]) -> dict[str, int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in roles]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return {role: one.getsockname()[1] for role, one in zip(roles, sockets, strict=True)}
-
-
-def _check_free(server: Server, role: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise LaunchError(
-                f"port {port} ({role} of {server.key}) is in use{_owner(port)}: end that program, or add --any-port"
-            ) from error
-
-
-def _owner(port: int) -> str:
-    with contextlib.suppress(psutil.Error):
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
-                name = psutil.Process(connection.pid).name() if connection.pid else "another user's program"
-                return f" by {name} (pid {connection.pid})" if connection.pid else f" by {name}"
-    return ""
+def _require_free(server: Server, role: str, port: int) -> None:
+    if not is_free(port, HOST):
+        owner = listener(port)
+        raise LaunchError(
+            f"port {port} ({role} of {server.key}) is in use{f' by {owner}' if owner else ''}: "
+            "end that program, or add --any-port"
+        )
