@@ -10,7 +10,7 @@ from docker.models.containers import Container
 
 from loadtest.errors import ArtifactError, LaunchError, UsageError
 from loadtest.launch.compose_project import ComposeProject, translated
-from loadtest.launch.container import ContainerServer, start
+from loadtest.launch.container import ContainerServer, start_container
 from loadtest.launch.running import RunningServer
 from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
 from loadtest.machine.run_folder import RunFolder
@@ -124,7 +124,7 @@ class ComposeLauncher:
         end = _remove if self._is_ours(container) else _stop
         with contextlib.ExitStack() as undo:
             undo.callback(end, container)
-            started = start(container)
+            started = start_container(container)
             running = ContainerServer(server, artifact, container, published=self._published, on_stop=end)
             running.await_ready(started, self._timeout_s)
             undo.pop_all()
@@ -174,7 +174,7 @@ class ComposeLauncher:
     def _build_models(self) -> Container:
         container = self._create(MODELS)
         self._say("building the artifacts in the stack's volume, where they are not current")
-        start(container)
+        start_container(container)
         with translated("docker wait"):
             code = container.wait(timeout=BUILD_S)["StatusCode"]
             container.reload()

@@ -1,7 +1,5 @@
 """A server that runs in a container of the stack."""
 
-import http.client
-import io
 import json
 import socket
 import time
@@ -18,7 +16,7 @@ from loadtest.machine.cgroup import Cgroup, usage_of_stats
 from loadtest.machine.usage import MIB, Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Probe, Server, fill
-from loadtest.wire.single_request import Answer
+from loadtest.wire.single_request import Answer, parse_answer
 
 LABEL = "serving-bakeoff.label"
 """Label of an image that says what tables call the server in it; a stand-in has one."""
@@ -94,7 +92,7 @@ class ContainerServer(RunningServer):
             return super().probe(probe)
         path = fill(probe.path, self._context)
         code, output = self._exec("timeout", "10", "bash", "-c", ASK, "ask", str(self.server.ports[probe.port]), path)
-        return _parse(output) if code == 0 else Answer(0, b"", output.decode(errors="replace").strip())
+        return parse_answer(output) if code == 0 else Answer(0, b"", output.decode(errors="replace").strip())
 
     def raise_if_ended(self) -> None:
         """Raise `LaunchError` where the container has ended, or ended and was restarted before it ever answered."""
@@ -239,27 +237,12 @@ def _reachable(address: str, port: int) -> bool:
         return False
 
 
-class _Received:
-    """What http.client reads an answer from."""
+def start_container(container: Container) -> float:
+    """Start a created container.
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def makefile(self, mode: str) -> io.BytesIO:
-        return io.BytesIO(self._content)
-
-
-def _parse(content: bytes) -> Answer:
-    response = http.client.HTTPResponse(_Received(content))  # type: ignore[arg-type]  # it only calls makefile
-    try:
-        response.begin()
-        return Answer(response.status, response.read())
-    except http.client.HTTPException as error:
-        return Answer(0, b"", f"{type(error).__name__}: {error}")
-
-
-def start(container: Container) -> float:
-    """Start a created container; returns the monotonic clock's reading just before."""
+    Returns:
+        The reading of the monotonic clock just before.
+    """
     before = time.monotonic()
     with translated("docker start"):
         container.start()
