@@ -25,7 +25,7 @@ from loadtest.experiments.server_run import measure_server
 from loadtest.judge.objective import Objective
 from loadtest.judge.run_result import RunResult
 from loadtest.load.schedule import Poisson
-from loadtest.servers.server_folder import load_servers, select_server
+from loadtest.servers.server_toml import load_servers, select_server
 
 
 @click.command()

@@ -9,7 +9,7 @@ from loadtest.cli.numbers import Number
 from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable
 from loadtest.report.setup_table import rich_tables
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 from loadtest.setup.document import to_json, write_setup
 from loadtest.setup.ease_of_setup import MOST_REPEATS, Plan, measure_setup
 from loadtest.setup.weights import read_weights, weigh

@@ -22,7 +22,7 @@ from loadtest.cli.numbers import CONNECTIONS, RATE, SECONDS, SECONDS_OR_NONE, Se
 from loadtest.experiments.measured_run import Load
 from loadtest.experiments.server_run import measure_server
 from loadtest.load.schedule import Closed, Poisson
-from loadtest.servers.server_folder import load_servers, select_server
+from loadtest.servers.server_toml import load_servers, select_server
 
 
 @click.command()

@@ -25,7 +25,7 @@ from loadtest.load.clients import Progress
 from loadtest.load.schedule import Closed, Poisson
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.forward_pass import Floor, measure_floor
+from loadtest.servers.forward_pass import ForwardPassTime, time_forward_passes
 from loadtest.servers.server_folder import Server
 
 GATE_S = 1.0
@@ -147,7 +147,7 @@ class Comparison:
     launcher: Launcher
     records: list[Record]
     rate: float = math.nan
-    floor: list[Floor] = field(default_factory=list)
+    floor: list[ForwardPassTime] = field(default_factory=list)
     started_at: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
     complete: bool = False
 
@@ -190,7 +190,7 @@ def compare(
     comparison = Comparison(plan, artifact, launcher, [Record(server, server.key) for server in servers])
     steps = len(servers) * (1 + plan.rounds + bool(plan.slo)) + 1
     watcher.stage("forward pass alone", 0, steps)
-    comparison.floor = measure_floor(artifact, launcher.placement, plan.batch)
+    comparison.floor = time_forward_passes(artifact, launcher.placement, plan.batch)
     for done, record in enumerate(comparison.records, 1):
         watcher.stage(f"{record.label}: start and parity", done, steps)
         with _noting_faults(record):

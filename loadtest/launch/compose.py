@@ -16,7 +16,8 @@ from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
 from loadtest.machine.run_folder import RunFolder
 from loadtest.machine.usage import MIB
 from loadtest.servers.artifact import Artifact, load_artifact
-from loadtest.servers.server_folder import Server, load_servers
+from loadtest.servers.server_folder import Server
+from loadtest.servers.server_toml import load_servers
 
 MODELS = "models"
 """The service that builds the artifacts and ends."""

@@ -15,7 +15,7 @@ from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
 from loadtest.machine.cgroup import Cgroup, usage_of_stats
 from loadtest.machine.usage import MIB, Usage
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import Probe, Server, fill
+from loadtest.servers.server_folder import HttpGet, Server, fill
 from loadtest.wire.single_request import Answer, parse_answer
 
 LABEL = "serving-bakeoff.label"
@@ -86,12 +86,13 @@ class ContainerServer(RunningServer):
         self.await_prediction(started, timeout_s)
         self._ready = True
 
-    def probe(self, probe: Probe) -> Answer:
-        """Send one probe; from inside of the container where the port is not published."""
-        if f"{self.server.ports[probe.port]}/tcp" in _published(self._container):
-            return super().probe(probe)
-        path = fill(probe.path, self._context)
-        code, output = self._exec("timeout", "10", "bash", "-c", ASK, "ask", str(self.server.ports[probe.port]), path)
+    def probe(self, get: HttpGet) -> Answer:
+        """Send a GET request of the contract; from inside of the container where the port is not published."""
+        port = self.server.ports[get.port]
+        if f"{port}/tcp" in _published(self._container):
+            return super().probe(get)
+        path = fill(get.path, self._context)
+        code, output = self._exec("timeout", "10", "bash", "-c", ASK, "ask", str(port), path)
         return parse_answer(output) if code == 0 else Answer(0, b"", output.decode(errors="replace").strip())
 
     def raise_if_ended(self) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cached_property
 from typing import Any
 
 from loadtest.errors import LaunchError
@@ -17,10 +18,11 @@ from loadtest.machine.process_tree import kill_processes, process_tree, tree_usa
 from loadtest.machine.run_folder import RunFolder
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import ROOT, Artifact
-from loadtest.servers.server_folder import Launch, Server, fill
+from loadtest.servers.server_folder import LaunchCommand, Server, fill
 
 HOST = "127.0.0.1"
 STOP_S = 10.0
+VERSION_S = 30.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -38,7 +40,7 @@ class LocalServer(RunningServer):
             self._start(launch)
             undo.pop_all()
 
-    def _start(self, launch: Launch) -> None:
+    def _start(self, launch: LaunchCommand) -> None:
         server, placement = self.server, self._placement
         context = {
             **self._context,
@@ -50,6 +52,7 @@ class LocalServer(RunningServer):
             "run_dir": self._folder.path,
         }
         self._command = [fill(word, context) for word in launch.command]
+        self._version_command = [fill(word, context) for word in launch.version]
         self._env = {name: fill(value, context) for name, value in launch.env.items()}
         self.started = time.monotonic()
         with self._log.open("wb") as log, running_on(placement.server):
@@ -94,8 +97,20 @@ class LocalServer(RunningServer):
         return tree_usage(self._process.pid)
 
     def describe(self) -> dict[str, Any]:
-        """The command, its environment and the cores it was given."""
-        return {"command": self._command, "env": self._env, "cores": list(self._placement.server)}
+        """The command, its environment, the cores it was given and, where the contract says how, the version."""
+        described = {"command": self._command, "env": self._env, "cores": list(self._placement.server)}
+        return {**described, "version": self._version} if self._version_command else described
+
+    @cached_property
+    def _version(self) -> str:
+        """What the program says of its version; ``unknown`` where it cannot be asked."""
+        try:
+            said = subprocess.run(
+                self._version_command, capture_output=True, text=True, errors="replace", timeout=VERSION_S, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return "unknown"
+        return "; ".join(filter(None, map(str.strip, said.stdout.splitlines()))) or "unknown"
 
     def stop(self) -> None:
         """Ask the process to end, wait, then kill whatever is left of its tree and session."""

@@ -11,7 +11,7 @@ from loadtest.errors import LaunchError, ParityError, UsageError
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
-from loadtest.servers.server_folder import Probe, Server, fill
+from loadtest.servers.server_folder import HttpGet, Server, fill
 from loadtest.wire.single_request import Answer, request
 
 POLL_S = 0.02
@@ -69,9 +69,9 @@ class RunningServer(abc.ABC):
         """Send one prediction over REST."""
         return request(self.host, self.ports["rest"], self.predict_path, body, timeout_s=timeout_s)
 
-    def probe(self, probe: Probe) -> Answer:
-        """Send one probe."""
-        return request(self.host, self.ports[probe.port], fill(probe.path, self._context), timeout_s=5.0)
+    def probe(self, get: HttpGet) -> Answer:
+        """Send a GET request of the contract."""
+        return request(self.host, self.ports[get.port], fill(get.path, self._context), timeout_s=5.0)
 
     def is_ready(self) -> bool:
         """Whether the readiness probe is positive now."""
@@ -80,7 +80,7 @@ class RunningServer(abc.ABC):
 
     def effective(self) -> dict[str, Any]:
         """The configuration that the server itself reports."""
-        return {name: self.probe(probe).json for name, probe in self.server.effective.items()}
+        return {name: self.probe(one).json for name, one in self.server.effective.items()}
 
     def await_prediction(self, started: float, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Poll until the first golden example is answered correctly and the readiness probe agrees.

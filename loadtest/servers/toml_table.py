@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Table:
+class TomlTable:
     """A table of a TOML file.
 
     Every method raises `ValueError` where a value is missing or of another type.
@@ -46,21 +46,21 @@ class Table:
         table = self.table(key, {})
         return {name: table.text(name) for name in table.values}
 
-    def table(self, key: str, default: Mapping[str, Any] | None = None) -> "Table":
+    def table(self, key: str, default: Mapping[str, Any] | None = None) -> "TomlTable":
         """A table in this one."""
-        return Table(self.values.get(key, default), self.place(key))
+        return TomlTable(self.values.get(key, default), self.place(key))
 
-    def tables_by_name(self, key: str) -> dict[str, "Table"]:
+    def tables_by_name(self, key: str) -> dict[str, "TomlTable"]:
         """A table of tables; empty where it is missing."""
         table = self.table(key, {})
         return {name: table.table(name) for name in table.values}
 
-    def tables(self, key: str) -> list["Table"]:
+    def tables(self, key: str) -> list["TomlTable"]:
         """A list of tables, one at least."""
         values = self.values.get(key)
         if not isinstance(values, list) or not values:
             raise ValueError(f"{self.place(key)} must be a list of tables, not {values!r}")
-        return [Table(value, f"{self.place(key)}[{at}]") for at, value in enumerate(values)]
+        return [TomlTable(value, f"{self.place(key)}[{at}]") for at, value in enumerate(values)]
 
 
 def _text(value: object, place: str) -> str:

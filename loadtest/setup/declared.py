@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from loadtest.errors import UsageError
-from loadtest.servers.server_folder import Probe, Server
+from loadtest.servers.server_folder import HttpGet as Probe
+from loadtest.servers.server_folder import Server
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
-from loadtest.servers.server_folder import Launch, Server
+from loadtest.servers.server_folder import LaunchCommand as Launch
+from loadtest.servers.server_folder import Server
 from loadtest.setup.cold import Cold, cold_start
 from loadtest.setup.declared import Declared, read_declared
 from loadtest.setup.facts import Fact, read_facts

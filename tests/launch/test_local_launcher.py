@@ -112,6 +112,27 @@ def test_a_stubborn_server_is_killed_with_its_children(
     assert all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in family)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("{python}", "-c", "print('Some Server: 1.2\\n\\nLibrary: 3')"), {"version": "Some Server: 1.2; Library: 3"}),
+        (("{python}", "-c", "raise SystemExit('no such option')"), {"version": "unknown"}),
+        (("/nowhere/at/all", "--version"), {"version": "unknown"}),
+        ((), {}),
+    ],
+    ids=["two lines", "refuses", "missing", "not declared"],
+)
+def test_the_version_of_a_program_is_what_it_says_itself(
+    words: tuple[str, ...], told: dict[str, str], obedient: Obedient, artifact: Artifact
+) -> None:
+    """A result of a program on PATH has to say which one that was; the artifact's versions are the exporter's."""
+    server = obedient("good")
+    server = replace(server, launches=(replace(server.launches[0], version=words),))
+    with running(_launcher(artifact), [server]) as (one,):
+        described = one.describe()
+    assert {key: value for key, value in described.items() if key not in ("command", "env", "cores")} == told
+
+
 def test_a_missing_program_is_named(obedient: Obedient, artifact: Artifact) -> None:
     """A command that does not exist is one line."""
     server = obedient("good")

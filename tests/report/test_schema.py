@@ -16,7 +16,7 @@ from loadtest.report.document import ESTIMATES, SCHEMA, dumps, to_json
 from loadtest.report.reading import Document, schema_fault
 from loadtest.report.summary import summarise
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import Launch, Server
+from loadtest.servers.server_folder import LaunchCommand, Server
 
 PLAN = Plan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,))
 
@@ -74,7 +74,7 @@ def test_lists_of_numbers_stay_as_they_are(document: Document) -> None:
 def comparison(artifact: Artifact, servers: Mapping[str, Server]) -> Comparison:
     """A real comparison of a server that runs and one that ends at once."""
     good = servers["flask_server"]
-    bad = replace(good, key="ends_at_once", launches=(Launch(("{python}", "-c", "raise SystemExit(3)")),))
+    bad = replace(good, key="ends_at_once", launches=(LaunchCommand(("{python}", "-c", "raise SystemExit(3)")),))
     return compare([good, bad], artifact, LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from loadtest.launch.running import RunningServer
-from loadtest.servers.server_folder import Probe, fill
+from loadtest.servers.server_folder import HttpGet as Probe
+from loadtest.servers.server_folder import fill
 from loadtest.setup.probes.cell import Exchange, excerpt
 from loadtest.wire.single_request import LimitedConnection
 

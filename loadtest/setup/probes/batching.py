@@ -5,7 +5,7 @@ import time
 from loadtest.errors import UsageError
 from loadtest.launch.running import RunningServer
 from loadtest.load.schedule import Closed
-from loadtest.servers.server_folder import Probe
+from loadtest.servers.server_folder import HttpGet as Probe
 from loadtest.setup.declared import Batching
 from loadtest.setup.probes.ask import get, seen
 from loadtest.setup.probes.bench import Bench

@@ -5,7 +5,7 @@ import time
 
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.running import RunningServer
-from loadtest.servers.server_folder import Probe
+from loadtest.servers.server_folder import HttpGet as Probe
 from loadtest.setup.declared import Declared
 from loadtest.setup.probes.ask import Call, Reply, get, leaves, seen
 from loadtest.setup.probes.cell import Cell, Exchange, excerpt, unknown
