@@ -15,7 +15,7 @@ import numpy as np
 from loadtest.errors import UsageError
 from loadtest.judge.run_result import Run, RunResult
 from loadtest.judge.verdict import Evidence, judge, steady_from
-from loadtest.load.clients import Progress, Task, run_clients
+from loadtest.load.clients import ClientTask, Progress, run_clients
 from loadtest.load.schedule import MAX_DURATION_S, Closed, Poisson, Schedule, check_connections
 from loadtest.load.session import Endpoint, Phase
 from loadtest.machine.host import CoreTimes, read_cores
@@ -202,7 +202,7 @@ class _Books:
         return (self._spent_server.busy - self.usage.cpu_s) / (elapsed_s * len(self._placement.server))
 
 
-def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[Task]:
+def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientTask]:
     parts: Sequence[Schedule | Closed] = load.schedule.split(load.processes)
     seeds = np.random.SeedSequence(load.seed).generate_state(2 * len(parts)).tolist()
     share, rest = divmod(load.connections, len(parts))
@@ -214,7 +214,7 @@ def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[Task]:
         if load.warmup_s > 0:
             phases.insert(0, Phase(_warmup(schedule, load.warmup_s), seeds[2 * number + 1], load.timeout_s))
         cores = placement.client[number % len(placement.client) :][:1] if placement.client else ()
-        tasks.append(Task(endpoint, tuple(phases), share + (number < rest), cores))
+        tasks.append(ClientTask(endpoint, tuple(phases), share + (number < rest), cores))
     return tasks
 
 

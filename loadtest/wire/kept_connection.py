@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from loadtest.load.engine import Engine
+from loadtest.load.engine import SlotOwner
 
 MAX_BODY = 16 * 1024 * 1024
 FIRST_BACKOFF_S = 0.001
@@ -118,7 +118,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
 
     async def _open_and_begin(self) -> None:
         # Failures in a row are spaced out, so that a dead server does not turn a closed loop into a spin.
-        if self._pool.engine.may_pause:
+        if self._pool.owner.may_pause:
             await asyncio.sleep(self._backoff_s)
         try:
             await self._connect()
@@ -170,7 +170,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
     def _fail(self, kind: str) -> None:
         if self.busy:
             self._reset()
-            self._pool.engine.failed(self, kind)
+            self._pool.owner.failed(self, kind)
 
 
 def direct_write(transport: asyncio.Transport) -> Callable[[bytes], None]:
@@ -230,7 +230,7 @@ class ConnectionPool:
         self.target = target
         self.loop = loop
         self.tls = tls
-        self.engine: Engine  # set by the session for each phase of a run
+        self.owner: SlotOwner  # set by whoever uses the slots
         self.slots: Sequence[KeptConnection] = ()
 
     async def open(self) -> None:

@@ -160,7 +160,7 @@ class CallConnection(KeptConnection):
             self._received += self._size
             if self._received >= REFILL:
                 self._tend()
-            self._pool.engine.completed(self)
+            self._pool.owner.completed(self)
         else:
             self._read(data)
 
@@ -237,7 +237,7 @@ class CallConnection(KeptConnection):
                 calls.verified[payload] = message
                 if answer.reads == 1 and not self._reader.rest:
                     self._known[payload] = http2.recognisable(self._frames, self._stream) or self._known[payload]
-            self._pool.engine.completed(self)
+            self._pool.owner.completed(self)
         else:
             self._fail(MISMATCHED)
 
