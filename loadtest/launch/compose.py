@@ -12,7 +12,7 @@ from loadtest.errors import ArtifactError, LaunchError, UsageError
 from loadtest.launch.compose_project import ComposeProject, translated
 from loadtest.launch.container import ContainerServer, start_container
 from loadtest.launch.running import RunningServer
-from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
+from loadtest.machine.placement import UNPINNED, Placement, parse_cores, placement_beside
 from loadtest.machine.run_folder import RunFolder
 from loadtest.machine.usage import MIB
 from loadtest.servers.artifact import Artifact, load_artifact
@@ -93,7 +93,7 @@ class ComposeLauncher:
         """The servers' cores are those of the compose files; the client gets the last other one(s)."""
         names = {server.compose_service for server in load_servers().values()} & set(self._project.config["services"])
         servers = {core for name in names for core in parse_cores(str(self._project.service(name).get("cpuset") or ""))}
-        return beside(tuple(sorted(servers)), self._client_cores) if self._pin else UNPINNED
+        return placement_beside(tuple(sorted(servers)), self._client_cores) if self._pin else UNPINNED
 
     def find(self, server: Server) -> RunningServer | None:
         """The server in a container that is running already, or None."""

@@ -11,6 +11,7 @@ from docker.models.containers import Container
 
 from loadtest.errors import LaunchError
 from loadtest.launch.compose_project import translated
+from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
 from loadtest.machine.cgroup import Cgroup, usage_of_stats
 from loadtest.machine.usage import MIB, Usage
@@ -83,7 +84,7 @@ class ContainerServer(RunningServer):
             started: Reading of the monotonic clock at the start of the container; NaN where it ran before.
             timeout_s: Patience, in seconds.
         """
-        self.await_prediction(started, timeout_s)
+        await_first_prediction(self, started, timeout_s)
         self._ready = True
 
     def probe(self, get: HttpGet) -> Answer:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from loadtest.errors import LaunchError
+from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
 from loadtest.machine.placement import Placement, running_on
 from loadtest.machine.ports import free_ports, is_free, listener
@@ -156,7 +157,7 @@ def start_local(
     with contextlib.ExitStack() as undo:
         running = LocalServer(server, artifact, ports, placement)
         undo.callback(running.stop)
-        running.await_prediction(running.started, timeout_s)
+        await_first_prediction(running, running.started, timeout_s)
         undo.pop_all()
     return running
 

@@ -23,7 +23,7 @@ SOCKET_PATH_LIMIT = 104
 
 @dataclass(frozen=True)
 class Progress:
-    """A glimpse of a run under way.
+    """How far a run has come.
 
     Attributes:
         ok: Correct answers so far.

@@ -106,4 +106,4 @@ def make_timer(loop: asyncio.AbstractEventLoop, clock: Callable[[], int]) -> FdT
 
 
 def _nothing() -> None:
-    """What a timer does before it is told what to do."""
+    """The callback of a timer before it is given one."""

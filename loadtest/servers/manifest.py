@@ -27,8 +27,8 @@ class ManifestError(ValueError):
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the manifest and check every file of the folder against it.
 
-    What stands in the folder and not in the manifest is a fault as well, since nobody vouches for it and a server may
-    serve it: a higher version of the model, for example. Names that begin with a dot, and __pycache__, are passed over.
+    A file that the manifest does not list is a fault as well, since a server may serve it unchecked: a higher version
+    of the model, for example. Names that begin with a dot, and __pycache__, are passed over.
 
     Args:
         folder: ``artifacts/<workload>/<version>``.

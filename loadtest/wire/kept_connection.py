@@ -1,4 +1,4 @@
-"""What a kept connection does whatever it speaks: it opens, spaces failures out, drops, and says how it failed.
+"""What a kept connection does in any protocol: it opens, pauses between failures, closes, and names how it failed.
 
 `http1` and `grpc.call_connection` add the protocol: how a request is written and how an answer is read.
 """
@@ -144,7 +144,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
         """Note that the connection is gone.
 
         Args:
-            exc: Why, where it was not closed in order.
+            exc: Why, where it was not closed cleanly.
             received: Whether a part of an answer had arrived.
 
         Returns:

@@ -154,8 +154,8 @@ def test_large_messages(server: RealServer) -> None:
 
 def test_the_receiving_window_is_refilled(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that receives many times the connection's window goes on."""
-    greeting = http2.PREFACE + http2.settings({http2.HEADER_TABLE_SIZE: 0, http2.INITIAL_WINDOW_SIZE: 1 << 20})
-    monkeypatch.setattr(call_connection, "GREETING", greeting)
+    greeting = http2.PREFACE + http2.settings_frame({http2.HEADER_TABLE_SIZE: 0, http2.INITIAL_WINDOW_SIZE: 1 << 20})
+    monkeypatch.setattr(call_connection, "CLIENT_PREFACE", greeting)
     monkeypatch.setattr(call_connection, "REFILL", 30_000)
     messages = [b"x" * 1_000, b"y" * 25_000, b"z" * 200_000]
     tally = put_under_load(

@@ -80,7 +80,8 @@ class TensorFlowServing:
 class TorchServe:
     """Messages of ``org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions``.
 
-    ``inference.proto`` of pytorch/serve. What is in the bytes is the handler's affair: here it is the JSON of REST.
+    ``inference.proto`` of pytorch/serve. What the bytes mean is up to the handler: that of this project takes the JSON
+    of REST.
 
     Attributes:
         model: Model name.
