@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from loadtest.errors import LaunchError
@@ -24,11 +25,18 @@ from loadtest.servers.server_folder import LaunchCommand, Server, fill
 HOST = "127.0.0.1"
 STOP_S = 10.0
 VERSION_S = 30.0
+RUN_DIR = "RUN_DIR"
+"""The scratch folder in a result: its real name is another one in each start."""
 PR_SET_PDEATHSIG = 1
 
 
 class LocalServer(RunningServer):
-    """A server that runs as a child process, in a session of its own, with its output in a log file."""
+    """A server that runs as a child process, in a session of its own, with its output in a log file.
+
+    Attributes:
+        command: The words it was started with.
+        started: Reading of the monotonic clock just before.
+    """
 
     def __init__(self, server: Server, artifact: Artifact, ports: dict[str, int], placement: Placement) -> None:
         launch = server.launch()
@@ -52,19 +60,32 @@ class LocalServer(RunningServer):
             "threads": placement.server_threads,
             "run_dir": self._folder.path,
         }
-        self._command = [fill(word, context) for word in launch.command]
+        self.command = [fill(word, context) for word in launch.command]
         self._version_command = [fill(word, context) for word in launch.version]
-        self._env = {name: fill(value, context) for name, value in launch.env.items()}
+        env = {name: fill(value, context) for name, value in launch.env.items()}
+        shown = {
+            **context,
+            "python": _shown(Path(sys.executable)),
+            "here": _shown(server.folder),
+            "root": ".",
+            "artifact": _shown(self.artifact.folder),
+            "run_dir": RUN_DIR,
+        }
+        self._described = {
+            "command": [fill(word, shown) for word in launch.command],
+            "env": {name: fill(value, shown) for name, value in launch.env.items()},
+            "cores": list(placement.server),
+        }
         self.started = time.monotonic()
         with self._log.open("wb") as log, running_on(placement.server):
             try:
                 # A session of its own: Ctrl-C reaches this program alone, which then ends the servers in order.
                 self._process = subprocess.Popen(
-                    self._command,
+                    self.command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **self._env},
+                    env={**os.environ, **env},
                     cwd=ROOT,
                     start_new_session=True,
                     pass_fds=(self._folder.lock,),  # its folder is in use as long as the server is there
@@ -98,9 +119,11 @@ class LocalServer(RunningServer):
         return tree_usage(self._process.pid)
 
     def describe(self) -> dict[str, Any]:
-        """The command, its environment, the cores it was given and, where the contract says how, the version."""
-        described = {"command": self._command, "env": self._env, "cores": list(self._placement.server)}
-        return {**described, "version": self._version} if self._version_command else described
+        """The command, its environment, the cores it was given and, where the contract says how, the version.
+
+        Folders are those in the project, so that a result can be published as it is.
+        """
+        return {**self._described, "version": self._version} if self._version_command else self._described
 
     @cached_property
     def _version(self) -> str:
@@ -160,6 +183,11 @@ def start_local(
         await_first_prediction(running, running.started, timeout_s)
         undo.pop_all()
     return running
+
+
+def _shown(path: Path) -> str:
+    """A path as a result holds it: relative to the project where it is in it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def _end_with_parent() -> None:

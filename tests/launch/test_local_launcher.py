@@ -24,7 +24,7 @@ from loadtest.load.schedule import Poisson
 from loadtest.machine.placement import UNPINNED, choose_placement
 from loadtest.machine.usage import Usage
 from loadtest.report.document import to_json
-from loadtest.servers.artifact import Artifact
+from loadtest.servers.artifact import ROOT, Artifact
 from tests.launch.conftest import Obedient
 
 
@@ -110,6 +110,26 @@ def test_a_stubborn_server_is_killed_with_its_children(
         assert len(family) == 2
     # A killed orphan stays in the process table until init reaps it.
     assert all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in family)
+
+
+def test_a_result_holds_no_folder_of_this_machine(obedient: Obedient, artifact: Artifact) -> None:
+    """Paths in the project are told from its top level; the server was given whole ones."""
+    server = obedient("good")
+    start = server.launches[0]
+    words = ("{root}/a", "{artifact}/b", "{run_dir}/c")
+    env = {**start.env, "PYTHONPATH": "{root}", "HERE": "{here}"}
+    server = replace(
+        server, folder=ROOT / "flask_server", launches=(replace(start, command=(*start.command, *words), env=env),)
+    )
+    folder = artifact.folder  # it is outside of the project where $BAKEOFF_ARTIFACTS says so
+    folder = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    with running(_launcher(artifact), [server]) as (one,):
+        assert isinstance(one, local.LocalServer)
+        described = one.describe()
+        given = psutil.Process(one.pid).cmdline()[-3:]
+    assert described["command"][-3:] == ["./a", f"{folder}/b", "RUN_DIR/c"]
+    assert described["env"] == {"THREADS": described["env"]["THREADS"], "PYTHONPATH": ".", "HERE": "flask_server"}
+    assert all(Path(word).is_absolute() for word in given)
 
 
 @pytest.mark.parametrize(
