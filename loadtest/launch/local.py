@@ -106,7 +106,7 @@ class LocalServer(RunningServer):
             raise LaunchError(f"{self.server.key} ended with {ending}; its last lines:\n{self.log_tail()}")
 
     def ending(self) -> str:
-        """How the process ended."""
+        """How the process ended, in words; empty while it lives."""
         code = self._process.poll()
         return "" if code is None else ending_of(code)
 

@@ -61,7 +61,7 @@ class NetworkLauncher:
         return cls(load_artifact(workload), placement, labels, timeout_s)
 
     def find(self, server: Server) -> RunningServer | None:
-        """The server, where it runs."""
+        """Find the server, as `start` does: here nothing is started."""
         return self.start(server)
 
     def start(self, server: Server) -> RunningServer:
@@ -90,4 +90,4 @@ class NetworkLauncher:
         }
 
     def close(self) -> None:
-        """Leave everything running."""
+        """Do nothing: nothing was started."""

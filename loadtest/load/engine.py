@@ -116,7 +116,7 @@ class Engine:
 
     @property
     def origin(self) -> int:
-        """Clock reading of the start of the run."""
+        """Reading of the clock at the start of the run."""
         return self._origin
 
     def start(self, slots: Sequence[Slot]) -> None:

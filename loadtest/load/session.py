@@ -28,13 +28,13 @@ class Pool(Protocol):
 
     @property
     def slots(self) -> Sequence[Slot]:
-        """What the engine sends on."""
+        """The connections, one request at a time on each."""
 
     async def open(self) -> None:
         """Connect; a connection that cannot be opened is left to its first request."""
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect every slot; nothing is reported to the owner."""
 
 
 class Endpoint(Protocol):

@@ -47,7 +47,7 @@ class LoopTimer:
         self._handle = self._loop.call_later(max(when - self._clock(), 0) / NS, self.callback)
 
     def close(self) -> None:
-        """Call the callback no more."""
+        """Never call the callback again."""
         if self._handle is not None:
             self._handle.cancel()
 
@@ -90,7 +90,7 @@ class FdTimer:
                 os.read(self._fd, 8)
 
     def close(self) -> None:
-        """Call the callback no more."""
+        """Never call the callback again."""
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
 

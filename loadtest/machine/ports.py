@@ -25,7 +25,7 @@ def free_ports(roles: Iterable[str], host: str) -> dict[str, int]:
 
 
 def is_free(port: int, host: str) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server could listen at this port of this address now."""
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is no obstacle
         try:

@@ -29,7 +29,7 @@ OPTIONAL = ("facts", "grpc", "effective", "variants", "setup")
 
 
 def server_folders(root: Path = ROOT) -> list[Path]:
-    """The folders that hold a server.toml."""
+    """List the folders that hold a server.toml, in alphabetical order."""
     return sorted(path.parent for path in root.glob(f"*/{FILE}"))
 
 

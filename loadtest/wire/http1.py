@@ -193,7 +193,7 @@ class HttpConnection(KeptConnection):
             self._ends_with_connection = not self._framed and status >= 200 and status not in (204, 304)
 
     def on_body(self, body: bytes) -> None:
-        """Collect the body."""
+        """Add a part of the body."""
         if not self._complete:
             self._body.append(body)
 

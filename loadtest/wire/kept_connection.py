@@ -79,7 +79,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
 
     @abc.abstractmethod
     def _reset(self) -> None:
-        """Forget what was read of an answer."""
+        """Discard what was read of an answer so far."""
 
     async def _handshake(self) -> None:
         """Wait until requests may be written; raises `OSError`."""
@@ -135,7 +135,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
             self._drop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep a way to write at hand."""
+        """Remember how to write to it."""
         self._transport = cast(asyncio.Transport, transport)
         self._write = direct_write(self._transport)
         self._reset()

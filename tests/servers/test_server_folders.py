@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.launch.container import LABEL
+from loadtest.launch.container import IMAGE_LABEL
 from loadtest.servers.server_folder import Server, fill
 from loadtest.servers.server_toml import load_servers, select_servers, server_folders
 
@@ -83,7 +83,7 @@ def test_a_container_of_the_stand_in_is_known_as_one(servers: Mapping[str, Serve
     dockerfile = (ROOT / "tf_serving" / "Dockerfile").read_text(encoding="utf-8")
     compose = (ROOT / "compose.embedded.yaml").read_text(encoding="utf-8")
     labels = [
-        *re.findall(rf'^LABEL {re.escape(LABEL)}="(.*)"$', dockerfile, re.MULTILINE),
+        *re.findall(rf'^LABEL {re.escape(IMAGE_LABEL)}="(.*)"$', dockerfile, re.MULTILINE),
         *re.findall(r"^ +LOADTEST_LABELS: tf_serving=(.*)$", compose, re.MULTILINE),
     ]
     assert len(labels) == 2

@@ -44,7 +44,7 @@ class CallConnection(KeptConnection):
         self._reset()
 
     def _start_over(self) -> None:
-        """Set what is true of a new connection."""
+        """Set the state of a new connection (the initial values of RFC 9113)."""
         self._reader = http2.FrameReader()
         self._frames: Sequence[http2.Frame] = ()  # of the latest read that was taken apart
         self._settled = asyncio.Event()  # the server's first SETTINGS are here, or will not come
