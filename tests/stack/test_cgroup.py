@@ -1,4 +1,4 @@
-"""Accounts of a container, read from cgroup file systems laid out as the kernel lays them out."""
+"""Usage of a container, read from cgroup file systems laid out as the kernel lays them out."""
 
 from pathlib import Path
 
