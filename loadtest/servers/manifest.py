@@ -13,7 +13,7 @@ SCHEMA_KEYS = (
     "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
     "torch_form versions source_sha256 golden files"
 )
-"""The keys of a manifest of this schema, apart by blanks; a key beyond them may change what the others mean."""
+"""The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 WEIGHTS = "weights.safetensors"
 EXAMPLE = "golden/request.json"
 
