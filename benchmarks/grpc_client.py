@@ -43,9 +43,9 @@ from loadtest.errors import LoadtestError
 from loadtest.launch.local import start_local
 from loadtest.machine.host import describe_host
 from loadtest.machine.placement import Placement
-from loadtest.machine.usage import tree_usage
+from loadtest.machine.process_tree import tree_usage
 from loadtest.servers.artifact import load_artifact
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 from loadtest.wire.golden_target import grpc_target
 from loadtest.wire.grpc.messages import TensorFlowServing
 

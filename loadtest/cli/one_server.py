@@ -10,7 +10,7 @@ from loadtest.judge.run_result import MeasuredRun
 from loadtest.launch.running import RunningServer
 from loadtest.load.plan import Load
 from loadtest.machine.placement import Placement
-from loadtest.servers.server_folder import load_servers, select_server
+from loadtest.servers.server_toml import load_servers, select_server
 
 
 @dataclass(frozen=True)

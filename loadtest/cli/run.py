@@ -35,7 +35,7 @@ from loadtest.machine.placement import choose_placement
 from loadtest.report.wording import words
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
-from loadtest.servers.server_folder import load_servers, select_server
+from loadtest.servers.server_toml import load_servers, select_server
 from loadtest.wire.address import Address, for_refusal, without_credentials
 from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
 from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget

@@ -10,7 +10,7 @@ from loadtest.cli.numbers import Number
 from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable
 from loadtest.report.setup_table import rich_tables
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
 from loadtest.setup.setup_file import write_setup
 from loadtest.setup.setup_plan import MOST_REPEATS, SetupPlan

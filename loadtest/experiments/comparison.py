@@ -30,7 +30,7 @@ from loadtest.load.schedule import Closed, Poisson
 from loadtest.machine.host import describe_host
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.forward_pass import measure_floor
+from loadtest.servers.forward_pass import time_forward_passes
 from loadtest.servers.server_folder import Server
 
 GATE_S = 1.0
@@ -119,7 +119,7 @@ class _Sitting:
     def run(self) -> ComparisonResult:
         result, plan = self._result, self._result.plan
         self._stage("forward pass alone")
-        result.forward_pass = measure_floor(self._launcher.artifact, self._launcher.placement, plan.batch)
+        result.forward_pass = time_forward_passes(self._launcher.artifact, self._launcher.placement, plan.batch)
         for server, found in self._pairs:
             self._stage(f"{found.label}: start and parity")
             with _noting_faults(found):

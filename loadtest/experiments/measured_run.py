@@ -14,7 +14,7 @@ import numpy as np
 
 from loadtest.errors import UsageError
 from loadtest.judge.run_result import MeasuredRun, Run, conclude
-from loadtest.load.clients import Progress, Task, run_clients
+from loadtest.load.clients import ClientTask, Progress, run_clients
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Poisson, Schedule
 from loadtest.load.session import Endpoint, Phase
@@ -159,7 +159,7 @@ class _Readings:
         return (self._spent_server.busy - self.usage.cpu_s) / (elapsed_s * len(self._placement.server))
 
 
-def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[Task]:
+def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientTask]:
     parts: Sequence[Schedule | Closed] = load.schedule.split(load.processes)
     seeds = np.random.SeedSequence(load.seed).generate_state(2 * len(parts)).tolist()
     share, rest = divmod(load.connections, len(parts))
@@ -171,7 +171,7 @@ def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[Task]:
         if load.warmup_s > 0:
             phases.insert(0, Phase(_warmup(schedule, load.warmup_s), seeds[2 * number + 1], load.timeout_s))
         cores = placement.client[number % len(placement.client) :][:1] if placement.client else ()
-        tasks.append(Task(endpoint, tuple(phases), share + (number < rest), cores))
+        tasks.append(ClientTask(endpoint, tuple(phases), share + (number < rest), cores))
     return tasks
 
 

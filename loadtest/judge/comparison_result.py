@@ -8,7 +8,7 @@ from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import Ratio, SummaryRow
 from loadtest.machine.host import Host
 from loadtest.machine.placement import Placement
-from loadtest.servers.forward_pass import Floor
+from loadtest.servers.forward_pass import ForwardPassTime
 
 SCHEMA_VERSION = 2
 KIND = "comparison"
@@ -67,7 +67,7 @@ class ComparisonResult:
     launcher: dict[str, Any]
     placement: Placement
     workload: Workload
-    forward_pass: list[Floor]
+    forward_pass: list[ForwardPassTime]
     servers: list[ServerResult]
     summary: list[SummaryRow] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)

@@ -14,10 +14,10 @@ class AttachedServer(RunningServer):
     """A server found at its default ports. It is used as it is and left running."""
 
     def raise_if_ended(self) -> None:
-        """Nothing is known of its process."""
+        """Do nothing: whether it has ended is not known."""
 
     def log_tail(self, lines: int = 0) -> str:
-        """Its output went elsewhere."""
+        """Where to look instead."""
         return "  (it was started elsewhere; look at its own output)"
 
     def usage(self) -> Usage:
@@ -25,7 +25,7 @@ class AttachedServer(RunningServer):
         raise LaunchError(f"{self.server.key} was started elsewhere, so its CPU and memory are not known")
 
     def usage_if_known(self) -> Callable[[], Usage] | None:
-        """None."""
+        """Return None: its processes are not known."""
         return None
 
     def describe(self) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from docker.models.containers import Container
 
 from loadtest.errors import ArtifactError, LaunchError, UsageError
 from loadtest.launch.compose_project import ComposeProject, translated
-from loadtest.launch.container import ContainerServer, start
+from loadtest.launch.container import ContainerServer, start_container
 from loadtest.launch.running import RunningServer
-from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
+from loadtest.machine.placement import UNPINNED, Placement, parse_cores, placement_beside
 from loadtest.machine.run_folder import RunFolder
 from loadtest.machine.usage import MIB
 from loadtest.servers.artifact import Artifact, load_artifact
-from loadtest.servers.server_folder import Server, load_servers
+from loadtest.servers.server_folder import Server
+from loadtest.servers.server_toml import load_servers
 
 MODELS = "models"
 """The service that builds the artifacts and ends."""
@@ -92,7 +93,7 @@ class ComposeLauncher:
         """The servers' cores are those of the compose files; the client gets the last other one(s)."""
         names = {server.compose_service for server in load_servers().values()} & set(self._project.config["services"])
         servers = {core for name in names for core in parse_cores(str(self._project.service(name).get("cpuset") or ""))}
-        return beside(tuple(sorted(servers)), self._client_cores) if self._pin else UNPINNED
+        return placement_beside(tuple(sorted(servers)), self._client_cores) if self._pin else UNPINNED
 
     def find(self, server: Server) -> RunningServer | None:
         """The server in a container that is running already, or None."""
@@ -124,7 +125,7 @@ class ComposeLauncher:
         end = _remove if self._is_ours(container) else _stop
         with contextlib.ExitStack() as undo:
             undo.callback(end, container)
-            started = start(container)
+            started = start_container(container)
             running = ContainerServer(server, artifact, container, published=self._published, on_stop=end)
             running.await_ready(started, self._timeout_s)
             undo.pop_all()
@@ -174,7 +175,7 @@ class ComposeLauncher:
     def _build_models(self) -> Container:
         container = self._create(MODELS)
         self._say("building the artifacts in the stack's volume, where they are not current")
-        start(container)
+        start_container(container)
         with translated("docker wait"):
             code = container.wait(timeout=BUILD_S)["StatusCode"]
             container.reload()

@@ -1,4 +1,4 @@
-"""The stack of compose.yaml: `docker compose` starts it, since the Docker SDK has no compose; the SDK looks into it."""
+"""The stack of compose.yaml: `docker compose` starts it, and the Docker SDK, which has no compose, inspects it."""
 
 import contextlib
 import io
@@ -66,7 +66,7 @@ class ComposeProject:
 
     @property
     def name(self) -> str:
-        """Name of the project."""
+        """What Compose calls the project: the folder's name, unless another is set."""
         return str(self.config["name"])
 
     def service(self, name: str) -> dict[str, Any]:
@@ -82,11 +82,11 @@ class ComposeProject:
 
     def container(self, service: str) -> Container | None:
         """The container of a service, running or not, or None."""
-        return next((one for one in self.containers() if one.labels[f"{LABEL}.service"] == service), None)
+        return next((one for one in self.containers() if one.labels[f"{COMPOSE_LABEL}.service"] == service), None)
 
     def containers(self) -> list[Container]:
         """Every container of the project, running or not, apart from those of `docker compose run`."""
-        labels = [f"{LABEL}.project={self.name}", f"{LABEL}.oneoff=False"]
+        labels = [f"{COMPOSE_LABEL}.project={self.name}", f"{COMPOSE_LABEL}.oneoff=False"]
         with translated("docker ps"):
             # One that goes away meanwhile is left out.
             return list(self.engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True))
@@ -94,7 +94,7 @@ class ComposeProject:
     def networks(self) -> set[str]:
         """Names of the project's networks."""
         with translated("docker network ls"):
-            found = self.engine.networks.list(filters={"label": f"{LABEL}.project={self.name}"})
+            found = self.engine.networks.list(filters={"label": f"{COMPOSE_LABEL}.project={self.name}"})
         return {str(one.name) for one in found}
 
     def compose(self, *arguments: str) -> str:
@@ -147,7 +147,7 @@ class ComposeProject:
             raise LaunchError(f"{what} {version} is too old for compose.yaml: install {oldest[0]}.{oldest[1]} or newer")
 
 
-LABEL = "com.docker.compose"
+COMPOSE_LABEL = "com.docker.compose"
 """Prefix of the labels by which Compose knows its containers."""
 
 

@@ -1,7 +1,5 @@
 """A server that runs in a container of the stack."""
 
-import http.client
-import io
 import json
 import socket
 import time
@@ -13,14 +11,15 @@ from docker.models.containers import Container
 
 from loadtest.errors import LaunchError
 from loadtest.launch.compose_project import translated
+from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
 from loadtest.machine.cgroup import Cgroup, usage_of_stats
 from loadtest.machine.usage import MIB, Usage
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import Probe, Server, fill
-from loadtest.wire.single_request import Answer
+from loadtest.servers.server_folder import HttpGet, Server, fill
+from loadtest.wire.single_request import Answer, parse_answer
 
-LABEL = "serving-bakeoff.label"
+IMAGE_LABEL = "serving-bakeoff.label"
 """Label of an image that says what tables call the server in it; a stand-in has one."""
 
 EVENTS_S = 3_600
@@ -70,12 +69,12 @@ class ContainerServer(RunningServer):
         image = container.image
         labels = (image.labels if image else None) or {}
         host, ports = _address(server, container, published=published)
-        super().__init__(server, artifact, labels.get(LABEL, server.label), host, ports)
+        super().__init__(server, artifact, labels.get(IMAGE_LABEL, server.label), host, ports)
         self._ready = False
 
     @property
     def container_id(self) -> str:
-        """Id of the container."""
+        """The container's id, in full length."""
         return str(self._container.id)
 
     def await_ready(self, started: float, timeout_s: float) -> None:
@@ -85,16 +84,17 @@ class ContainerServer(RunningServer):
             started: Reading of the monotonic clock at the start of the container; NaN where it ran before.
             timeout_s: Patience, in seconds.
         """
-        self.await_prediction(started, timeout_s)
+        await_first_prediction(self, started, timeout_s)
         self._ready = True
 
-    def probe(self, probe: Probe) -> Answer:
-        """Send one probe; from inside of the container where the port is not published."""
-        if f"{self.server.ports[probe.port]}/tcp" in _published(self._container):
-            return super().probe(probe)
-        path = fill(probe.path, self._context)
-        code, output = self._exec("timeout", "10", "bash", "-c", ASK, "ask", str(self.server.ports[probe.port]), path)
-        return _parse(output) if code == 0 else Answer(0, b"", output.decode(errors="replace").strip())
+    def probe(self, get: HttpGet) -> Answer:
+        """Send a GET request of the contract; from inside of the container where the port is not published."""
+        port = self.server.ports[get.port]
+        if f"{port}/tcp" in _published(self._container):
+            return super().probe(get)
+        path = fill(get.path, self._context)
+        code, output = self._exec("timeout", "10", "bash", "-c", ASK, "ask", str(port), path)
+        return parse_answer(output) if code == 0 else Answer(0, b"", output.decode(errors="replace").strip())
 
     def raise_if_ended(self) -> None:
         """Raise `LaunchError` where the container has ended, or ended and was restarted before it ever answered."""
@@ -239,27 +239,12 @@ def _reachable(address: str, port: int) -> bool:
         return False
 
 
-class _Received:
-    """What http.client reads an answer from."""
+def start_container(container: Container) -> float:
+    """Start a created container.
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def makefile(self, mode: str) -> io.BytesIO:
-        return io.BytesIO(self._content)
-
-
-def _parse(content: bytes) -> Answer:
-    response = http.client.HTTPResponse(_Received(content))  # type: ignore[arg-type]  # it only calls makefile
-    try:
-        response.begin()
-        return Answer(response.status, response.read())
-    except http.client.HTTPException as error:
-        return Answer(0, b"", f"{type(error).__name__}: {error}")
-
-
-def start(container: Container) -> float:
-    """Start a created container; returns the monotonic clock's reading just before."""
+    Returns:
+        The reading of the monotonic clock just before.
+    """
     before = time.monotonic()
     with translated("docker start"):
         container.start()

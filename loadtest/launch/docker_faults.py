@@ -61,7 +61,7 @@ REMEDIES = (
 
 
 def explain(said: str, action: str) -> str:
-    """Put a failure of Docker into plain words.
+    """Explain a failure of Docker.
 
     Args:
         said: What Docker printed.

@@ -59,7 +59,7 @@ class LocalLauncher:
     name: str = "local"
 
     def find(self, server: Server) -> RunningServer | None:
-        """The server at its default ports, where one is up; None where any port would do."""
+        """The server at its default ports, where it is up; None where free ports are to be taken."""
         return None if self.any_port else find_running(server, self.artifact)
 
     def start(self, server: Server) -> RunningServer:
@@ -71,7 +71,7 @@ class LocalLauncher:
         return {"launcher": self.name, "server_cores": list(self.placement.server)}
 
     def close(self) -> None:
-        """Nothing is left: every server has its `stop`."""
+        """Do nothing: each server is ended by its own `stop`."""
 
 
 @contextlib.contextmanager

@@ -4,29 +4,39 @@ import contextlib
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-import psutil
-
 from loadtest.errors import LaunchError
+from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
 from loadtest.machine.placement import Placement, running_on
+from loadtest.machine.ports import free_ports, is_free, listener
+from loadtest.machine.process_tree import kill_processes, process_tree, tree_usage
 from loadtest.machine.run_folder import RunFolder
-from loadtest.machine.usage import Usage, tree_usage
+from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import ROOT, Artifact
-from loadtest.servers.server_folder import Launch, Server, fill
+from loadtest.servers.server_folder import LaunchCommand, Server, fill
 
 HOST = "127.0.0.1"
 STOP_S = 10.0
+VERSION_S = 30.0
+RUN_DIR = "RUN_DIR"
+"""The scratch folder in a result: its real name is another one in each start."""
 PR_SET_PDEATHSIG = 1
 
 
 class LocalServer(RunningServer):
-    """A server that runs as a child process, in a session of its own, with its output in a log file."""
+    """A server that runs as a child process, in a session of its own, with its output in a log file.
+
+    Attributes:
+        command: The words it was started with.
+        started: Reading of the monotonic clock just before.
+    """
 
     def __init__(self, server: Server, artifact: Artifact, ports: dict[str, int], placement: Placement) -> None:
         launch = server.launch()
@@ -39,7 +49,7 @@ class LocalServer(RunningServer):
             self._start(launch)
             undo.pop_all()
 
-    def _start(self, launch: Launch) -> None:
+    def _start(self, launch: LaunchCommand) -> None:
         server, placement = self.server, self._placement
         context = {
             **self._context,
@@ -50,18 +60,32 @@ class LocalServer(RunningServer):
             "threads": placement.server_threads,
             "run_dir": self._folder.path,
         }
-        self._command = [fill(word, context) for word in launch.command]
-        self._env = {name: fill(value, context) for name, value in launch.env.items()}
+        self.command = [fill(word, context) for word in launch.command]
+        self._version_command = [fill(word, context) for word in launch.version]
+        env = {name: fill(value, context) for name, value in launch.env.items()}
+        shown = {
+            **context,
+            "python": _shown(Path(sys.executable)),
+            "here": _shown(server.folder),
+            "root": ".",
+            "artifact": _shown(self.artifact.folder),
+            "run_dir": RUN_DIR,
+        }
+        self._described = {
+            "command": [fill(word, shown) for word in launch.command],
+            "env": {name: fill(value, shown) for name, value in launch.env.items()},
+            "cores": list(placement.server),
+        }
         self.started = time.monotonic()
         with self._log.open("wb") as log, running_on(placement.server):
             try:
                 # A session of its own: Ctrl-C reaches this program alone, which then ends the servers in order.
                 self._process = subprocess.Popen(
-                    self._command,
+                    self.command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **self._env},
+                    env={**os.environ, **env},
                     cwd=ROOT,
                     start_new_session=True,
                     pass_fds=(self._folder.lock,),  # its folder is in use as long as the server is there
@@ -82,7 +106,7 @@ class LocalServer(RunningServer):
             raise LaunchError(f"{self.server.key} ended with {ending}; its last lines:\n{self.log_tail()}")
 
     def ending(self) -> str:
-        """How the process ended."""
+        """How the process ended, in words; empty while it lives."""
         code = self._process.poll()
         return "" if code is None else ending_of(code)
 
@@ -95,12 +119,26 @@ class LocalServer(RunningServer):
         return tree_usage(self._process.pid)
 
     def describe(self) -> dict[str, Any]:
-        """The command, its environment and the cores it was given."""
-        return {"command": self._command, "env": self._env, "cores": list(self._placement.server)}
+        """The command, its environment, the cores it was given and, where the contract says how, the version.
+
+        Folders are those in the project, so that a result can be published as it is.
+        """
+        return {**self._described, "version": self._version} if self._version_command else self._described
+
+    @cached_property
+    def _version(self) -> str:
+        """What the program says of its version; ``unknown`` where it cannot be asked."""
+        try:
+            said = subprocess.run(
+                self._version_command, capture_output=True, text=True, errors="replace", timeout=VERSION_S, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return "unknown"
+        return "; ".join(filter(None, map(str.strip, said.stdout.splitlines()))) or "unknown"
 
     def stop(self) -> None:
         """Ask the process to end, wait, then kill whatever is left of its tree and session."""
-        family = _family(self._process.pid)
+        family = process_tree(self._process.pid)
         try:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
@@ -109,11 +147,9 @@ class LocalServer(RunningServer):
         finally:  # a second Ctrl-C shortens the patience and leaves nothing either
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            for process in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            self._process.kill()
             self._process.wait()
-            psutil.wait_procs(family, timeout=STOP_S)
+            kill_processes(family, STOP_S)
             self._folder.close()
 
 
@@ -138,15 +174,20 @@ def start_local(
         LaunchError: If a port is taken, or the server ends or does not become ready; nothing is left running.
         ParityError: If it answers wrongly.
     """
-    ports = _free_ports(list(server.ports)) if any_port else dict(server.ports)
+    ports = free_ports(server.ports, HOST) if any_port else dict(server.ports)
     for role, port in ports.items():
-        _check_free(server, role, port)
+        _require_free(server, role, port)
     with contextlib.ExitStack() as undo:
         running = LocalServer(server, artifact, ports, placement)
         undo.callback(running.stop)
-        running.await_prediction(running.started, timeout_s)
+        await_first_prediction(running, running.started, timeout_s)
         undo.pop_all()
     return running
+
+
+def _shown(path: Path) -> str:
+    """A path as a result holds it: relative to the project where it is in it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def _end_with_parent() -> None:
@@ -154,37 +195,10 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        top = psutil.Process(pid)
-        return [top, *top.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
-def _free_ports(roles: list[str]) -> dict[str, int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in roles]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return {role: one.getsockname()[1] for role, one in zip(roles, sockets, strict=True)}
-
-
-def _check_free(server: Server, role: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise LaunchError(
-                f"port {port} ({role} of {server.key}) is in use{_owner(port)}: end that program, or add --any-port"
-            ) from error
-
-
-def _owner(port: int) -> str:
-    with contextlib.suppress(psutil.Error):
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
-                name = psutil.Process(connection.pid).name() if connection.pid else "another user's program"
-                return f" by {name} (pid {connection.pid})" if connection.pid else f" by {name}"
-    return ""
+def _require_free(server: Server, role: str, port: int) -> None:
+    if not is_free(port, HOST):
+        owner = listener(port)
+        raise LaunchError(
+            f"port {port} ({role} of {server.key}) is in use{f' by {owner}' if owner else ''}: "
+            "end that program, or add --any-port"
+        )

@@ -10,8 +10,9 @@ from typing import Any
 
 from loadtest.errors import LaunchError
 from loadtest.launch.attached import AttachedServer
+from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import RunningServer
-from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
+from loadtest.machine.placement import UNPINNED, Placement, parse_cores, placement_beside
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.server_folder import Server
 
@@ -21,12 +22,11 @@ class NetworkServer(AttachedServer):
 
     def is_ready(self) -> bool:
         """Whether the first golden example is answered correctly."""
-        answer = self.predict(self.artifact.bodies()[0], timeout_s=5.0)
-        return answer.status == 200 and self.artifact.expectation().matches(0, answer.body)
+        return self.is_right(self.predict_example())
 
     def effective(self) -> dict[str, Any]:
         """The configuration that the server reports on the ports that can be reached."""
-        answers = {name: self.probe(probe) for name, probe in self.server.effective.items()}
+        answers = {name: self.probe(one) for name, one in self.server.effective.items()}
         return {name: answer.json if answer.status else "out of reach" for name, answer in answers.items()}
 
 
@@ -57,11 +57,11 @@ class NetworkLauncher:
         cores = tuple(sorted(parse_cores(os.environ.get("LOADTEST_SERVER_CORES", ""))))
         pairs = [pair.partition("=") for pair in os.environ.get("LOADTEST_LABELS", "").split(";") if pair]
         labels = {key: label for key, _, label in pairs}
-        placement = beside(cores, client_cores) if pin else UNPINNED
+        placement = placement_beside(cores, client_cores) if pin else UNPINNED
         return cls(load_artifact(workload), placement, labels, timeout_s)
 
     def find(self, server: Server) -> RunningServer | None:
-        """The server, where it runs."""
+        """Find the server, as `start` does: here nothing is started."""
         return self.start(server)
 
     def start(self, server: Server) -> RunningServer:
@@ -73,7 +73,7 @@ class NetworkLauncher:
         label = self._labels.get(server.key, server.label)
         found = NetworkServer(server, self.artifact, label, server.compose_service, dict(server.ports))
         try:
-            found.await_prediction(math.nan, self._timeout_s)
+            await_first_prediction(found, math.nan, self._timeout_s)
         except LaunchError as error:
             raise LaunchError(f"{error}\nIs it up? docker compose up --wait") from error
         return found
@@ -90,4 +90,4 @@ class NetworkLauncher:
         }
 
     def close(self) -> None:
-        """Leave everything running."""
+        """Do nothing: nothing was started."""

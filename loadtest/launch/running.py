@@ -1,25 +1,24 @@
-"""A server that was started, however it was started."""
+"""A server that is up, however it came up: how it is asked, read and stopped."""
 
 import abc
 import signal
-import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from loadtest.errors import LaunchError, ParityError, UsageError
+from loadtest.errors import UsageError
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
-from loadtest.servers.server_folder import Probe, Server, fill
+from loadtest.servers.server_folder import HttpGet, Server, fill
 from loadtest.wire.single_request import Answer, request
 
-POLL_S = 0.02
 LOG_LINES = 12
 
 
 class RunningServer(abc.ABC):
-    """A started server.
+    """A server that was started, or found.
 
     Attributes:
         server: Its contract.
@@ -69,9 +68,25 @@ class RunningServer(abc.ABC):
         """Send one prediction over REST."""
         return request(self.host, self.ports["rest"], self.predict_path, body, timeout_s=timeout_s)
 
-    def probe(self, probe: Probe) -> Answer:
-        """Send one probe."""
-        return request(self.host, self.ports[probe.port], fill(probe.path, self._context), timeout_s=5.0)
+    def predict_example(self) -> Answer:
+        """Send golden example 0 over REST."""
+        return self.predict(self._example, timeout_s=5.0)
+
+    def is_right(self, answer: Answer) -> bool:
+        """Whether an answer to golden example 0 is the right one."""
+        return answer.status == 200 and self._golden.matches(0, answer.body)
+
+    @cached_property
+    def _example(self) -> bytes:
+        return self.artifact.bodies()[0]
+
+    @cached_property
+    def _golden(self) -> Golden:
+        return self.artifact.expectation()
+
+    def probe(self, get: HttpGet) -> Answer:
+        """Send a GET request of the contract."""
+        return request(self.host, self.ports[get.port], fill(get.path, self._context), timeout_s=5.0)
 
     def is_ready(self) -> bool:
         """Whether the readiness probe is positive now."""
@@ -80,53 +95,7 @@ class RunningServer(abc.ABC):
 
     def effective(self) -> dict[str, Any]:
         """The configuration that the server itself reports."""
-        return {name: self.probe(probe).json for name, probe in self.server.effective.items()}
-
-    def await_prediction(self, started: float, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Poll until the first golden example is answered correctly and the readiness probe agrees.
-
-        Args:
-            started: Reading of the clock at the start of the server.
-            timeout_s: Patience, in seconds from now.
-            clock: Seconds, monotonic.
-
-        Raises:
-            LaunchError: If the server ended, or did not answer in time; its last log lines are in the text.
-            ParityError: If it is ready and answers something else.
-        """
-        body, golden = self.artifact.bodies()[0], self.artifact.expectation()
-        deadline = clock() + timeout_s
-        wrong = 0
-        while True:
-            answer = self.predict(body, timeout_s=5.0)
-            if answer.status == 200 and golden.matches(0, answer.body):
-                self.first_prediction_s = clock() - started
-                break
-            if answer.status == 200 and self.is_ready():
-                wrong += 1
-                if wrong >= 3:
-                    raise ParityError(self._wrong_answer(golden, answer))
-            self.raise_if_ended()
-            if clock() > deadline:
-                reason = answer.fault or f"HTTP {answer.status}: {answer.body[:200].decode(errors='replace')}"
-                raise LaunchError(
-                    f"{self.server.key} did not answer a prediction within {timeout_s:.0f} s ({reason}); "
-                    f"its last lines:\n{self.log_tail()}"
-                )
-            time.sleep(POLL_S)
-        while not self.is_ready():
-            self.raise_if_ended()
-            if clock() > deadline:
-                raise LaunchError(
-                    f"{self.server.key} predicts, but its readiness probe {self.server.ready.path} stays negative"
-                )
-            time.sleep(POLL_S)
-
-    def _wrong_answer(self, golden: Golden, answer: Answer) -> str:
-        difference = golden.difference(0, answer.body)
-        what = "no prediction of the right shape" if difference == float("inf") else f"off by {difference:.2g}"
-        shown = answer.body[:120].decode(errors="replace")
-        return f"{self.server.key} is ready but answers golden example 0 wrongly ({what}): {shown}"
+        return {name: self.probe(one).json for name, one in self.server.effective.items()}
 
     @abc.abstractmethod
     def raise_if_ended(self) -> None:
@@ -138,7 +107,7 @@ class RunningServer(abc.ABC):
 
     @abc.abstractmethod
     def log_tail(self, lines: int = LOG_LINES) -> str:
-        """The last lines that the server printed."""
+        """The last lines that the server printed, indented."""
 
     @abc.abstractmethod
     def usage(self) -> Usage:
@@ -150,7 +119,7 @@ class RunningServer(abc.ABC):
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What was started: command or image, digest, limits."""
+        """What was started: for example its command or image, and its limits; goes into the result as it is."""
 
     @abc.abstractmethod
     def stop(self) -> None:

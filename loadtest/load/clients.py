@@ -14,18 +14,16 @@ from typing import Any
 
 from loadtest.errors import LoadtestError, MeasurementError
 from loadtest.load.recorder import Recorder
-from loadtest.load.session import Endpoint, Outcome, Phase, run_phases
+from loadtest.load.session import Endpoint, Phase, PhaseResult, run_phases
 from loadtest.machine.run_folder import RunFolder
 
-PRELOADED = ["loadtest.load.clients", "loadtest.wire.http1", "loadtest.wire.grpc.target", "loadtest.wire.grpc.messages"]
-"""What a client needs is imported once, by the process that all clients are forked from."""
 SOCKET_PATH_LIMIT = 104
 """Bytes of the path of a Unix socket, the final zero included; Linux has 108, macOS 104."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A glimpse of a run under way.
+    """How far a run has come.
 
     Attributes:
         ok: Correct answers so far.
@@ -46,7 +44,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Task:
+class ClientTask:
     """What one client process does.
 
     Attributes:
@@ -63,8 +61,8 @@ class Task:
 
 
 def run_clients(
-    tasks: Sequence[Task], on_measured: Callable[[], None], on_progress: Callable[[Progress], None]
-) -> list[list[Outcome]]:
+    tasks: Sequence[ClientTask], on_measured: Callable[[], None], on_progress: Callable[[Progress], None]
+) -> list[list[PhaseResult]]:
     """Run each task in a fresh process, all at the same time.
 
     Args:
@@ -73,16 +71,18 @@ def run_clients(
         on_progress: Called about once a second with the sum of all.
 
     Returns:
-        The outcome of each phase, per task.
+        The result of each phase, per task.
 
     Raises:
         MeasurementError: If a process dies. No process is left, whatever happens.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    # What the first clients need is imported once, by the process that all clients are forked from. Clients of another
+    # wire format that come later import theirs before their first phase, which costs them time and no request.
+    context.set_forkserver_preload([__name__, *sorted({type(task.endpoint).__module__ for task in tasks})])
     _keep_socket_in_run_folder()
     clients: dict[Connection, BaseProcess] = {}
-    outcomes: dict[Connection, list[Outcome]] = {}
+    results: dict[Connection, list[PhaseResult]] = {}
     try:
         for task in tasks:
             ours, theirs = context.Pipe(duplex=False)
@@ -92,8 +92,8 @@ def run_clients(
             clients[ours] = process
         measuring = False
         latest: dict[Connection, Progress] = {}
-        while len(outcomes) < len(clients):
-            for pipe in wait([pipe for pipe in clients if pipe not in outcomes]):
+        while len(results) < len(clients):
+            for pipe in wait([pipe for pipe in clients if pipe not in results]):
                 assert isinstance(pipe, Connection)
                 kind, content = _receive(pipe, clients[pipe])
                 if kind == "measuring" and not measuring:
@@ -102,14 +102,14 @@ def run_clients(
                 elif kind == "progress":
                     latest[pipe] = content
                     on_progress(_sum(list(latest.values())))
-                elif kind == "outcomes":
-                    outcomes[pipe] = content
+                elif kind == "results":
+                    results[pipe] = content
                 elif kind == "error":
                     raise content
-        return [outcomes[pipe] for pipe in clients]
+        return [results[pipe] for pipe in clients]
     finally:
         for pipe, process in clients.items():
-            if process.is_alive() and pipe not in outcomes:
+            if process.is_alive() and pipe not in results:
                 process.kill()
             process.join()
             pipe.close()
@@ -146,7 +146,7 @@ def _sum(parts: Sequence[Progress]) -> Progress:
     )
 
 
-def _client(pipe: Connection, task: Task) -> None:
+def _client(pipe: Connection, task: ClientTask) -> None:
     """Body of a client process."""
     import uvloop
 
@@ -174,7 +174,7 @@ def _client(pipe: Connection, task: Task) -> None:
             tell("measuring", None)
 
     try:
-        tell("outcomes", uvloop.run(run_phases(task.endpoint, task.phases, task.connections, on_progress, on_phase)))
+        tell("results", uvloop.run(run_phases(task.endpoint, task.phases, task.connections, on_progress, on_phase)))
     except LoadtestError as error:
         tell("error", error)
     finally:

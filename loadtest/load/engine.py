@@ -39,10 +39,27 @@ class Slot(Protocol):
     busy: bool
 
     def send(self, payload: int) -> None:
-        """Send the request with this payload; never raises, a failure is reported to the engine later."""
+        """Send the request with this payload; never raises, a failure is reported to the slot's owner later."""
 
     def abort(self, kind: str) -> None:
         """Give the current request up and report it as failed with this kind."""
+
+
+class SlotOwner(Protocol):
+    """Who gives a slot its requests and is told what became of each: the engine, or whoever sends a single one."""
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether a slot that failed may pause before its next request.
+
+        In an open loop it may not: what waited for it would look like the queue of an overloaded server.
+        """
+
+    def completed(self, slot: Slot) -> None:
+        """Take note that the slot's request was answered correctly."""
+
+    def failed(self, slot: Slot, kind: str) -> None:
+        """Take note that the slot's request was mismatched, or ended in an error of this kind."""
 
 
 class Engine:
@@ -60,8 +77,8 @@ class Engine:
         grace_s: How long after the end of the schedule the last answers are waited for.
 
     Attributes:
-        may_pause: Whether a slot that failed may pause before its next request. In an open loop it may not: what waited
-            for it would look like the queue of an overloaded server.
+        may_pause: See `SlotOwner.may_pause`.
+        on_finish: Called once, when the last request has ended.
     """
 
     def __init__(
@@ -99,7 +116,7 @@ class Engine:
 
     @property
     def origin(self) -> int:
-        """Clock reading of the start of the run."""
+        """Reading of the clock at the start of the run."""
         return self._origin
 
     def start(self, slots: Sequence[Slot]) -> None:

@@ -129,7 +129,7 @@ class Recorder:
             self.flush()
 
     def flush(self) -> None:
-        """Fold the samples so far into the histograms."""
+        """Add the samples so far to the histograms, and forget them."""
         if not self._samples:
             return
         intended, sent, free, done = np.fromiter(self._samples, np.int64, len(self._samples)).reshape(-1, FIELDS).T

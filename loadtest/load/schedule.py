@@ -101,7 +101,7 @@ class Constant:
 
     @property
     def rate(self) -> float:
-        """Requests per second."""
+        """The rate at which its own ticks come, in requests per second."""
         return self.tempo / self.every
 
     def times(self, seed: int) -> Iterator[int]:
@@ -259,7 +259,7 @@ class Closed:
 
     @property
     def rate(self) -> float:
-        """Not known beforehand: 0."""
+        """0: the server sets the rate, so it is not known beforehand."""
         return 0.0
 
     def split(self, parts: int) -> "Sequence[Closed]":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from loadtest.load.engine import Engine, Slot
+from loadtest.load.engine import Engine, Slot, SlotOwner
 from loadtest.load.recorder import Recorder, Tally
 from loadtest.load.schedule import Closed, Schedule
 from loadtest.load.timer import FdTimer, LoopTimer, make_timer
@@ -18,19 +18,23 @@ HOUSEKEEPING_S = 0.05
 
 
 class Pool(Protocol):
-    """The connections of one process to one target; each wire format has its own."""
+    """The connections of one process to one target; each wire format has its own.
 
-    engine: Engine
+    Attributes:
+        owner: Told what becomes of the slots' requests; the session sets it anew for each phase.
+    """
+
+    owner: SlotOwner
 
     @property
     def slots(self) -> Sequence[Slot]:
-        """What the engine sends on."""
+        """The connections, one request at a time on each."""
 
     async def open(self) -> None:
         """Connect; a connection that cannot be opened is left to its first request."""
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect every slot; nothing is reported to the owner."""
 
 
 class Endpoint(Protocol):
@@ -65,7 +69,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PhaseResult:
     """What one process measured in one phase.
 
     Attributes:
@@ -85,7 +89,7 @@ async def run_phases(
     connections: int,
     on_progress: Callable[[Recorder], None] = lambda recorder: None,
     on_phase: Callable[[int], None] = lambda index: None,
-) -> list[Outcome]:
+) -> list[PhaseResult]:
     """Run the phases one after the other over the same connections.
 
     Args:
@@ -96,20 +100,20 @@ async def run_phases(
         on_phase: Called with the index of each phase just before it starts.
 
     Returns:
-        One outcome per phase.
+        One result per phase.
     """
     loop = asyncio.get_running_loop()
     pool = endpoint.pool(connections, loop)
     # Before the connections, which may take every file descriptor that there is.
-    timer = make_timer(loop, lambda: pool.engine.tick(), time.monotonic_ns)
+    timer = make_timer(loop, time.monotonic_ns)
     try:
         with contextlib.suppress(TimeoutError):  # what is not open in time is left to its first request
             await asyncio.wait_for(pool.open(), phases[0].timeout_s)
-        outcomes = []
+        results = []
         for index, phase in enumerate(phases):
             on_phase(index)
-            outcomes.append(await _run_phase(endpoint, pool, phase, loop, timer, on_progress))
-        return outcomes
+            results.append(await _run_phase(endpoint, pool, phase, loop, timer, on_progress))
+        return results
     finally:
         timer.close()
         pool.close()
@@ -122,7 +126,7 @@ async def _run_phase(
     loop: asyncio.AbstractEventLoop,
     timer: FdTimer | LoopTimer,
     on_progress: Callable[[Recorder], None],
-) -> Outcome:
+) -> PhaseResult:
     clock = time.monotonic_ns
     engine = Engine(
         phase.schedule,
@@ -133,7 +137,8 @@ async def _run_phase(
         window_s=phase.window_s,
         timeout_s=phase.timeout_s,
     )
-    pool.engine = engine
+    pool.owner = engine
+    timer.callback = engine.tick
     finished = asyncio.Event()
     engine.on_finish = finished.set
 
@@ -163,7 +168,7 @@ async def _run_phase(
         gc.unfreeze()
     cpu_s = _cpu_s() - cpu_before
     tally = engine.result()
-    return Outcome(tally, max(phase.schedule.duration_s, tally.last_answer_ns / 1e9), cpu_s)
+    return PhaseResult(tally, max(phase.schedule.duration_s, tally.last_answer_ns / 1e9), cpu_s)
 
 
 def _cpu_s() -> float:

@@ -29,20 +29,25 @@ class _Itimerspec(ctypes.Structure):
 
 
 class LoopTimer:
-    """The portable timer: as coarse as the event loop's."""
+    """The portable timer: as coarse as the event loop's.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None], clock: Callable[[], int]) -> None:
-        self._loop, self._callback, self._clock = loop, callback, clock
+    Attributes:
+        callback: What is called.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], int]) -> None:
+        self.callback: Callable[[], None] = _nothing
+        self._loop, self._clock = loop, clock
         self._handle: asyncio.TimerHandle | None = None
 
     def wake_at(self, when: int) -> None:
         """Call the callback at this reading of the clock (ns), and forget any earlier request."""
         if self._handle is not None:
             self._handle.cancel()
-        self._handle = self._loop.call_later(max(when - self._clock(), 0) / NS, self._callback)
+        self._handle = self._loop.call_later(max(when - self._clock(), 0) / NS, self.callback)
 
     def close(self) -> None:
-        """Call the callback no more."""
+        """Never call the callback again."""
         if self._handle is not None:
             self._handle.cancel()
 
@@ -51,9 +56,13 @@ class FdTimer:
     """A timerfd watched by the event loop; its clock is that of `time.monotonic_ns`.
 
     The callback may come early, where the timer was set anew after it had expired in the same turn of the loop.
+
+    Attributes:
+        callback: What is called.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.callback: Callable[[], None] = _nothing
         libc = ctypes.CDLL(None, use_errno=True)
         self._fd = libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
         if self._fd < 0:
@@ -62,7 +71,7 @@ class FdTimer:
         self._spec = _Itimerspec()
         self._value = self._spec.value
         self._spec_pointer = ctypes.byref(self._spec)
-        self._loop, self._callback = loop, callback
+        self._loop = loop
         self._set = False
         loop.add_reader(self._fd, self._expired)
 
@@ -75,19 +84,26 @@ class FdTimer:
     def _expired(self) -> None:
         # Setting the timer anew also takes its expiry back, which saves a system call for each request.
         self._set = False
-        self._callback()
+        self.callback()
         if not self._set:
             with contextlib.suppress(BlockingIOError):  # set by another callback between the expiry and this call
                 os.read(self._fd, 8)
 
     def close(self) -> None:
-        """Call the callback no more."""
+        """Never call the callback again."""
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
 
 
-def make_timer(
-    loop: asyncio.AbstractEventLoop, callback: Callable[[], None], clock: Callable[[], int]
-) -> FdTimer | LoopTimer:
-    """Return the best timer of this platform."""
-    return FdTimer(loop, callback) if sys.platform == "linux" else LoopTimer(loop, callback, clock)
+def make_timer(loop: asyncio.AbstractEventLoop, clock: Callable[[], int]) -> FdTimer | LoopTimer:
+    """Return the best timer of this platform; its callback is set before it is used.
+
+    Args:
+        loop: The running event loop.
+        clock: Returns the time in nanoseconds; on Linux it has to be that of `time.monotonic_ns`.
+    """
+    return FdTimer(loop) if sys.platform == "linux" else LoopTimer(loop, clock)
+
+
+def _nothing() -> None:
+    """The callback of a timer before it is given one."""

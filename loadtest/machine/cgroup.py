@@ -1,4 +1,4 @@
-"""What a container used, read from the books that the kernel keeps of its cgroup.
+"""What a container used, read from the counters of its cgroup.
 
 Memory counts everything charged to the container: its processes' memory, its tmpfs and the page cache that it was the
 first to fill.
@@ -10,18 +10,18 @@ from typing import Any
 
 from loadtest.machine.usage import MIB, Usage
 
-ROOT = Path("/sys/fs/cgroup")
+CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
 class Cgroup:
-    """The folders of one container's cgroup; with version 2 they are all the same.
+    """The folders with one container's counters; with version 2 of cgroups they are all the same.
 
     Attributes:
-        cpu: Where the CPU time stands.
-        memory: Where the memory stands.
-        pids: Where the processes stand.
-        version: 1 or 2.
+        cpu: Folder with the CPU time.
+        memory: Folder with the memory.
+        pids: Folder with the processes.
+        version: Of cgroups: 1 or 2.
     """
 
     cpu: Path
@@ -30,7 +30,7 @@ class Cgroup:
     version: int
 
     @classmethod
-    def find(cls, pid: int, container: str, root: Path = ROOT, proc: Path = Path("/proc")) -> "Cgroup | None":
+    def find(cls, pid: int, container: str, root: Path = CGROUP_ROOT, proc: Path = Path("/proc")) -> "Cgroup | None":
         """Find a container's cgroup on this machine.
 
         Args:
@@ -59,7 +59,7 @@ class Cgroup:
         return found if (found.pids / "cgroup.procs").exists() else None
 
     def usage(self) -> Usage:
-        """Read the books; everything is zero where the container is gone."""
+        """Read the counters; everything is zero where the container is gone."""
         try:
             if self.version == 1:
                 cpu_s = _number(self.cpu / "cpuacct.usage") / 1e9

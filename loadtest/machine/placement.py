@@ -64,7 +64,7 @@ def running_on(cores: tuple[int, ...]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def beside(server: tuple[int, ...], client_cores: int = 1) -> Placement:
+def placement_beside(server: tuple[int, ...], client_cores: int = 1) -> Placement:
     """Place the client beside servers whose cores are given: on the last of the other cores.
 
     Returns:

@@ -15,7 +15,7 @@ class Expectation(Protocol):
 
     @property
     def name(self) -> str:
-        """How results call this check."""
+        """What results call this check."""
 
     def matches(self, payload: int, body: bytes) -> bool:
         """Return whether the body is a correct answer to the payload."""
@@ -28,7 +28,7 @@ class Anything:
     name: str = "none"
 
     def matches(self, payload: int, body: bytes) -> bool:
-        """Return True."""
+        """Take any body."""
         return True
 
 

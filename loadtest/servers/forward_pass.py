@@ -12,8 +12,8 @@ PATIENCE_S = 120
 
 
 @dataclass(frozen=True)
-class Floor:
-    """Time of one forward pass in a process of its own, on the server's cores.
+class ForwardPassTime:
+    """How long one forward pass takes in a process of its own, on the server's cores.
 
     Attributes:
         runtime: ``torch`` or ``tensorflow``.
@@ -30,11 +30,16 @@ class Floor:
     p99_ms: float
 
 
-def measure_floor(artifact: Artifact, placement: Placement, batch: int) -> list[Floor]:
-    """Time the forward pass in both frameworks.
+def time_forward_passes(artifact: Artifact, placement: Placement, batch: int) -> list[ForwardPassTime]:
+    """Time the forward pass in both frameworks; no server can answer faster than that.
+
+    Args:
+        artifact: The model.
+        placement: Cores and threads of the server, which are given to the forward pass.
+        batch: Instances in a pass.
 
     Returns:
-        One floor per framework; none where the frameworks are not installed here, as on a load-test machine of its own.
+        One for each framework; none where the frameworks are not installed here, as on a load-test machine of its own.
     """
     options = ["--batch", str(batch), "--threads", str(placement.server_threads)]
     command = [sys.executable, "-m", "models", "forward", artifact.workload, *options]
@@ -43,4 +48,4 @@ def measure_floor(artifact: Artifact, placement: Placement, batch: int) -> list[
             done = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=PATIENCE_S, check=True)
         except (OSError, subprocess.SubprocessError):
             return []
-    return [Floor(**floor) for floor in json.loads(done.stdout)]
+    return [ForwardPassTime(**one) for one in json.loads(done.stdout)]

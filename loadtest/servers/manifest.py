@@ -9,6 +9,11 @@ from typing import Any
 
 FILE = "manifest.json"
 SCHEMA_VERSION = 2
+SCHEMA_KEYS = (
+    "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
+    "torch_form versions source_sha256 golden files"
+)
+"""The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 WEIGHTS = "weights.safetensors"
 EXAMPLE = "golden/request.json"
 
@@ -22,8 +27,8 @@ class ManifestError(ValueError):
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the manifest and check every file of the folder against it.
 
-    What stands in the folder and not in the manifest is a fault as well, since nobody vouches for it and a server may
-    serve it: a higher version of the model, for example. Names that begin with a dot, and __pycache__, are passed over.
+    A file that the manifest does not list is a fault as well, since a server may serve it unchecked: a higher version
+    of the model, for example. Names that begin with a dot, and __pycache__, are passed over.
 
     Args:
         folder: ``artifacts/<workload>/<version>``.
@@ -39,6 +44,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ManifestError(f"{FILE} must hold a JSON object, not {type(manifest).__name__}")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise ManifestError(f"{FILE} has schema {manifest.get('schema_version')}, not {SCHEMA_VERSION}")
+    unknown = manifest.keys() - SCHEMA_KEYS.split()
+    if unknown:
+        raise ManifestError(f"{FILE} holds what schema {SCHEMA_VERSION} does not: {', '.join(unknown)}")
     for place, what, check in KEYS:
         if not check(_at(manifest, place)):
             raise ManifestError(f"{FILE}: {place} must be {what}")
@@ -124,4 +132,4 @@ KEYS: list[tuple[str, str, Check]] = [
     ("golden.labels", "the name of a file", _is_file_name),
     ("files", "a table of files by their names, each with its sha256", _are_files),
 ]
-"""What this package reads of a manifest; other keys are for others."""
+"""What this package reads of a manifest; the other keys are for others."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Table:
-    """A table of a TOML file.
+class TomlTable:
+    """A table of a TOML file, whose keys are asked for one by one.
 
     Every method raises `ValueError` where a value is missing or of another type.
 
@@ -21,7 +21,7 @@ class Table:
         self._place = place
 
     def place(self, key: str) -> str:
-        """How a key is named in a message."""
+        """Name a key in a message: ``ready.port``."""
         return f"{self._place}.{key}" if self._place else key
 
     def only(self, *known: str) -> None:
@@ -31,36 +31,36 @@ class Table:
                 raise ValueError(f"{self.place(key)} is not known; there are: {', '.join(known)}")
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A string."""
+        """Read a string."""
         return _text(self.values.get(key, default), self.place(key))
 
     def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """A list of strings."""
+        """Read a list of strings."""
         values = self.values.get(key, default)
         if not isinstance(values, list | tuple):
             raise ValueError(f"{self.place(key)} must be a list of strings, not {values!r}")
         return tuple(_text(value, f"{self.place(key)}[{at}]") for at, value in enumerate(values))
 
     def texts_by_name(self, key: str) -> dict[str, str]:
-        """A table of strings; empty where it is missing."""
+        """Read a table of strings; empty where it is missing."""
         table = self.table(key, {})
         return {name: table.text(name) for name in table.values}
 
-    def table(self, key: str, default: Mapping[str, Any] | None = None) -> "Table":
-        """A table in this one."""
-        return Table(self.values.get(key, default), self.place(key))
+    def table(self, key: str, default: Mapping[str, Any] | None = None) -> "TomlTable":
+        """Read a table."""
+        return TomlTable(self.values.get(key, default), self.place(key))
 
-    def tables_by_name(self, key: str) -> dict[str, "Table"]:
-        """A table of tables; empty where it is missing."""
+    def tables_by_name(self, key: str) -> dict[str, "TomlTable"]:
+        """Read a table of tables; empty where it is missing."""
         table = self.table(key, {})
         return {name: table.table(name) for name in table.values}
 
-    def tables(self, key: str) -> list["Table"]:
-        """A list of tables, one at least."""
+    def tables(self, key: str) -> list["TomlTable"]:
+        """Read a list of one table or more."""
         values = self.values.get(key)
         if not isinstance(values, list) or not values:
             raise ValueError(f"{self.place(key)} must be a list of tables, not {values!r}")
-        return [Table(value, f"{self.place(key)}[{at}]") for at, value in enumerate(values)]
+        return [TomlTable(value, f"{self.place(key)}[{at}]") for at, value in enumerate(values)]
 
 
 def _text(value: object, place: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from loadtest.errors import UsageError
-from loadtest.servers.server_folder import Probe, Server
+from loadtest.servers.server_folder import HttpGet, Server
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class DeclaredSwap:
         change: What it takes; its requests follow the new version's files.
     """
 
-    active: Probe
+    active: HttpGet
     change: SettingChange = SettingChange()
 
 
@@ -125,8 +125,8 @@ class DeclaredSetup:
     extra: str
     artifact_files: tuple[str, ...] = ("**/*",)
     defaults: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    health: Probe | None = None
-    metrics: Probe | None = None
+    health: HttpGet | None = None
+    metrics: HttpGet | None = None
     batching: DeclaredBatching | None = None
     new_version: NewVersion = NewVersion()
     versions: DeclaredVersions | None = None
@@ -151,12 +151,12 @@ def _declared(name: str, table: dict[str, Any]) -> DeclaredSetup:
         "extra": str,
         "artifact_files": tuple,
         "defaults": dict,
-        "health": lambda one: Probe(**one),
-        "metrics": lambda one: Probe(**one),
+        "health": lambda one: HttpGet(**one),
+        "metrics": lambda one: HttpGet(**one),
         "batching": lambda one: DeclaredBatching(**one),
         "new_version": lambda one: NewVersion(**one),
         "versions": lambda one: DeclaredVersions(one.pop("predict"), _change(one)),
-        "hot_swap": lambda one: DeclaredSwap(Probe(**one.pop("active")), _change(one)),
+        "hot_swap": lambda one: DeclaredSwap(HttpGet(**one.pop("active")), _change(one)),
         "auth": _change,
     }
     unknown = sorted(set(table) - set(readers))

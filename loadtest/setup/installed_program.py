@@ -53,7 +53,7 @@ def read_program(running: RunningServer) -> InstalledProgram | None:
     """
     if not isinstance(running, LocalServer) or running.server.launch().in_python:
         return None
-    command = shutil.which(running.describe()["command"][0])
+    command = shutil.which(running.command[0])
     found = [Path(command)] if command else []
     try:
         top = psutil.Process(running.pid)

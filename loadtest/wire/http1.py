@@ -137,7 +137,7 @@ class HttpConnection(KeptConnection):
     def data_received(self, data: bytes) -> None:
         """Take the fast path for known bytes, the parser for all others."""
         if data == self._expected and self.busy:
-            self._pool.engine.completed(self)
+            self._pool.owner.completed(self)
         else:
             self._parse(data)
 
@@ -193,7 +193,7 @@ class HttpConnection(KeptConnection):
             self._ends_with_connection = not self._framed and status >= 200 and status not in (204, 304)
 
     def on_body(self, body: bytes) -> None:
-        """Collect the body."""
+        """Add a part of the body."""
         if not self._complete:
             self._body.append(body)
 
@@ -218,7 +218,7 @@ class HttpConnection(KeptConnection):
         elif self._expectation.matches(payload, body):
             if keep and raw:
                 self._known[payload] = raw
-            self._pool.engine.completed(self)
+            self._pool.owner.completed(self)
         else:
             self._fail(MISMATCHED)
 

@@ -1,4 +1,4 @@
-"""What a kept connection does whatever it speaks: it opens, spaces failures out, drops, and says how it failed.
+"""What a kept connection does in any protocol: it opens, pauses between failures, closes, and names how it failed.
 
 `http1` and `grpc.call_connection` add the protocol: how a request is written and how an answer is read.
 """
@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from loadtest.load.engine import Engine
+from loadtest.load.engine import SlotOwner
 
 MAX_BODY = 16 * 1024 * 1024
 FIRST_BACKOFF_S = 0.001
@@ -79,7 +79,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
 
     @abc.abstractmethod
     def _reset(self) -> None:
-        """Forget what was read of an answer."""
+        """Discard what was read of an answer so far."""
 
     async def _handshake(self) -> None:
         """Wait until requests may be written; raises `OSError`."""
@@ -118,7 +118,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
 
     async def _open_and_begin(self) -> None:
         # Failures in a row are spaced out, so that a dead server does not turn a closed loop into a spin.
-        if self._pool.engine.may_pause:
+        if self._pool.owner.may_pause:
             await asyncio.sleep(self._backoff_s)
         try:
             await self._connect()
@@ -135,7 +135,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
             self._drop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep a way to write at hand."""
+        """Remember how to write to it."""
         self._transport = cast(asyncio.Transport, transport)
         self._write = direct_write(self._transport)
         self._reset()
@@ -144,7 +144,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
         """Note that the connection is gone.
 
         Args:
-            exc: Why, where it was not closed in order.
+            exc: Why, where it was not closed cleanly.
             received: Whether a part of an answer had arrived.
 
         Returns:
@@ -170,7 +170,7 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
     def _fail(self, kind: str) -> None:
         if self.busy:
             self._reset()
-            self._pool.engine.failed(self, kind)
+            self._pool.owner.failed(self, kind)
 
 
 def direct_write(transport: asyncio.Transport) -> Callable[[bytes], None]:
@@ -230,7 +230,7 @@ class ConnectionPool:
         self.target = target
         self.loop = loop
         self.tls = tls
-        self.engine: Engine  # set by the session for each phase of a run
+        self.owner: SlotOwner  # set by whoever uses the slots
         self.slots: Sequence[KeptConnection] = ()
 
     async def open(self) -> None:

@@ -21,7 +21,7 @@ class _Protocol(asyncio.Protocol):
     """Answers every request without a body, as fast as Python can."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport's write at hand."""
+        """Remember how to write to it."""
         self._write = cast(asyncio.Transport, transport).write
 
     def data_received(self, data: bytes) -> None:

@@ -1,10 +1,12 @@
-"""Single requests, for probes and checks outside the measured interval."""
+"""Single HTTP requests, for probes and checks outside the measured interval."""
 
 import http.client
+import io
 import json
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -14,13 +16,16 @@ class Answer:
 
     Attributes:
         status: HTTP status; 0 where there was no answer.
-        body: The body.
+        body: The body as it came, packed or not.
         fault: What went wrong on the way, or nothing.
+        headers: Header fields, names in lower case. Two answers that differ in nothing else are equal: a ``date`` is
+            enough to make the fields differ.
     """
 
     status: int
     body: bytes
     fault: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def json(self) -> Any:
@@ -33,22 +38,64 @@ class Answer:
 
 
 def request(
-    host: str, port: int, path: str, body: bytes | None = None, *, timeout_s: float = 10.0, method: str = ""
+    host: str,
+    port: int,
+    path: str,
+    body: bytes | None = None,
+    *,
+    timeout_s: float = 10.0,
+    method: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Send one HTTP request: GET, or POST where there is a body.
+    """Send one HTTP request on a connection of its own.
 
-    A failure is returned and not raised; an answer that is not complete in time is one.
+    Args:
+        host: Name or address.
+        port: TCP port.
+        path: Path with query.
+        body: Body; None for a request without one.
+        timeout_s: Limit for everything together, in seconds.
+        method: GET or POST by the body, unless given.
+        headers: Header fields; a body is declared as JSON unless they are given.
+
+    Returns:
+        The answer. A failure is returned and not raised; an answer that is not complete in time is one.
     """
+    if headers is None:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
     connection = LimitedConnection(host, port, timeout_s)
-    headers = {"Content-Type": "application/json"} if body is not None else {}
     try:
-        connection.request(method or ("GET" if body is None else "POST"), path, body=body, headers=headers)
-        response = connection.getresponse()
-        return Answer(response.status, response.read())
+        connection.request(method or ("GET" if body is None else "POST"), path, body=body, headers=dict(headers))
+        return _answer(connection.getresponse())
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, b"", f"{type(error).__name__}: {error}")
     finally:
         connection.close()
+
+
+def parse_answer(raw: bytes) -> Answer:
+    """Read an HTTP answer that came by another way than a connection of this process."""
+    response = http.client.HTTPResponse(_Received(raw))  # type: ignore[arg-type]  # it only calls makefile
+    try:
+        response.begin()
+        return _answer(response)
+    except http.client.HTTPException as error:
+        return Answer(0, b"", f"{type(error).__name__}: {error}")
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    body = response.read()
+    return Answer(response.status, body, headers={name.lower(): value for name, value in response.getheaders()})
+
+
+class _Received:
+    """Bytes in the place of a socket, as far as http.client reads from one."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._raw)
 
 
 class LimitedConnection(http.client.HTTPConnection):

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 from tests.wire.programmable import RIGHT, Listening, Programmable
 
 ROOT = Path(__file__).resolve().parents[2]

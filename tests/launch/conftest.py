@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import Server, load_servers
+from loadtest.servers.server_folder import Server
+from loadtest.servers.server_toml import load_servers
 
 SCRIPT = Path(__file__).with_name("obedient_server.py")
 

@@ -28,7 +28,7 @@ from loadtest.machine.placement import UNPINNED, choose_placement
 from loadtest.machine.usage import Usage
 from loadtest.records import from_json, to_json
 from loadtest.report.wording import all_words, words
-from loadtest.servers.artifact import Artifact
+from loadtest.servers.artifact import ROOT, Artifact
 from tests.launch.conftest import Obedient
 
 
@@ -114,6 +114,47 @@ def test_a_stubborn_server_is_killed_with_its_children(
         assert len(family) == 2
     # A killed orphan stays in the process table until init reaps it.
     assert all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in family)
+
+
+def test_a_result_holds_no_folder_of_this_machine(obedient: Obedient, artifact: Artifact) -> None:
+    """Paths in the project are told from its top level; the server was given whole ones."""
+    server = obedient("good")
+    start = server.launches[0]
+    words = ("{root}/a", "{artifact}/b", "{run_dir}/c")
+    env = {**start.env, "PYTHONPATH": "{root}", "HERE": "{here}"}
+    server = replace(
+        server, folder=ROOT / "flask_server", launches=(replace(start, command=(*start.command, *words), env=env),)
+    )
+    folder = artifact.folder  # it is outside of the project where $BAKEOFF_ARTIFACTS says so
+    folder = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    with running(_launcher(artifact), [server]) as (one,):
+        assert isinstance(one, local.LocalServer)
+        described = one.describe()
+        given = psutil.Process(one.pid).cmdline()[-3:]
+    assert described["command"][-3:] == ["./a", f"{folder}/b", "RUN_DIR/c"]
+    assert described["env"] == {"THREADS": described["env"]["THREADS"], "PYTHONPATH": ".", "HERE": "flask_server"}
+    assert all(Path(word).is_absolute() for word in given)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("{python}", "-c", "print('Some Server: 1.2\\n\\nLibrary: 3')"), {"version": "Some Server: 1.2; Library: 3"}),
+        (("{python}", "-c", "raise SystemExit('no such option')"), {"version": "unknown"}),
+        (("/nowhere/at/all", "--version"), {"version": "unknown"}),
+        ((), {}),
+    ],
+    ids=["two lines", "refuses", "missing", "not declared"],
+)
+def test_the_version_of_a_program_is_what_it_says_itself(
+    words: tuple[str, ...], told: dict[str, str], obedient: Obedient, artifact: Artifact
+) -> None:
+    """A result of a program on PATH has to say which one that was; the artifact's versions are the exporter's."""
+    server = obedient("good")
+    server = replace(server, launches=(replace(server.launches[0], version=words),))
+    with running(_launcher(artifact), [server]) as (one,):
+        described = one.describe()
+    assert {key: value for key, value in described.items() if key not in ("command", "env", "cores")} == told
 
 
 def test_a_missing_program_is_named(obedient: Obedient, artifact: Artifact) -> None:

@@ -28,7 +28,7 @@ COPY = """
 import time
 from loadtest.servers.artifact import load_artifact
 from loadtest.setup.scratch import scratch_copy
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 with scratch_copy(load_servers()["tf_serving"], load_artifact("digits")) as copy:
     print(copy.artifact.folder, flush=True)
     time.sleep(60)

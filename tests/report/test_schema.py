@@ -24,7 +24,7 @@ from loadtest.records import from_json, json_schema, to_json
 from loadtest.report.reading import read_document
 from loadtest.report.wording import words
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import Launch, Server
+from loadtest.servers.server_folder import LaunchCommand, Server
 from tests.report.samples import SAMPLE
 
 PLAN = ComparisonPlan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,))
@@ -143,7 +143,7 @@ def test_sentences_of_schema_1_become_findings() -> None:
 def measured(artifact: Artifact, servers: Mapping[str, Server]) -> ComparisonResult:
     """A real comparison of a server that runs and one that ends at once."""
     good = servers["flask_server"]
-    bad = replace(good, key="ends_at_once", launches=(Launch(("{python}", "-c", "raise SystemExit(3)")),))
+    bad = replace(good, key="ends_at_once", launches=(LaunchCommand(("{python}", "-c", "raise SystemExit(3)")),))
     return compare([good, bad], LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
 
 

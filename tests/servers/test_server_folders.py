@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.launch.container import LABEL
-from loadtest.servers.server_folder import Server, fill, load_servers, select_servers, server_folders
+from loadtest.launch.container import IMAGE_LABEL
+from loadtest.servers.server_folder import Server, fill
+from loadtest.servers.server_toml import load_servers, select_servers, server_folders
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = server_folders()
@@ -54,7 +55,7 @@ def test_templates_use_known_names_only(folder: Path, servers: Mapping[str, Serv
         if server.name != folder.name:
             continue
         for launch in server.launches:
-            for template in (*launch.command, *launch.env.values(), server.predict, server.ready.path):
+            for template in (*launch.command, *launch.version, *launch.env.values(), server.predict, server.ready.path):
                 used = {re.split(r"[.\[]", field)[0] for _, field, _, _ in string.Formatter().parse(template) if field}
                 assert used <= NAMES, template
 
@@ -82,7 +83,7 @@ def test_a_container_of_the_stand_in_is_known_as_one(servers: Mapping[str, Serve
     dockerfile = (ROOT / "tf_serving" / "Dockerfile").read_text(encoding="utf-8")
     compose = (ROOT / "compose.embedded.yaml").read_text(encoding="utf-8")
     labels = [
-        *re.findall(rf'^LABEL {re.escape(LABEL)}="(.*)"$', dockerfile, re.MULTILINE),
+        *re.findall(rf'^LABEL {re.escape(IMAGE_LABEL)}="(.*)"$', dockerfile, re.MULTILINE),
         *re.findall(r"^ +LOADTEST_LABELS: tf_serving=(.*)$", compose, re.MULTILINE),
     ]
     assert len(labels) == 2
@@ -135,6 +136,7 @@ def test_a_broken_server_toml_is_named(tmp_path: Path) -> None:
         ('[effective.model]\nport = "rest"', "[effective.model]\nport = 1", "effective.model.port must be a string"),
         ('contains = "ready"', 'contain = "ready"', "ready.contain is not known; there are: port, path, contains"),
         ('OMP_NUM_THREADS = "1"', "OMP_NUM_THREADS = 1", "launch[0].env.OMP_NUM_THREADS must be a string"),
+        ("[launch.env]", 'version = "1.0"\n[launch.env]', "launch[0].version must be a list of strings, not '1.0'"),
         (
             '{ FLASK_SERVER_RUNTIME = "tensorflow" }',
             "{ X = 1.5 }",

@@ -1,11 +1,11 @@
-"""Accounts of a container, read from cgroup file systems laid out as the kernel lays them out."""
+"""Usage of a container, read from cgroup file systems laid out as the kernel lays them out."""
 
 from pathlib import Path
 
 import pytest
 
 from loadtest.machine.cgroup import Cgroup, usage_of_stats
-from loadtest.machine.placement import UNPINNED, Placement, beside, parse_cores
+from loadtest.machine.placement import UNPINNED, Placement, parse_cores, placement_beside
 from loadtest.machine.usage import MIB, Usage
 
 ID = "f" * 64
@@ -117,7 +117,7 @@ def test_lists_of_cores(text: str, cores: set[int]) -> None:
 def test_the_client_takes_a_core_that_no_server_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last of the others, or none at all where there are too few."""
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3})
-    assert beside((0, 3)) == Placement((0, 3), (2,))
-    assert beside((0,), client_cores=2) == Placement((0,), (2, 3))
-    assert beside((0, 1, 2, 3)) == UNPINNED
-    assert beside(()) == UNPINNED
+    assert placement_beside((0, 3)) == Placement((0, 3), (2,))
+    assert placement_beside((0,), client_cores=2) == Placement((0,), (2, 3))
+    assert placement_beside((0, 1, 2, 3)) == UNPINNED
+    assert placement_beside(()) == UNPINNED

@@ -8,7 +8,7 @@ from docker.models.containers import Container
 
 from loadtest.launch.container import ContainerServer
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 from loadtest.wire.single_request import request
 from tests.stack.conftest import BASE_IMAGE
 from tests.stack.stack import await_that

@@ -16,7 +16,7 @@ from loadtest.launch.network import NetworkLauncher
 from loadtest.machine.placement import UNPINNED
 from loadtest.report.difference import difference
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,7 +17,8 @@ from loadtest.launch.compose import ComposeLauncher
 from loadtest.launch.compose_project import ComposeProject
 from loadtest.launch.container import ContainerServer
 from loadtest.machine.cgroup import Cgroup
-from loadtest.servers.server_folder import Server, load_servers
+from loadtest.servers.server_folder import Server
+from loadtest.servers.server_toml import load_servers
 from tests.stack.stack import SERVERS, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]

@@ -5,7 +5,7 @@ import pytest
 from loadtest.experiments.parity import check_parity
 from loadtest.launch.compose import ComposeLauncher
 from loadtest.launch.container import ContainerServer
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 from tests.stack.stack import PATHS, SERVERS, Stack, await_that, under_load
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]

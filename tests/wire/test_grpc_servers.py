@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import uvloop
 from loadtest.errors import UsageError
 from loadtest.load.schedule import Constant, Poisson, Replay
 from loadtest.load.session import Phase, run_phases
+from loadtest.machine.ports import free_ports
 from loadtest.servers.expectation import Anything, Exactly
 from loadtest.wire.grpc import call_connection, http2
 from loadtest.wire.grpc.answer_reader import STATUS_NAMES
@@ -49,14 +49,6 @@ def server() -> Iterator[RealServer]:
     """A server that all tests of this file use that do not end it."""
     with serving() as running:
         yield running
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @pytest.mark.parametrize("schedule", [Poisson(400, 1.0), Constant(400, 1.0), some_calls(400)])
@@ -154,8 +146,8 @@ def test_large_messages(server: RealServer) -> None:
 
 def test_the_receiving_window_is_refilled(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that receives many times the connection's window goes on."""
-    greeting = http2.PREFACE + http2.settings({http2.HEADER_TABLE_SIZE: 0, http2.INITIAL_WINDOW_SIZE: 1 << 20})
-    monkeypatch.setattr(call_connection, "GREETING", greeting)
+    greeting = http2.PREFACE + http2.settings_frame({http2.HEADER_TABLE_SIZE: 0, http2.INITIAL_WINDOW_SIZE: 1 << 20})
+    monkeypatch.setattr(call_connection, "CLIENT_PREFACE", greeting)
     monkeypatch.setattr(call_connection, "REFILL", 30_000)
     messages = [b"x" * 1_000, b"y" * 25_000, b"z" * 200_000]
     tally = put_under_load(
@@ -215,7 +207,7 @@ def test_server_that_dies_in_mid_run() -> None:
 
 def test_server_that_is_restarted() -> None:
     """After an orderly end and a new start each slot connects anew, at the cost of one call at most."""
-    port = free_port()
+    port = free_ports(["grpc"], "127.0.0.1")["grpc"]
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(serving(port=port))
 
@@ -235,7 +227,8 @@ def test_server_that_is_restarted() -> None:
 
 def test_refused_connection() -> None:
     """Where nobody listens, each call of the schedule is a refused connection."""
-    tally = put_under_load(f"grpc://127.0.0.1:{free_port()}/test.Service/Right", Constant(50, 0.4))
+    port = free_ports(["grpc"], "127.0.0.1")["grpc"]
+    tally = put_under_load(f"grpc://127.0.0.1:{port}/test.Service/Right", Constant(50, 0.4))
     assert dict(tally.errors) == {"connection_refused": 20}
 
 

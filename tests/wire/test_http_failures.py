@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from loadtest.load.engine import Slot
 from loadtest.load.schedule import Closed, Constant, Replay
 from loadtest.servers.expectation import Anything
 from loadtest.wire.http1 import HttpConnection, HttpPool
 from loadtest.wire.kept_connection import MAX_BODY
-from tests.wire.http_load import PLAN, REQUESTS, load, target
+from tests.wire.http_load import REQUESTS, load, target
 from tests.wire.programmable import RIGHT, Programmable
 
 FAILING_WAYS = {
@@ -92,17 +93,17 @@ def test_answer_before_the_request_was_written_is_an_error() -> None:
         pool = HttpPool(endpoint, 1, asyncio.get_running_loop())
         failed: list[str] = []
 
-        class Engine:
-            schedule = PLAN
+        class Owner:
+            may_pause = False
 
-            def completed(self, slot: HttpConnection) -> None:
+            def completed(self, slot: Slot) -> None:
                 failed.append("completed")
 
-            def failed(self, slot: HttpConnection, kind: str) -> None:
+            def failed(self, slot: Slot, kind: str) -> None:
                 slot.busy = False
                 failed.append(kind)
 
-        pool.engine = Engine()  # type: ignore[assignment]  # all that a connection needs of it
+        pool.owner = Owner()
         connection = pool.slots[0]
         assert isinstance(connection, HttpConnection)
         connection.busy = True

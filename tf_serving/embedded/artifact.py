@@ -12,6 +12,12 @@ from typing import Any
 from tf_serving.embedded.errors import Code, ServingError
 
 MANIFEST = "manifest.json"
+SCHEMA_VERSION = 2
+SCHEMA_KEYS = (
+    "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
+    "torch_form versions source_sha256 golden files"
+)
+"""The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 
 
 def check(version: Path) -> int | None:
@@ -24,12 +30,14 @@ def check(version: Path) -> int | None:
         how many instances a request may have, or None when no manifest says so.
 
     Raises:
-        ServingError: a file is missing or altered, or the manifest cannot be read.
+        ServingError: a file is missing or altered, or the manifest that lists it is of another schema or unreadable.
     """
     base = version.parent.resolve()
     manifest = _read(base.parent / MANIFEST)
     prefix = f"{base.name}/{version.name}/"
     listed = {name: entry for name, entry in _object(manifest.get("files")).items() if name.startswith(prefix)}
+    if listed:
+        _check_schema(base.parent / MANIFEST, manifest)
     for name, entry in listed.items():
         try:
             with (version / name.removeprefix(prefix)).open("rb") as file:
@@ -50,6 +58,14 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _damaged(f"{path} cannot be read ({error})") from error
     return _object(manifest)
+
+
+def _check_schema(path: Path, manifest: dict[str, Any]) -> None:
+    version, unknown = manifest.get("schema_version"), manifest.keys() - SCHEMA_KEYS.split()
+    if version != SCHEMA_VERSION:
+        raise _damaged(f"{path} has schema {version}, not {SCHEMA_VERSION}")
+    if unknown:
+        raise _damaged(f"{path} holds what schema {version} does not: {', '.join(unknown)}")
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 from loadtest.errors import UsageError
 from loadtest.launch.running import RunningServer
 from loadtest.load.schedule import Closed
-from loadtest.servers.server_folder import Probe
+from loadtest.servers.server_folder import HttpGet
 from loadtest.setup.declared import DeclaredBatching
 from loadtest.setup.probes.capability import CapabilityCell, judged, unknown
 from loadtest.setup.probes.operation_probes import read_samples
@@ -59,7 +59,7 @@ def probe_batching(context: ProbeContext, how: DeclaredBatching) -> CapabilityCe
     )
 
 
-def count_batches(running: RunningServer, how: DeclaredBatching, metrics: Probe | None) -> int:
+def count_batches(running: RunningServer, how: DeclaredBatching, metrics: HttpGet | None) -> int:
     """Batches that the server ran so far, by its metrics page or by its log."""
     if how.log:
         return running.log_tail(WHOLE_LOG).count(how.log)
@@ -70,7 +70,7 @@ def count_batches(running: RunningServer, how: DeclaredBatching, metrics: Probe 
     return int(sum(value for series, value in samples if series.partition("{")[0] == how.metric))
 
 
-def _settled(running: RunningServer, how: DeclaredBatching, metrics: Probe | None) -> int:
+def _settled(running: RunningServer, how: DeclaredBatching, metrics: HttpGet | None) -> int:
     """The count once it has stood still: logs are written behind the answers."""
     count = -1
     while count != (now := count_batches(running, how, metrics)):

@@ -5,7 +5,7 @@ import time
 
 from loadtest.launch.attached import AttachedServer
 from loadtest.launch.running import RunningServer
-from loadtest.servers.server_folder import Probe
+from loadtest.servers.server_folder import HttpGet
 from loadtest.setup.declared import DeclaredSetup
 from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged, unknown
 from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, get, leaves, seen
@@ -84,7 +84,7 @@ def _telling(capability: str, wanted: set[str], told: set[str], exchanges: list[
 def probe_metrics(running: RunningServer, declared: DeclaredSetup) -> CapabilityCell:
     """A Prometheus page; a series that counts exactly the predictions that were sent is named."""
     known = [declared.metrics] if declared.metrics else []
-    tried = [Probe(port, path) for path in METRICS_PATHS for port in running.ports]
+    tried = [HttpGet(port, path) for path in METRICS_PATHS for port in running.ports]
     evidence = []
     for probe in known or tried:
         call, reply = get(running, probe)
@@ -94,7 +94,7 @@ def probe_metrics(running: RunningServer, declared: DeclaredSetup) -> Capability
     return judged("metrics", False, evidence)
 
 
-def _counting(running: RunningServer, probe: Probe, call: ProbeRequest, reply: ProbeReply) -> CapabilityCell:
+def _counting(running: RunningServer, probe: HttpGet, call: ProbeRequest, reply: ProbeReply) -> CapabilityCell:
     before = read_samples(reply.body.decode(errors="replace"))
     for body in running.artifact.bodies()[:PREDICTIONS]:
         running.predict(body)

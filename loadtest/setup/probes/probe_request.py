@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from loadtest.launch.running import RunningServer
-from loadtest.servers.server_folder import Probe, fill
+from loadtest.servers.server_folder import HttpGet, fill
 from loadtest.setup.probes.capability import Exchange, excerpt
 from loadtest.wire.single_request import LimitedConnection
 
@@ -89,7 +89,7 @@ def is_golden(running: RunningServer, reply: ProbeReply) -> bool:
     return reply.status == 200 and running.artifact.expectation().matches(0, reply.body)
 
 
-def get(running: RunningServer, probe: Probe) -> tuple[ProbeRequest, ProbeReply]:
+def get(running: RunningServer, probe: HttpGet) -> tuple[ProbeRequest, ProbeReply]:
     """Send a declared GET request the way the launcher does, which reaches a container's own loopback too."""
     context = {"workload": running.artifact.workload, "version": running.artifact.version, "host": running.host}
     answer = running.probe(probe)

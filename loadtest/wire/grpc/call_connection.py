@@ -22,9 +22,11 @@ MAX_REMEMBERED = 1 << 20
 """Largest answer, in bytes, that is remembered as a correct one."""
 CANCEL = 8
 
-GREETING = (
+CLIENT_PREFACE = (
     http2.PREFACE
-    + http2.settings({http2.HEADER_TABLE_SIZE: 0, http2.ENABLE_PUSH: 0, http2.INITIAL_WINDOW_SIZE: http2.MAX_WINDOW})
+    + http2.settings_frame(
+        {http2.HEADER_TABLE_SIZE: 0, http2.ENABLE_PUSH: 0, http2.INITIAL_WINDOW_SIZE: http2.MAX_WINDOW}
+    )
     + http2.window_update(0, http2.MAX_WINDOW - http2.DEFAULT_WINDOW)
 )
 
@@ -42,7 +44,7 @@ class CallConnection(KeptConnection):
         self._reset()
 
     def _start_over(self) -> None:
-        """Set what is true of a new connection."""
+        """Set the state of a new connection (the initial values of RFC 9113)."""
         self._reader = http2.FrameReader()
         self._frames: Sequence[http2.Frame] = ()  # of the latest read that was taken apart
         self._settled = asyncio.Event()  # the server's first SETTINGS are here, or will not come
@@ -117,10 +119,10 @@ class CallConnection(KeptConnection):
     # -- opening and closing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
+        """Send the client's connection preface (RFC 9113, 3.4)."""
         super().connection_made(transport)
         self._start_over()
-        self._write(GREETING)
+        self._write(CLIENT_PREFACE)
 
     async def _handshake(self) -> None:
         """Wait for the server's SETTINGS, which show that it speaks HTTP/2 and how much it takes."""
@@ -154,13 +156,13 @@ class CallConnection(KeptConnection):
     # -- answers
 
     def data_received(self, data: bytes) -> None:
-        """Take the fast path for known bytes, look at the frames of all others."""
+        """Take the fast path for known bytes; take all others apart frame by frame."""
         if data == self._expected and self.busy:
             self._window += self._granted
             self._received += self._size
             if self._received >= REFILL:
-                self._tend()
-            self._pool.engine.completed(self)
+                self._finish_call()
+            self._pool.owner.completed(self)
         else:
             self._read(data)
 
@@ -190,7 +192,7 @@ class CallConnection(KeptConnection):
         kind = frame.kind
         if kind == http2.SETTINGS:
             if not frame.flags & http2.ACK:
-                self._settle(http2.read_settings(frame.payload))
+                self._apply_settings(http2.decode_settings(frame.payload))
         elif not self._settled.is_set():
             raise http2.ProtocolError("SETTINGS must come first")
         elif kind in (http2.DATA, http2.HEADERS, http2.CONTINUATION):
@@ -199,12 +201,12 @@ class CallConnection(KeptConnection):
             if not frame.flags & http2.ACK:
                 self._write(http2.frame(http2.PING, http2.ACK, 0, frame.payload))
         elif kind == http2.WINDOW_UPDATE:
-            self._widen(frame.stream, http2.number(frame.payload))
+            self._update_window(frame.stream, http2.read_uint31(frame.payload))
         elif kind == http2.RST_STREAM:
             if frame.stream == self._stream:
-                self._fail(f"rst_stream_{http2.error_name(http2.number(frame.payload))}")
+                self._fail(f"rst_stream_{http2.error_name(http2.read_uint31(frame.payload))}")
         elif kind == http2.GOAWAY:
-            self._retire(http2.number(frame.payload), http2.number(frame.payload, 4))
+            self._go_away(http2.read_uint31(frame.payload), http2.read_uint31(frame.payload, 4))
         elif kind == http2.PUSH_PROMISE:
             raise http2.ProtocolError("a push, which was switched off")
 
@@ -227,7 +229,7 @@ class CallConnection(KeptConnection):
         if self._unsent:  # the server did not want all of the message: an error, most likely
             self._write(http2.frame(http2.RST_STREAM, 0, self._stream, CANCEL.to_bytes(4, "big")))
         self._reset()
-        self._tend()
+        self._finish_call()
         kind, message = answer.outcome()
         if kind:
             self.detail = answer.detail
@@ -236,13 +238,13 @@ class CallConnection(KeptConnection):
             if answer.size <= MAX_REMEMBERED:
                 calls.verified[payload] = message
                 if answer.reads == 1 and not self._reader.rest:
-                    self._known[payload] = http2.recognisable(self._frames, self._stream) or self._known[payload]
-            self._pool.engine.completed(self)
+                    self._known[payload] = http2.read_pattern(self._frames, self._stream) or self._known[payload]
+            self._pool.owner.completed(self)
         else:
             self._fail(MISMATCHED)
 
-    def _tend(self) -> None:
-        """Between two calls: grant the server what it used, and give up a connection that has served its time."""
+    def _finish_call(self) -> None:
+        """Between two calls: grant the server a new window where it is due; close a connection that is spent."""
         if self._received >= REFILL:
             self._refill()
         if self._goaway or self._stream > LAST_STREAM:
@@ -252,10 +254,10 @@ class CallConnection(KeptConnection):
         self._write(http2.window_update(0, self._received))
         self._received = 0
 
-    # -- the server's wishes
+    # -- control frames of the server
 
-    def _settle(self, values: Mapping[int, int]) -> None:
-        """Heed the server's SETTINGS (RFC 9113, 6.5)."""
+    def _apply_settings(self, values: Mapping[int, int]) -> None:
+        """Apply the server's SETTINGS (RFC 9113, 6.5)."""
         window = values.get(http2.INITIAL_WINDOW_SIZE, self._initial_window)
         self._stream_window += window - self._initial_window
         self._initial_window = window
@@ -270,16 +272,16 @@ class CallConnection(KeptConnection):
         else:
             self._push()
 
-    def _widen(self, stream: int, increment: int) -> None:
-        """Send on with a larger window."""
+    def _update_window(self, stream: int, increment: int) -> None:
+        """Continue to send with a larger window (RFC 9113, 6.9)."""
         if stream == 0:
             self._window += increment
         elif stream == self._stream:
             self._stream_window += increment
         self._push()
 
-    def _retire(self, last: int, code: int) -> None:
-        """Open no further stream here (RFC 9113, 6.8); a call that the server has taken may still end in order."""
+    def _go_away(self, last: int, code: int) -> None:
+        """Open no further stream here (RFC 9113, 6.8); a call that the server has taken may still be answered."""
         self._goaway = f"goaway_{http2.error_name(code)}" if code else "goaway"
         self._quick = False
         self._expected = b""

@@ -20,7 +20,7 @@ class Calls:
         sizes: Size of each body, in bytes; beyond any window where it is too large to be written in one go.
         requests: Pieces of each call that can be written in one go.
         literal_requests: The same for servers that keep no header table.
-        known_answers: The read that brought a correct answer to each payload.
+        known_answers: Pattern of the read that brought a correct answer to each payload.
         verified: A correct response message to each payload.
         decoder: Decodes header blocks of all connections.
     """
@@ -33,6 +33,6 @@ class Calls:
         self.sizes = [len(body) or NEVER_FITS for body in small]
         self.requests = [http2.request_pieces(fields.again, body) for body in small]
         self.literal_requests = [http2.request_pieces(fields.literal, body) for body in small]
-        self.known_answers = [http2.Read()] * len(bodies)
+        self.known_answers = [http2.ReadPattern()] * len(bodies)
         self.verified: list[bytes | None] = [None] * len(bodies)
         self.decoder = http2.FieldDecoder()

@@ -93,7 +93,7 @@ class FrameReader:
         """Return the frames that are complete now, and keep the rest for the next call.
 
         Raises:
-            ProtocolError: If a frame is longer than allowed, as the first bytes of anything but HTTP/2 look.
+            ProtocolError: If a frame is longer than allowed, as the first bytes of anything but HTTP/2 seem to say.
         """
         data = self.rest + data if self.rest else data
         position, end = 0, len(data)
@@ -147,12 +147,12 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return _head(len(payload), kind, flags) + stream.to_bytes(4, "big") + payload
 
 
-def settings(values: dict[int, int]) -> bytes:
+def settings_frame(values: dict[int, int]) -> bytes:
     """Encode a SETTINGS frame."""
     return frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(name, value) for name, value in values.items()))
 
 
-def read_settings(payload: bytes) -> dict[int, int]:
+def decode_settings(payload: bytes) -> dict[int, int]:
     """Decode the payload of a SETTINGS frame.
 
     Raises:
@@ -168,7 +168,7 @@ def window_update(stream: int, increment: int) -> bytes:
     return frame(WINDOW_UPDATE, 0, stream, increment.to_bytes(4, "big"))
 
 
-def number(payload: bytes, start: int = 0) -> int:
+def read_uint31(payload: bytes, start: int = 0) -> int:
     """Read 31 bits of a frame's payload: a window increment, a stream identifier or, in practice, an error code.
 
     Raises:
@@ -209,7 +209,7 @@ class RequestFields:
             pseudo: Indexes of fields in the static table, one byte each.
             fields: All other fields in their order.
         """
-        # A size update to zero comes first: a server that lowered its table must be told that it was heard (4.2).
+        # A size update to zero comes first: a server that lowered its table expects one (4.2).
         literal = b"\x20" + pseudo + b"".join(b"\x00" + _string(name) + _string(value) for name, value in fields)
         # What an entry takes in the table: RFC 7541, 4.1. The newest entry has index 62; one byte holds up to 126.
         if sum(len(name) + len(value) + 32 for name, value in fields) > DEFAULT_TABLE or len(fields) > 64:
@@ -231,8 +231,8 @@ def request_pieces(block: bytes, body: bytes) -> tuple[bytes, ...]:
     return (*pieces, before)
 
 
-class Read(NamedTuple):
-    """What one read from the connection brought, in a form in which it can be recognised on another stream.
+class ReadPattern(NamedTuple):
+    """What one read from the connection brought, in a form that recognises the same on another stream.
 
     Attributes:
         pieces: Its bytes, with the stream identifiers left out.
@@ -245,8 +245,8 @@ class Read(NamedTuple):
     granted: int = 0
 
 
-def recognisable(frames: Sequence[Frame], stream: int) -> Read | None:
-    """Put a read that brought the whole answer on a stream into that form.
+def read_pattern(frames: Sequence[Frame], stream: int) -> ReadPattern | None:
+    """Make the pattern of a read that brought the whole answer to one stream.
 
     Beside the answer there may be what servers send along with it every time: WINDOW_UPDATE frames, and a RST_STREAM
     after an answer that came before all of the request was read.
@@ -256,7 +256,7 @@ def recognisable(frames: Sequence[Frame], stream: int) -> Read | None:
         stream: The stream.
 
     Returns:
-        Nothing where there is something else among the frames, which must be looked at each time.
+        None where another kind of frame is among them, which has to be handled each time.
     """
     pieces, before, size, granted = [], b"", 0, 0
     for one in frames:
@@ -265,11 +265,11 @@ def recognisable(frames: Sequence[Frame], stream: int) -> Read | None:
             pieces.append(before + one.raw[:5])
             before = one.payload
         elif one.stream == 0 and one.kind == WINDOW_UPDATE:
-            granted += number(one.payload)
+            granted += read_uint31(one.payload)
             before += one.raw
         else:
             return None
-    return Read((*pieces, before), size, granted)
+    return ReadPattern((*pieces, before), size, granted)
 
 
 def _head(size: int, kind: int, flags: int) -> bytes:

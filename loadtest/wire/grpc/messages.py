@@ -1,11 +1,9 @@
-"""The protobuf messages of the two gRPC prediction APIs, written and read by hand.
+"""The messages of the two gRPC prediction APIs, so that neither TensorFlow nor generated code is needed.
 
-It is a handful of fields in the protobuf wire format (https://protobuf.dev/programming-guides/encoding/), and so the
-load tester needs neither TensorFlow nor generated code nor a protobuf runtime whose version TensorFlow pins. The
-field numbers are those of the public definitions, named at each message; the tests compare with the official classes.
+The field numbers are those of the public definitions, named at each message; the tests compare them with the official
+classes.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol
@@ -17,13 +15,16 @@ import orjson
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
+from loadtest.wire.grpc.protobuf_fields import (
+    encode_bytes,
+    encode_map_entry,
+    encode_number,
+    read_fields,
+    read_map_entry,
+)
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 DT_FLOAT, DT_DOUBLE = 1, 2
 MAX_ELEMENTS = 1 << 24
-
-Field = tuple[int, int, int | bytes]
-"""Number, wire type and value of a field."""
 
 
 class MessageFormat(Protocol):
@@ -59,18 +60,18 @@ class TensorFlowServing:
 
     def request(self, instances: npt.NDArray[np.float32]) -> bytes:
         """PredictRequest {1: ModelSpec {1: name, 3: signature_name}, 2: map of input tensors}."""
-        spec = _bytes(1, self.model.encode()) + _bytes(3, b"serving_default")
+        spec = encode_bytes(1, self.model.encode()) + encode_bytes(3, b"serving_default")
         # TensorShapeProto {2: Dim {1: size}}; TensorProto {1: dtype, 2: shape, 4: tensor_content}
-        shape = b"".join(_bytes(2, _number(1, size)) for size in instances.shape)
+        shape = b"".join(encode_bytes(2, encode_number(1, size)) for size in instances.shape)
         content = np.ascontiguousarray(instances, dtype="<f4").tobytes()
-        tensor = _number(1, DT_FLOAT) + _bytes(2, shape) + _bytes(4, content)
-        return _bytes(1, spec) + _bytes(2, _entry(self.input.encode(), tensor))
+        tensor = encode_number(1, DT_FLOAT) + encode_bytes(2, shape) + encode_bytes(4, content)
+        return encode_bytes(1, spec) + encode_bytes(2, encode_map_entry(self.input.encode(), tensor))
 
     def predictions(self, response: bytes) -> npt.NDArray[np.float64]:
         """PredictResponse {1: map of output tensors, 2: ModelSpec}."""
-        for number, _, entry in _fields(response):
+        for number, _, entry in read_fields(response):
             if number == 1 and isinstance(entry, bytes):
-                name, tensor = _map_entry(entry)
+                name, tensor = read_map_entry(entry)
                 if name == self.output.encode():
                     return _tensor(tensor)
         raise ValueError(f"no output tensor {self.output!r}")
@@ -80,7 +81,8 @@ class TensorFlowServing:
 class TorchServe:
     """Messages of ``org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions``.
 
-    ``inference.proto`` of pytorch/serve. What is in the bytes is the handler's affair: here it is the JSON of REST.
+    ``inference.proto`` of pytorch/serve. What the bytes mean is up to the handler: that of this project takes the JSON
+    of REST.
 
     Attributes:
         model: Model name.
@@ -91,11 +93,11 @@ class TorchServe:
     def request(self, instances: npt.NDArray[np.float32]) -> bytes:
         """PredictionsRequest {1: model_name, 3: map of inputs}; TorchServe's own clients call the input ``data``."""
         body = orjson.dumps({"instances": np.ascontiguousarray(instances)}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return _bytes(1, self.model.encode()) + _bytes(3, _entry(b"data", body))
+        return encode_bytes(1, self.model.encode()) + encode_bytes(3, encode_map_entry(b"data", body))
 
     def predictions(self, response: bytes) -> object:
         """PredictionResponse {1: prediction}."""
-        body = b"".join(value for number, _, value in _fields(response) if number == 1 and isinstance(value, bytes))
+        body = b"".join(value for number, _, value in read_fields(response) if number == 1 and isinstance(value, bytes))
         document = orjson.loads(body)
         if not isinstance(document, dict) or "predictions" not in document:
             raise ValueError(body[:120].decode(errors="replace"))
@@ -157,7 +159,7 @@ def _tensor(message: bytes) -> npt.NDArray[np.float64]:
     """Read a float tensor: TensorProto {1: dtype, 2: shape, 4: tensor_content, 5: float_val, 6: double_val}."""
     dtype, shape, content = 0, b"", b""
     values: dict[int, bytes] = {5: b"", 6: b""}
-    for number, _, value in _fields(message):
+    for number, _, value in read_fields(message):
         if number == 1 and isinstance(value, int):
             dtype = value
         elif isinstance(value, bytes):
@@ -171,7 +173,7 @@ def _tensor(message: bytes) -> npt.NDArray[np.float64]:
         raise ValueError(f"the output tensor has data type {dtype}, not float or double")
     data = content or values[5 if dtype == DT_FLOAT else 6]
     flat = np.frombuffer(data, dtype="<f4" if dtype == DT_FLOAT else "<f8").astype(np.float64)
-    sizes = [_dimension(value) for number, _, value in _fields(shape) if number == 2 and isinstance(value, bytes)]
+    sizes = [_dimension(value) for number, _, value in read_fields(shape) if number == 2 and isinstance(value, bytes)]
     if prod(sizes) > MAX_ELEMENTS:
         raise ValueError(f"the output tensor claims to have {prod(sizes)} elements")
     missing = prod(sizes) - flat.size
@@ -183,67 +185,5 @@ def _tensor(message: bytes) -> npt.NDArray[np.float64]:
 
 def _dimension(message: bytes) -> int:
     """TensorShapeProto.Dim {1: size}; a size of zero is left out."""
-    sizes = [value for number, _, value in _fields(message) if number == 1 and isinstance(value, int)]
+    sizes = [value for number, _, value in read_fields(message) if number == 1 and isinstance(value, int)]
     return sizes[-1] if sizes else 0
-
-
-def _map_entry(message: bytes) -> tuple[bytes, bytes]:
-    parts = {number: value for number, _, value in _fields(message) if isinstance(value, bytes)}
-    return parts.get(1, b""), parts.get(2, b"")
-
-
-def _fields(message: bytes) -> Iterator[Field]:
-    """Take a message apart; raises ValueError where it is none."""
-    position, end = 0, len(message)
-    while position < end:
-        key, position = _read_varint(message, position)
-        number, kind = key >> 3, key & 7
-        if kind == VARINT:
-            value, position = _read_varint(message, position)
-            yield number, kind, value
-            continue
-        if kind == BYTES:
-            size, position = _read_varint(message, position)
-        elif kind in (FIXED32, FIXED64):
-            size = 4 if kind == FIXED32 else 8
-        else:
-            raise ValueError(f"unknown wire type {kind}")
-        if position + size > end:
-            raise ValueError("the message is cut short")
-        yield number, kind, message[position : position + size]
-        position += size
-
-
-def _read_varint(message: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            raise ValueError("the message is cut short")
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError("a number has more than ten bytes")
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3 | VARINT) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | BYTES) + _varint(len(value)) + value
-
-
-def _entry(key: bytes, value: bytes) -> bytes:
-    """An entry of a map field: a message {1: key, 2: value}."""
-    return _bytes(1, key) + _bytes(2, value)

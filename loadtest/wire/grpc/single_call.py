@@ -3,19 +3,18 @@
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
-from typing import cast
 
-from loadtest.load.engine import TIMEOUT, Engine, Slot
+from loadtest.load.engine import TIMEOUT, Slot
 from loadtest.wire.grpc.target import GrpcPool, GrpcTarget
 from loadtest.wire.single_request import Answer
 
 
 @dataclass
-class _Kept:
-    """An expectation that takes every message and keeps it."""
+class _KeepMessage:
+    """An expectation that takes every message, and keeps it for `_call`."""
 
     message: bytes = b""
-    name: str = "kept"
+    name: str = "keep"
 
     def matches(self, payload: int, message: bytes) -> bool:
         self.message = message
@@ -23,8 +22,8 @@ class _Kept:
 
 
 @dataclass
-class _Listener:
-    """What a connection needs of the engine, for one call."""
+class _CallOwner:
+    """The owner of a slot for one call."""
 
     deadline: float
     may_pause: bool = True
@@ -60,7 +59,7 @@ def call_each(target: GrpcTarget, timeout_s: float = 10.0) -> list[Answer]:
 
 
 async def _call_each(target: GrpcTarget, timeout_s: float) -> list[Answer]:
-    kept = _Kept()
+    kept = _KeepMessage()
     pool = replace(target, expectation=kept).pool(1, asyncio.get_running_loop())
     answers: list[Answer] = []
     try:
@@ -73,16 +72,15 @@ async def _call_each(target: GrpcTarget, timeout_s: float) -> list[Answer]:
         pool.close()
 
 
-async def _call(pool: GrpcPool, payload: int, kept: _Kept, timeout_s: float) -> Answer:
+async def _call(pool: GrpcPool, payload: int, kept: _KeepMessage, timeout_s: float) -> Answer:
     (slot,) = pool.slots
-    listener = _Listener(time.monotonic() + timeout_s)
-    pool.engine = cast(Engine, listener)
+    pool.owner = owner = _CallOwner(time.monotonic() + timeout_s)
     limit = asyncio.get_running_loop().call_later(timeout_s, slot.abort, TIMEOUT)
     slot.busy = True
     slot.send(payload)
-    await listener.ended.wait()
+    await owner.ended.wait()
     limit.cancel()
-    if not listener.kind:
+    if not owner.kind:
         return Answer(200, kept.message)
-    said = slot.detail if listener.kind.startswith("grpc_") else ""
-    return Answer(0, b"", f"{listener.kind}: {said}" if said else listener.kind)
+    said = slot.detail if owner.kind.startswith("grpc_") else ""
+    return Answer(0, b"", f"{owner.kind}: {said}" if said else owner.kind)
