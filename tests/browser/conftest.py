@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loadtest.report import write_report
-from loadtest.report.reading import Document, read_comparison
+from loadtest.report.reading import Document, read_document
 from tests.report.samples import SAMPLE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: scripts/venv installs it")
@@ -45,7 +45,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def document() -> Document:
     """The sample comparison."""
-    return read_comparison(SAMPLE)
+    return read_document(SAMPLE)
 
 
 @pytest.fixture(scope="session")

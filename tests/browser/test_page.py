@@ -1,17 +1,22 @@
 """The page in a real browser: what it draws, what it computes, how it fits."""
 
+import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadtest.judge.findings import FAILED, TOLD, Finding
+from loadtest.judge.summary import summarise
+from loadtest.judge.verdict import Verdict
 from loadtest.report import write_report
-from loadtest.report.difference import diff
+from loadtest.report.difference import difference
 from loadtest.report.difference_page import write_changes
 from loadtest.report.figures import load_curve, percentiles
-from loadtest.report.reading import Document, histogram, names, plain, read_comparison, union, valid_rounds
+from loadtest.report.reading import Document, read_document, union
 from loadtest.report.setup_table import STAGES
 from loadtest.report.theme import DARK, LIGHT
 from tests.report.samples import SAMPLE
@@ -53,29 +58,34 @@ def test_sections_stand_in_order(open_page: Open, report: Path) -> None:
 def test_load_chart_holds_the_numbers_of_the_result(open_page: Open, report: Path, document: Document) -> None:
     """Each point of the load chart is a rate of the result with the percentile over its valid runs."""
     page = open_page(report)
-    for percent in load_curve.percents(document):
+    for percent in load_curve.percents(document.comparison):
         drawn = {
             (row["server"], row["rate"]): row["ms"] for row in data(page, f"load-p{percent:g}", f"load_p{percent:g}")
         }
         expected = {}
-        for server in document["servers"]:
-            runs = [run for one in server["rounds"] for run in (one["open_loop"], *one["curve"])]
-            for rate in {run["run"]["rate"] for run in runs}:
-                valid = [histogram(run) for run in runs if run["run"]["rate"] == rate and run["verdict"]["valid"]]
+        for server in document.comparison.servers:
+            runs = [run for one in server.rounds for run in (one.open_loop, *one.curve)]
+            for rate in {run.run.rate for run in runs}:
+                valid = [run.response_times for run in runs if run.run.rate == rate and run.verdict.valid]
                 whole = union(valid)
                 if whole.count * (100 - percent) >= 1000:
-                    expected[names(document)[server["key"]], rate] = pytest.approx(whole.percentile(percent) / 1e6)
+                    expected[document.comparison.names[server.key], rate] = pytest.approx(
+                        whole.percentile(percent) / 1e6
+                    )
         assert drawn == expected
 
 
 def test_setup_section_holds_the_numbers_of_the_measurement(open_page: Open, report: Path, document: Document) -> None:
     """The marks of the warm starts are the medians; every capability has its row, with each server's answer."""
     page = open_page(report)
-    servers = list(document["setup"].servers.values())
+    assert document.setup is not None
+    servers = list(document.setup.servers.values())
+    warm = {server.label: server.timeline.warm for server in servers if server.timeline.warm}
+    assert len(warm) == len(servers)
     drawn = {(row["server"], row["stage"]): row["seconds"] for row in data(page, "setup-warm", "stages")}
     assert drawn == {
-        (server.label, title): getattr(server.timeline.warm.stages, stage).median
-        for server in servers
+        (label, title): getattr(starts.stages, stage).median
+        for label, starts in warm.items()
         for stage, title in STAGES.items()
     }
     rows = page.locator("table.capabilities tbody tr").evaluate_all(
@@ -94,7 +104,8 @@ def test_cells_of_a_stand_in_are_marked(open_page: Open, report: Path, document:
     rows = page.locator("table.capabilities tbody tr").evaluate_all(
         "all => all.map(row => [...row.children].map(cell => cell.innerText.includes('(stand-in)')))"
     )
-    for server in document["setup"].servers.values():
+    assert document.setup is not None
+    for server in document.setup.servers.values():
         marked = [row[1 + columns.index(server.label)] for row in rows]
         assert marked == [cell.stand_in for cell in server.capabilities]
     assert any(True in row for row in rows)
@@ -105,32 +116,32 @@ def test_cells_of_a_stand_in_are_marked(open_page: Open, report: Path, document:
 def test_other_charts_hold_the_numbers_of_the_result(open_page: Open, report: Path, document: Document) -> None:
     """Bars show the table's values, the time line every window, the percentiles their curve, the capacities theirs."""
     page = open_page(report)
-    labels = names(document)
+    labels = document.comparison.names
     bars = {row["server"]: row["value"] for row in data(page, "cost-cpu", "cpu")}
-    assert bars == {labels[row["key"]]: row["cpu_s_per_1000"]["value"] for row in document["summary"]}
-    for index, server in enumerate(document["servers"]):
-        windows = [one for found in valid_rounds(server) for one in found["open_loop"]["windows"]]
+    assert bars == {labels[row.key]: row.cpu_s_per_1000.value for row in document.comparison.summary}
+    for index, server in enumerate(document.comparison.servers):
+        windows = [one for found in server.valid_rounds for one in found.open_loop.windows]
         drawn = data(page, f"timeline-{index}", "windows")
-        assert [row["max_ms"] for row in drawn] == [window["max_ms"] for window in windows]
-        assert [row["waiting"] for row in data(page, f"waiting-{index}", "waiting")] == [w["waiting"] for w in windows]
-        whole = union([histogram(one["open_loop"]) for one in valid_rounds(server)])
-        curve = [row for row in data(page, "percentiles-all", "percentiles") if row["server"] == labels[server["key"]]]
+        assert [row["max_ms"] for row in drawn] == [
+            None if math.isnan(window.max_ms) else window.max_ms for window in windows
+        ]
+        assert [row["waiting"] for row in data(page, f"waiting-{index}", "waiting")] == [w.waiting for w in windows]
+        whole = union([one.open_loop.response_times for one in server.valid_rounds])
+        curve = [row for row in data(page, "percentiles-all", "percentiles") if row["server"] == labels[server.key]]
         assert [(row["percent"], row["ms"]) for row in curve] == percentiles.curve(whole)
-    searched = [one["capacity"] for one in document["servers"] if one["capacity"]]
-    found = data(page, f"load-p{searched[0]['percent']:g}", "capacities")
-    assert {row["rate"] for row in found} == {
-        one["estimate_rps"]["value"] for one in searched if one["estimate_rps"]["value"]
-    }
+    searched = [one.capacity for one in document.comparison.servers if one.capacity]
+    found = data(page, f"load-p{searched[0].percent:g}", "capacities")
+    assert {row["rate"] for row in found} == {one.estimate_rps.value for one in searched if one.estimate_rps.value}
 
 
 def test_tables_hold_the_numbers_in_full(open_page: Open, report: Path, document: Document) -> None:
     """Behind each figure stand its numbers, unrounded for the one who copies them."""
     page = open_page(report)
     rows = page.locator("#cost table tbody tr")
-    assert rows.count() == len(document["servers"])
-    for index, row in enumerate(document["summary"]):
+    assert rows.count() == len(document.comparison.servers)
+    for index, row in enumerate(document.comparison.summary):
         cell = rows.nth(index).locator("td").nth(1)
-        value = plain(row["cpu_s_per_1000"]["value"])
+        value = row.cpu_s_per_1000.value
         assert float(cell.get_attribute("data-value")) == value
         assert cell.text_content() == f"{value:,.3f}"
 
@@ -187,8 +198,8 @@ def test_copied_table_is_tab_separated(open_page: Open, report: Path, document: 
     page.get_by_text("Copied").wait_for()
     lines = [line.split("\t") for line in page.evaluate("navigator.clipboard.readText()").splitlines()]
     assert lines[0][:2] == ["server", "CPU seconds per 1,000"]
-    for line, row in zip(lines[1:], document["summary"], strict=True):
-        assert float(line[1]) == row["cpu_s_per_1000"]["value"]
+    for line, row in zip(lines[1:], document.comparison.summary, strict=True):
+        assert float(line[1]) == row.cpu_s_per_1000.value
         assert len(line) == len(lines[0])
 
 
@@ -237,9 +248,9 @@ def test_every_chart_has_a_text_alternative(open_page: Open, report: Path) -> No
 
 def test_labels_are_text_and_never_markup(open_page: Open, tmp_path: Path) -> None:
     """A server's label cannot end the script that holds the charts, nor start one."""
-    document = read_comparison(SAMPLE)
+    document = read_document(SAMPLE)
     label = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-    document["servers"][0]["label"] = label
+    document.comparison.servers[0].label = label
     page = open_page(write_report(document, tmp_path)[0])
     assert page.said == []
     assert "owned" not in page.title()
@@ -248,20 +259,14 @@ def test_labels_are_text_and_never_markup(open_page: Open, tmp_path: Path) -> No
 
 def test_page_of_a_failed_and_incomplete_comparison(open_page: Open, tmp_path: Path) -> None:
     """A server that failed keeps its place with its fault, and the page says that rounds are missing."""
-    document = read_comparison(SAMPLE)
-    document["complete"] = False
-    unknown = {"value": None, "low": None, "high": None}
-    failed = document["servers"][0] | {"rounds": [], "capacity": None, "parity": None, "faults": ["it did not start"]}
-    document["servers"][0] = failed
-    row = document["summary"][0]
-    document["summary"][0] = {name: unknown if isinstance(value, dict) else value for name, value in row.items()} | {
-        "rounds": 0,
-        "failed": 0,
-        "requests": 0,
-        "faults": ["it did not start"],
-        "notes": [],
-    }
-    document["ratios"] = [one for one in document["ratios"] if failed["key"] not in (one["one"], one["two"])]
+    document = read_document(SAMPLE)
+    comparison = document.comparison
+    comparison.complete = False
+    failed = comparison.servers[0]
+    failed.rounds, failed.capacity, failed.parity = [], None, None
+    failed.faults = [Finding(FAILED, {"message": "it did not start"})]
+    comparison.summary = summarise(comparison.servers, comparison.plan.batch)
+    comparison.ratios = [one for one in comparison.ratios if failed.key not in (one.one, one.two)]
     page = open_page(write_report(document, tmp_path)[0])
     assert page.said == []
     answer = page.locator("section").first.inner_text()
@@ -272,12 +277,19 @@ def test_page_of_a_failed_and_incomplete_comparison(open_page: Open, tmp_path: P
 
 def test_page_without_a_valid_run(open_page: Open, tmp_path: Path) -> None:
     """With nothing valid the page says so in place of its figures, and still stands."""
-    document = read_comparison(SAMPLE)
-    for server in document["servers"]:
-        server["capacity"] = None
-        for one in server["rounds"]:
-            for run in (one["open_loop"], one["closed_loop"], *one["curve"]):
-                run["verdict"] = {"valid": False, "reasons": ["the client sent late"], "findings": []}
+    document = read_document(SAMPLE)
+    no = Verdict(False, [Finding(TOLD, {"text": "the client sent late"})])
+    for server in document.comparison.servers:
+        server.capacity = None
+        server.rounds = [
+            replace(
+                one,
+                open_loop=replace(one.open_loop, verdict=no),
+                closed_loop=replace(one.closed_loop, verdict=no),
+                curve=[replace(run, verdict=no) for run in one.curve],
+            )
+            for one in server.rounds
+        ]
     page = open_page(write_report(document, tmp_path)[0])
     assert page.said == []
     text = page.locator("main").inner_text()
@@ -288,15 +300,13 @@ def test_page_without_a_valid_run(open_page: Open, tmp_path: Path) -> None:
 
 def test_page_of_changes(open_page: Open, document: Document, tmp_path: Path) -> None:
     """A diff is drawn the same way: every ratio, its verdict, and the conditions that differ."""
-    after = read_comparison(SAMPLE)
-    after["plan"]["connections"] += 1
-    found = diff(document, after)
-    page = open_page(write_changes(found, document, after, tmp_path)[0], width=390)
+    before, after = document.comparison, read_document(SAMPLE).comparison
+    after.plan = replace(after.plan, connections=after.plan.connections + 1)
+    found = difference(before, after)
+    page = open_page(write_changes(found, before, after, tmp_path)[0], width=390)
     assert page.said == []
     assert len(page.asked) == 1
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    ratios = [
-        row["ratio"] for index in range(len(after["servers"])) for row in data(page, f"changes-{index}", "changes")
-    ]
-    assert ratios == [plain(change.ratio.value) for change in found.changes]
+    ratios = [row["ratio"] for index in range(len(after.servers)) for row in data(page, f"changes-{index}", "changes")]
+    assert ratios == [None if math.isnan(change.ratio.value) else change.ratio.value for change in found.changes]
     assert "plan.connections" in page.locator(".warning").inner_text()

@@ -1,106 +1,117 @@
 """The two sentences say what the intervals carry, and no more."""
 
+from dataclasses import replace
+
 import pytest
 
+from loadtest.judge.capacity_result import Capacity
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.findings import TOLD, Finding
+from loadtest.judge.intervals import NOT_KNOWN, Estimate
+from loadtest.judge.summary import Ratio
+from loadtest.judge.verdict import Verdict
 from loadtest.report.answer import answer, conditions, validity
-from loadtest.report.reading import Document, names, valid_rounds
 from loadtest.report.table import remarks
 
 Interval = tuple[float, float, float]
+COLUMNS = {"p99": "p99_ms", "ceiling": "ceiling_rps"}
 
 
-def estimate(interval: Interval | None) -> dict[str, float | None]:
-    """An estimate as result.json has it."""
-    value, low, high = interval or (None, None, None)
-    return {"value": value, "low": low, "high": high}
+def estimate(interval: Interval | None) -> Estimate:
+    """An estimate, or what stands for one that is not known."""
+    return Estimate(*interval) if interval else NOT_KNOWN
 
 
-def rank(document: Document, measure: str, values: dict[str, Interval | None], ratios: dict[str, Interval]) -> None:
+def rank(
+    comparison: ComparisonResult, measure: str, values: dict[str, Interval | None], ratios: dict[str, Interval]
+) -> None:
     """Give servers these values of a measure, and pairs of servers (``one/two``) these ratios."""
-    column = {"p99": "p99_ms", "ceiling": "ceiling_rps"}[measure]
-    document["servers"] = [server | {"capacity": None} for server in document["servers"] if server["key"] in values]
-    document["summary"] = [
-        row | {column: estimate(values[row["key"]])} for row in document["summary"] if row["key"] in values
+    comparison.servers = [replace(one, capacity=None) for one in comparison.servers if one.key in values]
+    comparison.summary = [
+        replace(row, **{COLUMNS[measure]: estimate(values[row.key])})  # type: ignore[arg-type]  # a name of the row
+        for row in comparison.summary
+        if row.key in values
     ]
-    document["ratios"] = [
-        {"one": one, "two": two, "measure": measure, "ratio": estimate(ratio), "tie": False}
+    comparison.ratios = [
+        Ratio(one, two, measure, estimate(ratio), tie=False)
         for (one, two), ratio in ((pair.split("/"), ratio) for pair, ratio in ratios.items())
     ]
 
 
-def capacities(document: Document, values: dict[str, Interval | None], *, bounded: str = "") -> None:
+def capacities(comparison: ComparisonResult, values: dict[str, Interval | None], *, bounded: str = "") -> None:
     """Give servers these capacities; None for one whose search failed."""
-    for part in ("servers", "summary"):
-        document[part] = [one for one in document[part] if one["key"] in values]
-    for server in document["servers"]:
-        found = values[server["key"]]
-        server["capacity"] = found and {
-            "objective": "p99<50ms, errors<0.1%",
-            "limit_ms": 50.0,
-            "percent": 99.0,
-            "rate_rps": found[1],
-            "estimate_rps": estimate(found),
-            "searches": list(found),
-            "bounded_by_client": server["key"] == bounded,
-            "probes": [],
-        }
+    comparison.summary = [row for row in comparison.summary if row.key in values]
+    comparison.servers = [one for one in comparison.servers if one.key in values]
+    for server in comparison.servers:
+        found = values[server.key]
+        server.capacity = found and Capacity(
+            objective="p99<50ms, errors<0.1%",
+            percent=99.0,
+            limit_ms=50.0,
+            rate_rps=found[1],
+            estimate_rps=estimate(found),
+            searches=list(found),
+            bounded_by_client=server.key == bounded,
+            limits=[],
+            probes=[],
+        )
 
 
-def test_a_server_is_faster_where_the_interval_of_the_ratio_leaves_out_one(document: Document) -> None:
+def test_a_server_is_faster_where_the_interval_of_the_ratio_leaves_out_one(comparison: ComparisonResult) -> None:
     """The winner is named with its p99, and the other one with the ratio and its interval."""
     rank(
-        document,
+        comparison,
         "p99",
         {"flask_server": (4.0, 3.5, 4.5), "torchserve": (12.0, 11.0, 13.0)},
         {"torchserve/flask_server": (3.0, 2.5, 3.6)},
     )
-    said = answer(document)[0]
+    said = answer(comparison)[0]
     assert "Flask + granian (torch) has the lowest p99, 4.00 ms [3.50 to 4.50]" in said
     assert "TorchServe has 3.00 times that [2.50 to 3.60]" in said
 
 
-def test_a_ratio_that_stands_the_other_way_round_is_turned(document: Document) -> None:
+def test_a_ratio_that_stands_the_other_way_round_is_turned(comparison: ComparisonResult) -> None:
     """Whichever server comes first in the file, the slower one is told as a multiple of the faster one."""
     rank(
-        document,
+        comparison,
         "p99",
         {"flask_server": (4.0, 3.5, 4.5), "torchserve": (16.0, 11.0, 20.0)},
         {"flask_server/torchserve": (0.25, 0.2, 0.5)},
     )
-    assert "TorchServe has 4.00 times that [2.00 to 5.00]" in answer(document)[0]
+    assert "TorchServe has 4.00 times that [2.00 to 5.00]" in answer(comparison)[0]
 
 
-def test_a_tie_is_called_a_tie(document: Document) -> None:
+def test_a_tie_is_called_a_tie(comparison: ComparisonResult) -> None:
     """Where the interval spans 1 nobody is called faster, even if the values differ by half."""
     rank(
-        document,
+        comparison,
         "p99",
         {"flask_server": (4.0, 2.0, 9.0), "torchserve": (6.0, 3.0, 9.0)},
         {"torchserve/flask_server": (1.5, 0.7, 3.0)},
     )
-    said = answer(document)[0]
+    said = answer(comparison)[0]
     assert "are a tie for the lowest p99" in said
     assert "times that" not in said
 
 
-def test_two_rounds_establish_nothing(document: Document) -> None:
+def test_two_rounds_establish_nothing(comparison: ComparisonResult) -> None:
     """Without intervals the numbers are told, and that no difference is established."""
-    document["plan"]["rounds"] = 2
+    comparison.plan = replace(comparison.plan, rounds=2)
     rank(
-        document,
+        comparison,
         "ceiling",
         {"flask_server": (2000.0, 0, 0), "torchserve": (500.0, 0, 0)},
         {"torchserve/flask_server": (0.25, 0.2, 0.3)},
     )
-    said = answer(document)[1]
+    said = answer(comparison)[1]
     assert "no difference is established" in said
     assert "highest" not in said
 
 
-def test_unknown_numbers_are_not_ranked(document: Document) -> None:
+def test_unknown_numbers_are_not_ranked(comparison: ComparisonResult) -> None:
     """With no valid run there is no winner, and the sentence says why."""
-    rank(document, "p99", {"flask_server": None, "torchserve": None}, {})
-    assert "No server gave a p99" in answer(document)[0]
+    rank(comparison, "p99", {"flask_server": None, "torchserve": None}, {})
+    assert "No server gave a p99" in answer(comparison)[0]
 
 
 @pytest.mark.parametrize(
@@ -114,43 +125,48 @@ def test_unknown_numbers_are_not_ranked(document: Document) -> None:
     ],
 )
 def test_capacities_are_ranked_by_their_intervals(
-    document: Document, values: dict[str, Interval | None], bounded: str, said: str
+    comparison: ComparisonResult, values: dict[str, Interval | None], bounded: str, said: str
 ) -> None:
     """The second sentence tells the capacity where it is known apart, a tie, a bound of the client, or nothing."""
-    capacities(document, values, bounded=bounded)
-    assert said in answer(document)[1]
+    capacities(comparison, values, bounded=bounded)
+    assert said in answer(comparison)[1]
 
 
-def test_conditions_name_the_load_and_the_machine(document: Document) -> None:
+def test_conditions_name_the_load_and_the_machine(comparison: ComparisonResult) -> None:
     """No answer stands without the rate, the rounds and the cores that it holds for."""
-    text = conditions(document)
-    plan = document["plan"]
-    for part in (f"{plan['common_rate_rps']:,.0f} requests/s", f"{plan['rounds']} rounds", document["host"]["cpu"]):
+    text = conditions(comparison)
+    plan = comparison.plan
+    for part in (f"{plan.common_rate_rps:,.0f} requests/s", f"{plan.rounds} rounds", comparison.host.cpu):
         assert part in text
 
 
-def test_every_invalid_run_is_counted_and_explained(document: Document) -> None:
+def test_every_invalid_run_is_counted_and_explained(comparison: ComparisonResult) -> None:
     """Valid and invalid runs of open loop, closed loop and curve add up, each invalid one with its reason."""
-    server = document["servers"][0]
-    for run in (server["rounds"][0]["open_loop"], server["rounds"][1]["curve"][0]):
-        run["verdict"] = {"valid": False, "reasons": ["the client sent late"], "findings": []}
-    found = validity(document)[0]
-    assert found.total == sum(2 + len(one["curve"]) for one in server["rounds"])
+    server = comparison.servers[0]
+    no = Verdict(False, [Finding(TOLD, {"text": "the client sent late"})])
+    first, second, *others = server.rounds
+    first = replace(first, open_loop=replace(first.open_loop, verdict=no))
+    second = replace(second, curve=[replace(second.curve[0], verdict=no), *second.curve[1:]])
+    server.rounds = [first, second, *others]
+    found = validity(comparison)[0]
+    assert found.total == sum(2 + len(one.curve) for one in server.rounds)
     assert found.valid + len(found.reasons) == found.total
     assert sum("the client sent late" in reason for reason in found.reasons) >= 2
 
 
-def test_a_server_that_was_still_warming_up_is_told(document: Document) -> None:
+def test_a_server_that_was_still_warming_up_is_told(comparison: ComparisonResult) -> None:
     """Runs that became steady late, or never, stand below the table with what to do; steady ones do not."""
-    for server in document["servers"]:
-        for one in server["rounds"]:
-            one["open_loop"]["steady_from_s"] = 0.0
-    assert "steady" not in " ".join(remarks(document))
-    server = document["servers"][0]
-    valid = valid_rounds(server)
-    valid[0]["open_loop"]["steady_from_s"] = 1.5
-    valid[1]["open_loop"]["steady_from_s"] = None
-    (line,) = [line for line in remarks(document) if "steady" in line]
-    label = names(document)[server["key"]]
+    for server in comparison.servers:
+        server.rounds = [replace(one, open_loop=replace(one.open_loop, steady_from_s=0.0)) for one in server.rounds]
+    assert "steady" not in " ".join(remarks(comparison))
+    server = comparison.servers[0]
+    valid = server.valid_rounds
+    starts = dict(zip([one.number for one in valid], [1.5, None], strict=False))
+    server.rounds = [
+        replace(one, open_loop=replace(one.open_loop, steady_from_s=starts.get(one.number, 0.0)))
+        for one in server.rounds
+    ]
+    (line,) = [line for line in remarks(comparison) if "steady" in line]
+    label = comparison.names[server.key]
     assert line.startswith(f"{label}: 2 of {len(valid)} runs at the common rate were not steady from the start")
     assert "(from 1.5 s on at the latest, 1 never): a longer --warmup" in line

@@ -1,139 +1,166 @@
 """The figures hold the numbers of the document, those of valid runs only."""
 
 import copy
+import itertools
 import json
 import math
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.findings import TOLD, Finding
+from loadtest.judge.run_result import Distribution, RunResult, Times
+from loadtest.judge.verdict import Verdict
+from loadtest.machine.placement import Placement
 from loadtest.report.charting import LogAxis
 from loadtest.report.figure import Column
 from loadtest.report.figures import all_figures, cost, load_curve, overhead, percentiles, timeline
-from loadtest.report.reading import Document, names, union, valid_rounds
-from loadtest.report.reading import histogram as response_times
+from loadtest.report.reading import Document, union
 from loadtest.report.theme import colours
 
-
-def runs(document: Document) -> list[dict[str, Any]]:
-    """Every run of a document."""
-    rounds = [one for server in document["servers"] for one in server["rounds"]]
-    return [run for one in rounds for run in (one["open_loop"], one["closed_loop"], *one["curve"])]
+NO = Verdict(False, [Finding(TOLD, {"text": "the client sent late"})])
 
 
-def invalidate(run: dict[str, Any]) -> None:
+def change_runs(comparison: ComparisonResult, change: Callable[[RunResult], RunResult]) -> None:
+    """Replace every run of a comparison."""
+    for server in comparison.servers:
+        server.rounds = [
+            replace(
+                one,
+                open_loop=change(one.open_loop),
+                closed_loop=change(one.closed_loop),
+                curve=[change(run) for run in one.curve],
+            )
+            for one in server.rounds
+        ]
+
+
+def invalidate(run: RunResult) -> RunResult:
     """Let a run judge itself invalid."""
-    run["verdict"] = {"valid": False, "reasons": ["the client sent late"], "findings": []}
+    return replace(run, verdict=NO)
+
+
+def spoil(run: RunResult) -> RunResult:
+    """Other numbers in an invalid run; a valid one stays as it is."""
+    if run.verdict.valid:
+        return run
+    slow = Times(**{field.name: 1e6 for field in fields(Times)})
+    return replace(
+        run,
+        response_time_ms=slow,
+        service_time_ms=slow,
+        throughput_rps=1e6,
+        windows=[replace(window, max_ms=1e6, waiting=10**6) for window in run.windows],
+        response_time_distribution=run.response_time_distribution and Distribution([10**12], [10_000]),
+    )
 
 
 def drawn(document: Document) -> str:
     """All charts and tables, as text that can be compared."""
     figures = all_figures(document)
-    tables = [[table.columns, table.rows] for figure in figures for table in [*figure.tables, cost.money(document)]]
+    tables = [
+        [table.columns, table.rows] for figure in figures for table in [*figure.tables, cost.money(document.comparison)]
+    ]
     return json.dumps([panel.spec for figure in figures for panel in figure.panels]) + repr(tables)
 
 
 def test_invalid_runs_change_no_figure(document: Document) -> None:
     """Whatever an invalid run recorded, every chart and every table stays the same."""
-    for run in runs(document)[::4]:
-        invalidate(run)
+    count = itertools.count()
+    change_runs(document.comparison, lambda run: run if next(count) % 4 else invalidate(run))
     spoiled = copy.deepcopy(document)
-    for run in runs(spoiled):
-        if not run["verdict"]["valid"]:
-            run["response_time_ms"] = dict.fromkeys(run["response_time_ms"], 1000000.0)
-            run["service_time_ms"] = dict.fromkeys(run["service_time_ms"], 1000000.0)
-            run["throughput_rps"] = 1e6
-            run["windows"] = [window | {"max_ms": 1e6, "waiting": 1e6} for window in run["windows"]]
-            if "response_time_distribution" in run:
-                run["response_time_distribution"] = {"highest_ns": [10**12], "counts": [10_000]}
+    change_runs(spoiled.comparison, spoil)
+    assert repr(spoiled) != repr(document)
     assert drawn(spoiled) == drawn(document)
 
 
-def test_a_document_without_a_valid_run_draws_nothing_measured(document: Document) -> None:
+def test_a_document_without_a_valid_run_draws_nothing_measured(comparison: ComparisonResult) -> None:
     """With every run invalid there is neither a point nor a percentile nor a window."""
-    for run in runs(document):
-        invalidate(run)
-    assert load_curve.points(document) == []
-    assert overhead.splits(document) == []
-    assert not any(percentiles.curve(union([])) for _ in document["servers"])
-    assert not any(timeline.windows(server) for server in document["servers"])
+    change_runs(comparison, invalidate)
+    assert load_curve.points(comparison) == []
+    assert overhead.splits(comparison) == []
+    assert not any(percentiles.curve(union([])) for _ in comparison.servers)
+    assert not any(timeline.windows(server) for server in comparison.servers)
 
 
-def test_points_pool_the_rounds_of_a_rate(document: Document) -> None:
+def test_points_pool_the_rounds_of_a_rate(comparison: ComparisonResult) -> None:
     """Each point counts the valid runs at its rate; one of a single run is that run's own percentile."""
     singles = 0
-    for point in load_curve.points(document):
-        (server,) = [one for one in document["servers"] if one["key"] == point.key]
-        tried = [run for one in server["rounds"] for run in (one["open_loop"], *one["curve"])]
-        valid = [run for run in tried if run["run"]["rate"] == point.rate and run["verdict"]["valid"]]
+    for point in load_curve.points(comparison):
+        (server,) = [one for one in comparison.servers if one.key == point.key]
+        tried = [run for one in server.rounds for run in (one.open_loop, *one.curve)]
+        valid = [run for run in tried if run.run.rate == point.rate and run.verdict.valid]
         assert point.runs == len(valid)
         if len(valid) == 1 and point.response.known:
             singles += 1
-            assert point.response.value == pytest.approx(valid[0]["response_time_ms"][f"p{point.percent:g}"], abs=1e-5)
-    kept = document["servers"][0]["rounds"][:1]
-    document["servers"] = [document["servers"][0] | {"rounds": kept}]
-    for point in load_curve.points(document):
+            assert point.response.value == pytest.approx(
+                getattr(valid[0].response_time_ms, f"p{point.percent:g}"), abs=1e-5
+            )
+    comparison.servers = [replace(comparison.servers[0], rounds=comparison.servers[0].rounds[:1])]
+    for point in load_curve.points(comparison):
         assert math.isnan(point.response.low), "one round has no interval"
-    assert singles or load_curve.points(document)
+    assert singles or load_curve.points(comparison)
 
 
-def test_percentiles_without_enough_samples_are_left_out(document: Document) -> None:
+def test_percentiles_without_enough_samples_are_left_out(comparison: ComparisonResult) -> None:
     """No curve goes further than the percentile that has ten requests beyond it."""
-    for server in document["servers"]:
-        whole = union([response_times(one["open_loop"]) for one in valid_rounds(server)])
+    for server in comparison.servers:
+        whole = union([one.open_loop.response_times for one in server.valid_rounds])
         for percent, ms in percentiles.curve(whole):
             assert (1 - percent / 100) * whole.count >= 10 - 1e-6
             assert ms == whole.percentile(percent) / 1e6
 
 
-def test_parts_add_up_to_the_response_time(document: Document) -> None:
+def test_parts_add_up_to_the_response_time(comparison: ComparisonResult) -> None:
     """Forward pass, server overhead and wait in the client are the whole mean response time."""
-    found = overhead.splits(document)
+    found = overhead.splits(comparison)
     assert found
     for split in found:
         assert sum(split.parts_ms()) == pytest.approx(split.response.value)
         assert all(part >= -1e-9 for part in split.parts_ms())
 
 
-def test_parts_without_a_forward_pass_claim_none(document: Document) -> None:
+def test_parts_without_a_forward_pass_claim_none(comparison: ComparisonResult) -> None:
     """Where the forward pass was not measured, no share of it is told."""
-    document["floor"] = []
-    assert all(math.isnan(split.tax) for split in overhead.splits(document))
-    assert "was not measured" in overhead.figure(document).finding
+    comparison.forward_pass = []
+    assert all(math.isnan(split.tax) for split in overhead.splits(comparison))
+    assert "was not measured" in overhead.figure(comparison).finding
 
 
-def test_twins_are_one_server_with_two_frameworks(document: Document) -> None:
+def test_twins_are_one_server_with_two_frameworks(comparison: ComparisonResult) -> None:
     """The Flask pair is found by its name and its frameworks, and nothing else is taken for a pair."""
-    assert overhead.twins(document) == {"torch": "flask_server", "tensorflow": "flask_server:tensorflow"}
-    document["servers"] = [one for one in document["servers"] if one["key"] != "flask_server:tensorflow"]
-    assert overhead.twins(document) == {}
+    assert overhead.twins(comparison) == {"torch": "flask_server", "tensorflow": "flask_server:tensorflow"}
+    comparison.servers = [one for one in comparison.servers if one.key != "flask_server:tensorflow"]
+    assert overhead.twins(comparison) == {}
 
 
-def test_windows_are_those_of_the_document(document: Document) -> None:
+def test_windows_are_those_of_the_document(comparison: ComparisonResult) -> None:
     """The time line's table has every window of every valid round, number for number."""
-    (table,) = timeline.figure(document).tables
+    (table,) = timeline.figure(comparison).tables
     expected = [
-        [names(document)[server["key"]], one["number"], window["end_s"], window["ok"], window["max_ms"]]
-        for server in document["servers"]
-        for one in valid_rounds(server)
-        for window in one["open_loop"]["windows"]
+        [comparison.names[server.key], one.number, window.end_s, window.ok, window.max_ms]
+        for server in comparison.servers
+        for one in server.valid_rounds
+        for window in one.open_loop.windows
     ]
-    assert [[row[0], row[1], row[2], row[3], row[7]] for row in table.rows] == [
-        [*cells[:4], math.nan if cells[4] is None else cells[4]] for cells in expected
-    ]
+    # As text, in which what is not known (NaN) equals itself.
+    assert repr([[row[0], row[1], row[2], row[3], row[7]] for row in table.rows]) == repr(expected)
 
 
-def test_cost_follows_from_cpu_and_cores(document: Document) -> None:
+def test_cost_follows_from_cpu_and_cores(comparison: ComparisonResult) -> None:
     """CPU time is charged as used; cores are charged for the time that a million predictions take."""
-    document["placement"] = {"server": [0, 1, 2], "client": [3]}
-    document["plan"]["batch"] = 2
-    for server in document["servers"]:
-        server["capacity"] = None
-    for one, row in zip(cost.costs(document), document["summary"], strict=True):
+    comparison.placement = Placement((0, 1, 2), (3,))
+    comparison.plan = replace(comparison.plan, batch=2)
+    for server in comparison.servers:
+        server.capacity = None
+    for one, row in zip(cost.costs(comparison), comparison.summary, strict=True):
         if one.cpu_s_per_1000.known:
-            assert one.used_core_s == pytest.approx(row["cpu_s_per_1000"]["value"] * 1000)
-        if row["ceiling_rps"]["value"]:
-            assert one.held_core_s == pytest.approx(3 * 1e6 / (2 * row["ceiling_rps"]["value"]))
+            assert one.used_core_s == pytest.approx(row.cpu_s_per_1000.value * 1000)
+        if row.ceiling_rps.known and row.ceiling_rps.value:
+            assert one.held_core_s == pytest.approx(3 * 1e6 / (2 * row.ceiling_rps.value))
             assert one.full_is == "ceiling"
 
 
@@ -154,7 +181,7 @@ def test_every_server_has_one_colour(document: Document) -> None:
                 walk(value)
 
     walk([panel.spec for figure in all_figures(document) for panel in figure.panels])
-    labels = list(names(document).values())
+    labels = list(document.comparison.names.values())
     assert seen == {label: {colour} for label, colour in zip(labels, colours(len(labels)), strict=True)}
 
 
@@ -165,12 +192,12 @@ def test_a_stand_in_keeps_its_label(document: Document) -> None:
     assert "TensorFlow Serving" not in text.replace("TF Serving API (embedded)", "")
 
 
-def test_servers_with_one_label_are_told_apart(document: Document) -> None:
+def test_servers_with_one_label_are_told_apart(comparison: ComparisonResult) -> None:
     """Two servers of the same label get their keys added."""
-    for server in document["servers"][:2]:
-        server["label"] = "same"
-    keys = [server["key"] for server in document["servers"][:2]]
-    assert list(names(document).values())[:2] == [f"same ({key})" for key in keys]
+    for server in comparison.servers[:2]:
+        server.label = "same"
+    keys = [server.key for server in comparison.servers[:2]]
+    assert list(comparison.names.values())[:2] == [f"same ({key})" for key in keys]
 
 
 @pytest.mark.parametrize(
