@@ -1,10 +1,17 @@
 """Findings in words."""
 
+from dataclasses import replace
+
 import pytest
 
+from loadtest.report.figures.setup_effort import starts_told
 from loadtest.report.setup_wording import NOTES, OBSERVATIONS, evidence_of, qualification_of, sentence_of
 from loadtest.setup.probes.capability import Exchange, judged
+from loadtest.setup.server_setup import TimeToCorrect
+from loadtest.setup.setup_file import read_setup
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
+from loadtest.setup.start_times import StartTimes, WarmStarts
+from tests.report.samples import SETUP
 
 
 def test_every_finding_has_its_words() -> None:
@@ -95,3 +102,16 @@ def test_a_setting_and_the_notes_belong_to_an_answer() -> None:
     assert qualification_of(judged("rest", True, shown, setting="a=1", notes=notes)) == (
         "a=1; no series counts the predictions"
     )
+
+
+def test_the_page_says_where_starts_were_timed() -> None:
+    """Those of a comparison's rounds are not told as starts that were made for this."""
+    setup = read_setup(SETUP)
+    assert starts_told({"setup": setup}) == "5 warm starts of each server"
+    rounds = WarmStarts.of([StartTimes(1.0, 1.0, 1.2)] * 3, "comparison")
+    for warm, told in (
+        (rounds, "3 warm starts of each server, timed in the rounds of the comparison"),
+        (None, "no warm starts"),
+    ):
+        servers = {key: replace(one, timeline=TimeToCorrect(warm)) for key, one in setup.servers.items()}
+        assert starts_told({"setup": replace(setup, servers=servers)}) == told
