@@ -27,8 +27,10 @@ from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.launch.launcher import Launcher
 from loadtest.report import write_report
+from loadtest.report.answer import answer, conditions
 from loadtest.report.reading import SETUP, read_document, write_comparison
-from loadtest.report.table import remarks, rich_table
+from loadtest.report.table import remarks
+from loadtest.report.terminal_table import terminal_tables
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
@@ -124,7 +126,11 @@ def compare(
             stderr.print(f"the rounds that ended are kept: loadtest report {folder}", soft_wrap=True, markup=False)
         raise
     document = read_document(path)
-    stdout.print(rich_table(document.comparison))
+    stdout.print(conditions(document.comparison), soft_wrap=True, markup=False)
+    for table in terminal_tables(document.comparison):
+        stdout.print(table)
+    for sentence in answer(document.comparison):
+        stdout.print(sentence, markup=False)
     for line in remarks(document.comparison):
         stdout.print(f"- {line}", soft_wrap=True, markup=False)
     with report_folder(folder):

@@ -1,17 +1,15 @@
-"""The comparison as one table: for the terminal, for report.md and for the page."""
+"""The comparison as one table, for report.md and for the page, and what a reader of it must know."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from rich.table import Table
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.findings import OVERLOAD, REQUESTS_FAILED, TAKEN_AGAIN, Finding
 from loadtest.judge.run_result import RunResult
 from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import SummaryRow
-from loadtest.report.answer import ESTABLISHED, conditions
+from loadtest.report.answer import ESTABLISHED
 from loadtest.report.reading import span
 from loadtest.report.wording import words
 
@@ -132,18 +130,6 @@ def _unsteady(server: ServerResult) -> str:
         f"{len(late) + never} of {len(starts)} runs at the common rate were not steady from the start "
         f"({', '.join(since)}): a longer --warmup leaves out how a server warms up"
     )
-
-
-def rich_table(result: ComparisonResult) -> Table:
-    """The table for a terminal: a line for each measure, a column for each server."""
-    header, *lines = cells(result)
-    table = Table(title=conditions(result), title_justify="left")
-    table.add_column(header[0])
-    for label in header[1:]:
-        table.add_column(label.replace("[", "\\["), justify="right", overflow="fold")
-    for line in lines:
-        table.add_row(*(cell.replace("[", "\\[") for cell in line))
-    return table
 
 
 def markdown_table(result: ComparisonResult) -> str:

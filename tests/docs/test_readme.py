@@ -98,7 +98,7 @@ def test_the_comparison_runs(tmp_path: Path) -> None:
     assert document["complete"]
     assert [server["parity"]["faults"] for server in document["servers"]] == [[], [], []]
     assert all(len(server["rounds"]) == 1 for server in document["servers"])
-    assert "closed-loop ceiling" in done.stdout
+    assert "ceiling per s" in done.stdout
     setup = json.loads((out / "setup.json").read_text())
     assert setup["servers"].keys() == {server["key"] for server in document["servers"]}
     for server in setup["servers"].values():
