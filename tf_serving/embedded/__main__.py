@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(f"{usage()}\n")
         return 0
     try:
-        options, warnings = parse(argv)
+        options = parse(argv)
     except FlagError as error:
         sys.stderr.write(f"{error}\n{usage()}\n")
         return 1
@@ -32,8 +32,6 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(f"TensorFlow ModelServer: embedded, API of {api}\nTensorFlow Library: {library}\n")
         return 0
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    for warning in warnings:
-        logging.warning("%s", warning)
     try:
         _serve(options)
     except (ServingError, OSError) as error:
@@ -46,8 +44,7 @@ def _serve(options: Options) -> None:
     host = os.environ.get("TF_SERVING_EMBEDDED_HOST", "127.0.0.1")
     # Bound before TensorFlow is imported, so that a port in use is known at once; nobody is answered yet.
     listener = _bind(host, options.rest_api_port) if options.rest_api_port else None
-    if options.port:
-        _bind(host, options.port).close()
+    _bind(host, options.port).close()
 
     from tf_serving.embedded import server
 

@@ -29,19 +29,17 @@ class Core:
         manager: the models.
         scheduler: batches requests, unless it is None.
         metrics: what is counted.
-        check_method_names: whether Classify and Regress insist on the signature's method name.
     """
 
     manager: Manager
     scheduler: BatchScheduler | None
     metrics: Metrics
-    check_method_names: bool = False
 
     def acquire(self, spec: ModelSpec) -> Handle:
         """The version a request is for; see `Manager.acquire`."""
         return self.manager.acquire(spec.name, spec.version, spec.label)
 
-    def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int, api: str) -> Tensors:
+    def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int) -> Tensors:
         """One request's forward pass, alone or in a batch.
 
         Args:
@@ -49,7 +47,6 @@ class Core:
             signature: one of its signatures.
             inputs: every input, as `Signature.complete` returns them.
             timeout_ms: give up after so long; 0 for no limit.
-            api: Predict, Classify or Regress, for the metrics.
 
         Raises:
             ServingError: time is up, the queue is full, or the model failed.
@@ -59,7 +56,7 @@ class Core:
             outputs = servable.run(signature, inputs, timeout_ms)
         else:
             outputs = self.scheduler.run(servable, signature, inputs, timeout_ms)
-        self.metrics.runtime_latency.observe(micros_since(start), servable.name, api, "TF1")
+        self.metrics.runtime_latency.observe(micros_since(start), servable.name, "Predict", "TF1")
         return outputs
 
     def status(self, spec: ModelSpec) -> Any:

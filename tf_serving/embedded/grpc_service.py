@@ -11,16 +11,13 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
-    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
-    inference_pb2,
     model_management_pb2,
     predict_pb2,
-    regression_pb2,
 )
 
-from tf_serving.embedded import examples, tensor_proto
+from tf_serving.embedded import tensor_proto
 from tf_serving.embedded.config_files import check_models
 from tf_serving.embedded.core import Core, ModelSpec
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
@@ -96,11 +93,10 @@ class _Service:
     name: str
     methods: tuple[str, ...]
 
-    def __init__(self, core: Core, places: _Places, budget: Budget, as_content: bool) -> None:
+    def __init__(self, core: Core, places: _Places, budget: Budget) -> None:
         self.core = core
         self.places = places
         self.budget = budget
-        self.as_content = as_content
 
     def handler(self) -> Any:
         """What gRPC calls; it leaves the messages as they came."""
@@ -140,10 +136,10 @@ def _fill_spec(response: Any, name: str, version: int, signature: str) -> None:
 
 
 class PredictionService(_Service):
-    """prediction_service.proto."""
+    """prediction_service.proto, without Classify, Regress and MultiInference: gRPC answers those UNIMPLEMENTED."""
 
     name = "tensorflow.serving.PredictionService"
-    methods = ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
+    methods = ("Predict", "GetModelMetadata")
 
     @_call(predict_pb2.PredictRequest, "Predict")
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
@@ -152,35 +148,12 @@ class PredictionService(_Service):
             signature = tensor_proto.predict_signature(servable, request.model_spec.signature_name)
             wanted = _filter(request.output_filter, signature.outputs)
             inputs = signature.complete(tensor_proto.decode_all(request.inputs, signature))
-            outputs = self.core.run(servable, signature, inputs, _milliseconds_left(context), "Predict")
+            outputs = self.core.run(servable, signature, inputs, _milliseconds_left(context))
             response = predict_pb2.PredictResponse()
             _fill_spec(response, servable.name, servable.version, signature.name)
         for alias in wanted:
-            response.outputs[alias].CopyFrom(tensor_proto.encode(outputs[alias], self.as_content))
+            response.outputs[alias].CopyFrom(tensor_proto.encode(outputs[alias]))
         return response
-
-    @_call(classification_pb2.ClassificationRequest, "Classify")
-    def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """Labels and scores of tf.train.Examples."""
-        response = classification_pb2.ClassificationResponse()
-        for pairs in self._examples(examples.CLASSIFY, request, response, context, examples.classes):
-            row = response.result.classifications.add()
-            for label, score in pairs:
-                row.classes.add(label=label, score=score)
-        return response
-
-    @_call(regression_pb2.RegressionRequest, "Regress")
-    def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """One value per tf.train.Example."""
-        response = regression_pb2.RegressionResponse()
-        for value in self._examples(examples.REGRESS, request, response, context, examples.values):
-            response.result.regressions.add(value=value)
-        return response
-
-    @_call(inference_pb2.MultiInferenceRequest)
-    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """Not available."""
-        raise ServingError(Code.UNIMPLEMENTED, "MultiInference is not available in the embedded server")
 
     @_call(get_model_metadata_pb2.GetModelMetadataRequest)
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
@@ -195,19 +168,6 @@ class PredictionService(_Service):
         response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=found)
         response.metadata["signature_def"].Pack(signatures)
         return response
-
-    def _examples(
-        self, task: examples.Task, request: Any, response: Any, context: Any, read: Callable[..., list[Any]]
-    ) -> list[Any]:
-        with self.core.acquire(_spec(request)) as servable:
-            name = request.model_spec.signature_name
-            signature = task.signature(servable, name, self.core.check_method_names)
-            batch = examples.from_proto(request.input)
-            inputs = task.inputs(signature, batch)
-            api = task.name.capitalize()
-            outputs = self.core.run(servable, signature, inputs, _milliseconds_left(context), api)
-            _fill_spec(response, servable.name, servable.version, name)
-        return read(outputs, len(batch))
 
 
 class ModelService(_Service):
@@ -259,32 +219,27 @@ def _milliseconds_left(context: grpc.ServicerContext) -> int:
 
 
 def start(core: Core, options: Options, host: str, budget: Budget) -> grpc.Server:
-    """Starts the gRPC server on `host` and on the socket path, as the flags say.
+    """Start the gRPC server on `host`.
 
     Raises:
-        ServingError: the port or the path cannot be bound.
+        ServingError: the port cannot be bound.
     """
-    arguments: list[tuple[str, Any]] = [
+    arguments = [
         ("grpc.max_receive_message_length", MAX_BODY),
         ("grpc.max_send_message_length", MAX_ANSWER),
         ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
     ]
-    for pair in filter(None, options.grpc_channel_arguments.split(",")):
-        key, _, value = pair.partition("=")
-        arguments.append((key, int(value) if value.lstrip("-").isdigit() else value))
     # Two threads more than places, so that a call too many hears so at once.
     workers = ThreadPoolExecutor(options.grpc_max_threads + 2, thread_name_prefix="grpc")
     server = grpc.server(workers, options=arguments)
-    parts = (core, _Places(options.grpc_max_threads), budget, options.enable_serialization_as_tensor_content)
+    parts = (core, _Places(options.grpc_max_threads), budget)
     server.add_generic_rpc_handlers((PredictionService(*parts).handler(), ModelService(*parts).handler()))
     host = f"[{host}]" if ":" in host else host
-    addresses = [f"{host}:{options.port}"] if options.port else []
-    addresses += [f"unix:{options.grpc_socket_path}"] if options.grpc_socket_path else []
-    for address in addresses:
-        try:
-            server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise ServingError(Code.UNAVAILABLE, f"cannot serve gRPC on {address}: is it in use?") from error
+    address = f"{host}:{options.port}"
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ServingError(Code.UNAVAILABLE, f"cannot serve gRPC on {address}: is it in use?") from error
     server.start()
-    log.info("gRPC on %s", " and ".join(addresses))
+    log.info("gRPC on %s", address)
     return server

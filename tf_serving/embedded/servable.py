@@ -224,41 +224,37 @@ class Runtime:
     Attributes:
         config: the session configuration.
         turns: entered for the time of a forward pass.
-        tags: which graph of a SavedModel to load.
     """
 
     config: Any
     turns: Turns
-    tags: list[str]
 
 
 def runtime(options: Options) -> Runtime:
-    """What the thread flags and the tags ask for; 0 threads leaves the choice to TensorFlow."""
-    both = options.tensorflow_session_parallelism
-    intra = options.tensorflow_intra_op_parallelism or both
-    inter = options.tensorflow_inter_op_parallelism or both
+    """Return what the thread flags ask for; 0 threads leaves the choice to TensorFlow."""
+    intra, inter = options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism
     turns: Turns = contextlib.nullcontext()
     if inter == 1:
         # One operation at a time needs no thread pool: requests take turns and stay in their own thread (-1), which
         # saves the switch to another one and back.
         inter, turns = -1, threading.Lock()
     config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=intra, inter_op_parallelism_threads=inter)
-    return Runtime(config, turns, options.saved_model_tags.split(","))
+    return Runtime(config, turns)
 
 
 def load(name: str, version: int, path: str, how: Runtime) -> Servable:
     """Loads a SavedModel folder.
 
     Raises:
-        ServingError: the folder holds no SavedModel that TensorFlow can load with these tags, or not the one its
-            artifact's manifest lists.
+        ServingError: the folder holds no SavedModel that TensorFlow can load with the tag `serve`, or not the one
+            that its artifact's manifest lists.
     """
     max_instances = artifact.check(Path(path))
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=how.config)
     try:
         with graph.as_default():
-            meta_graph = tf.compat.v1.saved_model.load(session, how.tags, path)
+            meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], path)
         return Servable(name, version, path, session, dict(meta_graph.signature_def), how.turns, max_instances)
     except tf.errors.OpError as error:
         session.close()

@@ -52,9 +52,7 @@ async def _run(options: Options, host: str, listener: socket.socket | None) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics()
-    batching, warnings = read_batching(options)
-    for warning in warnings:
-        log.warning("%s", warning)
+    batching = read_batching(options)
     metrics_path = read_metrics_path(options)
     models = read_models(options)
     manager = Manager(
@@ -76,7 +74,7 @@ async def _run(options: Options, host: str, listener: socket.socket | None) -> N
         gc.collect()
         gc.freeze()
         scheduler = BatchScheduler(batching, metrics) if batching else None
-        core = Core(manager, scheduler, metrics, options.enable_signature_method_name_check)
+        core = Core(manager, scheduler, metrics)
         await _serve(core, options, host, listener, metrics_path, stop)
     manager.close()
     log.info("stopped")
@@ -94,7 +92,7 @@ async def _serve(
     budget = Budget()
     grpc_server = grpc_service.start(core, options, host, budget)
     api = RestApi(core, options.rest_api_timeout_in_ms, metrics_path)
-    app = HttpApp(api, options.rest_api_num_threads, budget, options.rest_api_enable_cors_support)
+    app = HttpApp(api, options.rest_api_num_threads, budget)
     http_server = _HttpServer(
         uvicorn.Config(
             app,
@@ -133,13 +131,12 @@ async def _first_of(task: asyncio.Future[Any], stop: asyncio.Event) -> None:
 
 def _loader(options: Options, metrics: Metrics) -> Loader:
     how = servable.runtime(options)
-    iterations = max(1, options.num_request_iterations_for_warmup)
 
     def load(name: str, version: int, path: str) -> Servable:
         loaded = servable.load(name, version, path, how)
         if options.enable_model_warmup:
             try:
-                warmup.replay(loaded, iterations, metrics)
+                warmup.replay(loaded, metrics)
             except ServingError:
                 loaded.close()
                 raise

@@ -30,11 +30,9 @@ _MORE_FIELDS = {  # those that TensorFlow itself writes best
     "object": "string_val",
     "float16": "half_val",
     "bfloat16": "half_val",
-    "complex64": "scomplex_val",
-    "complex128": "dcomplex_val",
 }
 _ALL_FIELDS = _FIELDS | _MORE_FIELDS
-_PARTS = {"int_val": np.int32, "half_val": np.uint16, "scomplex_val": np.float32, "dcomplex_val": np.float64}
+_PARTS = {"int_val": np.int32, "half_val": np.uint16}
 
 # One value may stand for a whole tensor. In the real server that is any tensor; here only so many bytes of a request
 # may be promised and not sent, or fifty bytes would take the memory of the machine.
@@ -115,12 +113,11 @@ def _values(sent: Any, field: str, target: np.dtype[Any]) -> npt.NDArray[Any]:
     return parts.astype(target, copy=False) if field == "int_val" else parts.view(target)
 
 
-def encode(array: npt.NDArray[Any], as_content: bool = False) -> Any:
-    """One array as a proto: its values in the typed field, as the real server sends them.
+def encode(array: npt.NDArray[Any]) -> Any:
+    """Write one array as a proto: its values in the typed field, as the real server sends them.
 
     Args:
         array: any shape; `object` holds bytes.
-        as_content: put the raw bytes in tensor_content instead (strings excepted).
     """
     field = _FIELDS.get(array.dtype.name)
     if field is None:
@@ -128,10 +125,7 @@ def encode(array: npt.NDArray[Any], as_content: bool = False) -> Any:
     proto = tensor_pb2.TensorProto(dtype=tf.as_dtype(array.dtype).as_datatype_enum)
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    if as_content:
-        proto.tensor_content = np.ascontiguousarray(array).tobytes()
-    else:
-        getattr(proto, field).extend(array.ravel().tolist())
+    getattr(proto, field).extend(array.ravel().tolist())
     return proto
 
 
