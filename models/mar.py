@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 HANDLER_FILES = (ROOT / "torchserve" / "handler.py", ROOT / "flask_server" / "wire.py")
 """The handler, then the modules it imports."""
 
-WORKER_PACKAGES = {"numpy", "torch", "ts", *sys.stdlib_module_names}
+WORKER_PACKAGES = {"numpy", "safetensors", "torch", "ts", *sys.stdlib_module_names}
 """What a TorchServe worker can import from outside the archive."""
 
 

@@ -1,4 +1,4 @@
-"""The PyTorch form of an artifact: the network's source, its weights and a loader that needs torch alone.
+"""The PyTorch form of an artifact: the network's source, its weights and a loader that needs torch and safetensors.
 
 This is eager mode, chosen by the figures in benchmarks/torch_form.md.
 """
