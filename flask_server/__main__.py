@@ -14,10 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from flask_server.app import read_settings
-from flask_server.predictor import ArtifactError
+from flask_server.predictor import BuiltModelError
 
 
-class LaunchError(Exception):
+class StartError(Exception):
     """The server cannot be started; the message says what to do about it."""
 
 
@@ -59,32 +59,32 @@ def check(arguments: argparse.Namespace) -> None:
     """Looks for what would keep the server from starting.
 
     Raises:
-        LaunchError: The WSGI server is not installed, or the port is taken.
-        ArtifactError: The model or a setting is missing or wrong.
+        StartError: The WSGI server is not installed, or the port is taken.
+        BuiltModelError: The model or a setting is missing or wrong.
     """
     read_settings()
     if arguments.workers < 1 or arguments.threads < 1:
-        raise LaunchError("--workers and --threads must be 1 or more")
+        raise StartError("--workers and --threads must be 1 or more")
     with socket.socket(socket.AF_INET6 if ":" in arguments.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((arguments.host, arguments.port))
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-            raise LaunchError(f"cannot listen on {arguments.host}:{arguments.port}: {reason}") from None
+            raise StartError(f"cannot listen on {arguments.host}:{arguments.port}: {reason}") from None
 
 
 def launch(arguments: argparse.Namespace) -> NoReturn:
     """Becomes the WSGI server.
 
     Raises:
-        LaunchError, ArtifactError: See `check`.
+        StartError, BuiltModelError: See `check`.
     """
     check(arguments)
     try:
         server = f"{arguments.wsgi} {version(arguments.wsgi)}"
     except PackageNotFoundError:
-        raise LaunchError(f"{arguments.wsgi} is not installed: pip install {arguments.wsgi}") from None
+        raise StartError(f"{arguments.wsgi} is not installed: pip install {arguments.wsgi}") from None
     command = [sys.executable, "-m", *(granian if arguments.wsgi == "granian" else gunicorn)(arguments)]
     if arguments.dry_run:
         sys.exit(shlex.join(command))
@@ -96,5 +96,5 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
 if __name__ == "__main__":
     try:
         launch(parse_arguments())
-    except (LaunchError, ArtifactError) as error:
+    except (StartError, BuiltModelError) as error:
         sys.exit(f"flask_server: {error}")

@@ -26,8 +26,8 @@ from werkzeug.exceptions import (
 )
 from werkzeug.routing import BaseConverter
 
-from flask_server.predictor import PREDICTORS, Artifact, ArtifactError, Predictor
-from flask_server.wire import InvalidRequest, encode_predictions, parse_instances
+from flask_server.predict_body import InvalidRequest, encode_predictions, parse_instances
+from flask_server.predictor import PREDICTORS, BuiltModel, BuiltModelError, Predictor
 
 LOADING_S = 60.0
 
@@ -46,17 +46,17 @@ class ModelName(BaseConverter):
     regex = "[^/:]+"
 
 
-class Model:
+class LoadingModel:
     """An artifact that is loaded in the background, so that the server can say 'not yet' meanwhile."""
 
-    def __init__(self, artifact: Artifact, runtime: str, threads: int) -> None:
+    def __init__(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
         self._predictor: Predictor | None = None
         self._fault = "the model is still loading"
         self._settled = threading.Event()
         load = threading.Thread(target=self._load, args=(artifact, runtime, threads), name="load-model", daemon=True)
         load.start()
 
-    def _load(self, artifact: Artifact, runtime: str, threads: int) -> None:
+    def _load(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
         try:
             predictor = PREDICTORS[runtime](artifact, threads)
             predictor.predict(np.zeros((1, *artifact.input_shape), np.float32))  # the first call is the slow one
@@ -88,11 +88,11 @@ def drain(body: IO[bytes], limit: int = DRAIN_LIMIT) -> None:
         limit -= len(chunk)
 
 
-def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Artifact]:
+def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, BuiltModel]:
     """Makes the bare application with its configuration and checks the artifact; nothing is loaded yet.
 
     Raises:
-        ArtifactError: A setting names no artifact or no runtime, or a file of the artifact was altered.
+        BuiltModelError: A setting names no artifact or no runtime, or a file of the artifact was altered.
     """
     app = Flask("flask_server")
     app.config.from_mapping(
@@ -107,12 +107,12 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Artif
     app.config.from_prefixed_env("FLASK_SERVER")
     app.config.from_mapping(config or {})
     if app.config["RUNTIME"] not in PREDICTORS:
-        raise ArtifactError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(PREDICTORS)}")
+        raise BuiltModelError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(PREDICTORS)}")
     for name in WHOLE_NUMBERS:
         value = app.config[name]
         if not isinstance(value, int) or value < 1:
-            raise ArtifactError(f"{name} must be a whole number from 1, not {value!r}")
-    artifact = Artifact.read(Path(app.config["ARTIFACT"]))
+            raise BuiltModelError(f"{name} must be a whole number from 1, not {value!r}")
+    artifact = BuiltModel.read(Path(app.config["ARTIFACT"]))
     artifact.check(PREDICTORS[app.config["RUNTIME"]].FILES)
     return app, artifact
 
@@ -129,10 +129,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         config: Settings by their name without the prefix; they win over the environment.
 
     Raises:
-        ArtifactError: See `read_settings`.
+        BuiltModelError: See `read_settings`.
     """
     app, artifact = read_settings(config)
-    model = Model(artifact, app.config["RUNTIME"], app.config["RUNTIME_THREADS"])
+    model = LoadingModel(artifact, app.config["RUNTIME"], app.config["RUNTIME_THREADS"])
     app.url_map.converters["model"] = ModelName
 
     def check(name: str) -> None:

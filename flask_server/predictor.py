@@ -18,12 +18,12 @@ REBUILD = "python -m models build --force"
 Batch = npt.NDArray[np.float32]
 
 
-class ArtifactError(Exception):
+class BuiltModelError(Exception):
     """The artifact cannot be served; the message says what to do about it."""
 
 
 @dataclass(frozen=True)
-class Artifact:
+class BuiltModel:
     """A built model on disk, as its manifest.json describes it.
 
     Attributes:
@@ -47,11 +47,11 @@ class Artifact:
     sha256: dict[str, str]
 
     @classmethod
-    def read(cls, folder: Path) -> "Artifact":
+    def read(cls, folder: Path) -> "BuiltModel":
         """Reads the manifest in `folder`.
 
         Raises:
-            ArtifactError: There is none, or it is not one.
+            BuiltModelError: There is none, or it is not one.
         """
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
@@ -66,29 +66,29 @@ class Artifact:
                 sha256={name: entry["sha256"] for name, entry in manifest["files"].items()},
             )
         except FileNotFoundError:
-            raise ArtifactError(f"no model at {folder}: run `python -m models build` first") from None
+            raise BuiltModelError(f"no model at {folder}: run `python -m models build` first") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             path = folder / "manifest.json"
-            raise ArtifactError(f"{path} is not a manifest ({error!r}): run `{REBUILD}`") from None
+            raise BuiltModelError(f"{path} is not a manifest ({error!r}): run `{REBUILD}`") from None
 
     def check(self, prefix: str) -> None:
         """Compares the files whose path starts with `prefix` with the manifest.
 
         Raises:
-            ArtifactError: One is missing or was altered, or there is none.
+            BuiltModelError: One is missing or was altered, or there is none.
         """
         names = [name for name in self.sha256 if name.startswith(prefix)]
         if not names:
-            raise ArtifactError(f"{self.folder / 'manifest.json'} lists no file {prefix}*: run `{REBUILD}`")
+            raise BuiltModelError(f"{self.folder / 'manifest.json'} lists no file {prefix}*: run `{REBUILD}`")
         for name in names:
             path = self.folder / name
             try:
                 with path.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
-                raise ArtifactError(f"{path} cannot be read ({error.strerror}): run `{REBUILD}`") from None
+                raise BuiltModelError(f"{path} cannot be read ({error.strerror}): run `{REBUILD}`") from None
             if digest != self.sha256[name]:
-                raise ArtifactError(f"{path} was altered since it was built: run `{REBUILD}`")
+                raise BuiltModelError(f"{path} was altered since it was built: run `{REBUILD}`")
 
 
 class Predictor(Protocol):
@@ -107,7 +107,7 @@ class TorchPredictor:
     FILES = "torch/"
     """How the paths of the files start that it loads."""
 
-    def __init__(self, artifact: Artifact, threads: int) -> None:
+    def __init__(self, artifact: BuiltModel, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
@@ -137,7 +137,7 @@ class TensorFlowPredictor:
     FILES = "saved_model/"
     """See TorchPredictor."""
 
-    def __init__(self, artifact: Artifact, threads: int) -> None:
+    def __init__(self, artifact: BuiltModel, threads: int) -> None:
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)

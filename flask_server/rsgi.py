@@ -187,7 +187,7 @@ def create_service() -> Service:
     """What each of granian's workers makes.
 
     Raises:
-        ArtifactError: See `flask_server.app.read_settings`.
+        BuiltModelError: See `flask_server.app.read_settings`.
     """
     end_with_parent()
     return Service(create_app())

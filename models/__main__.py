@@ -8,10 +8,10 @@ from types import FrameType
 
 import click
 
-from models import forward, parity
+from models import export_parity, forward_timing
+from models.artifact_manifest import check_files, read, root
 from models.build import build, source_sha256
-from models.errors import ArtifactError, ModelsError
-from models.manifest import check_files, read, root
+from models.errors import BrokenArtifactError, ModelsError
 from models.workload import Found, discover, find
 
 
@@ -44,7 +44,7 @@ def list_command() -> None:
             manifest = read(root() / name / str(workload.version))
             current = manifest.source_sha256 == source_sha256(found)
             state = f"{'built' if current else 'outdated'}, accuracy {manifest.accuracy:.4f}"
-        except ArtifactError:
+        except BrokenArtifactError:
             state = "not built"
         click.echo(f"{name} v{workload.version} ({state}): {workload.description}")
 
@@ -57,7 +57,7 @@ def verify_command(workload: str | None) -> None:
         folder = root() / found.workload.name / str(found.workload.version)
         manifest = read(folder)
         check_files(folder, manifest)
-        worst = max(parity.check(folder, manifest).values())
+        worst = max(export_parity.check(folder, manifest).values())
         click.echo(
             f"{manifest.workload} v{manifest.version} verified: {len(manifest.files)} files unchanged, "
             f"largest difference {worst:.2g} (allowed {manifest.tolerance:g})"
@@ -72,8 +72,8 @@ def forward_command(workload: str, batch: int, threads: int) -> None:
     """Time the forward pass of WORKLOAD alone, in both frameworks; prints JSON."""
     found = find(workload)
     folder = root() / found.workload.name / str(found.workload.version)
-    floors = forward.measure(folder, read(folder), batch=batch, threads=threads)
-    click.echo(json.dumps([asdict(floor) for floor in floors]))
+    timings = forward_timing.measure(folder, read(folder), batch=batch, threads=threads)
+    click.echo(json.dumps([asdict(timing) for timing in timings]))
 
 
 def _chosen(name: str | None) -> list[Found]:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models import mar, parity, savedmodel, torch_form, weights
-from models.errors import AccuracyError, ArtifactError, ExportError
-from models.manifest import SCHEMA_VERSION, Manifest, check_files, read, scan, write
+from models import export_parity, mar, savedmodel, torch_export, weights_file
+from models.artifact_manifest import SCHEMA_VERSION, Manifest, check_files, read, scan, write
+from models.errors import AccuracyError, BrokenArtifactError, ExportError
 from models.workload import Found, Workload, discover
 
 PACKAGES = (
@@ -121,7 +121,7 @@ def _intact(folder: Path, source: str) -> Manifest | None:
     try:
         manifest = read(folder)
         check_files(folder, manifest)
-    except ArtifactError:
+    except BrokenArtifactError:
         return None
     return manifest if manifest.source_sha256 == source else None
 
@@ -138,9 +138,9 @@ def _fill(
     golden, held_out = trained.golden, trained.held_out
     workload.check(golden)
     workload.check(held_out)
-    weights_file = folder / "weights.safetensors"
-    weights.write(weights_file, trained.weights)
-    stored = weights.read(weights_file)  # from here on nothing comes from the trainer's memory
+    weights_path = folder / "weights.safetensors"
+    weights_file.write(weights_path, trained.weights)
+    stored = weights_file.read(weights_path)  # from here on nothing comes from the trainer's memory
 
     accuracy = float((workload.reference(stored, held_out.inputs).argmax(axis=1) == held_out.labels).mean())
     promise = workload.minimum_accuracy
@@ -158,7 +158,7 @@ def _fill(
     say("exporting: SavedModel, PyTorch form, .mar")
     name, version, form = workload.name, workload.version, folder / "torch"
     savedmodel.write(workload, stored, golden.inputs, folder / "saved_model" / str(version))
-    torch_form.write(workload, weights_file, form)
+    torch_export.write(workload, weights_path, form)
     mar.write(name, version, form, handler_files, folder / "model_store", scratch)
 
     manifest = Manifest(
@@ -174,13 +174,13 @@ def _fill(
         accuracy=accuracy,
         held_out=len(held_out.labels),
         tolerance=workload.tolerance,
-        torch_form=torch_form.NAME,
+        torch_form=torch_export.NAME,
         versions=_versions(),
         source_sha256=source,
         golden=GOLDEN,
         files=scan(folder),
     )
-    for export, worst in parity.check(folder, manifest).items():
+    for export, worst in export_parity.check(folder, manifest).items():
         say(f"parity of {export}: largest difference {worst:.2g} (allowed {workload.tolerance:g})")
     write(folder, manifest)
     return manifest

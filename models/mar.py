@@ -9,11 +9,11 @@ import sys
 import zipfile
 from pathlib import Path
 
-from models import torch_form
-from models.errors import ArtifactError, ExportError
+from models import torch_export
+from models.errors import BrokenArtifactError, ExportError
 
 ROOT = Path(__file__).parent.parent
-HANDLER_FILES = (ROOT / "torchserve" / "handler.py", ROOT / "flask_server" / "wire.py")
+HANDLER_FILES = (ROOT / "torchserve" / "handler.py", ROOT / "flask_server" / "predict_body.py")
 """The handler, then the modules it imports."""
 
 WORKER_PACKAGES = {"numpy", "safetensors", "torch", "ts", *sys.stdlib_module_names}
@@ -26,7 +26,7 @@ def write(name: str, version: int, form: Path, handler_files: tuple[Path, ...], 
     Args:
         name: model name that TorchServe serves it under.
         version: model version that TorchServe reports.
-        form: folder written by `torch_form.write`.
+        form: folder written by `torch_export.write`.
         handler_files: the handler, then the modules it imports.
         folder: model store, created.
         scratch: directory for intermediate files, created.
@@ -37,7 +37,7 @@ def write(name: str, version: int, form: Path, handler_files: tuple[Path, ...], 
     folder.mkdir(parents=True)
     flat = scratch / "flat"
     flat.mkdir(parents=True)
-    for file in [*(form / part for part in torch_form.FILES), *existing(handler_files)]:
+    for file in [*(form / part for part in torch_export.FILES), *existing(handler_files)]:
         shutil.copyfile(file, flat / file.name)
     _check_imports(flat)
     handler, *modules = (file.name for file in handler_files)
@@ -73,7 +73,7 @@ def _check_imports(flat: Path) -> None:
     """Checks that every module in `flat` finds what it imports; a worker would fail at its start."""
     known = WORKER_PACKAGES | {file.stem for file in flat.glob("*.py")}
     for file in sorted(flat.glob("*.py")):
-        for name in sorted(torch_form.imported(file.read_text()) - known):
+        for name in sorted(torch_export.imported(file.read_text()) - known):
             raise ExportError(f"{file.name} imports {name}, which is neither in the .mar nor in a TorchServe worker")
 
 
@@ -81,10 +81,10 @@ def unpack(archive: Path, folder: Path) -> None:
     """Unpacks `archive` into `folder`, as TorchServe does before it loads.
 
     Raises:
-        ArtifactError: it is missing or no archive.
+        BrokenArtifactError: it is missing or no archive.
     """
     try:
         with zipfile.ZipFile(archive) as mar:
             mar.extractall(folder)
     except (OSError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{archive.name} is not a model archive: {error}") from error
+        raise BrokenArtifactError(f"{archive.name} is not a model archive: {error}") from error

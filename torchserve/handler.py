@@ -1,6 +1,6 @@
 """What TorchServe runs for each batch of requests: check each, one forward pass for all, answers back in order.
 
-It travels inside the .mar, unpacked flat beside its neighbours: `wire.py` (flask_server/wire.py), and `load.py`,
+It travels inside the .mar, unpacked flat beside its neighbours: `predict_body.py` of flask_server/, and `load.py`,
 `network.py`, `weights.safetensors` and `workload.json` of the artifact's torch/ folder.
 """
 
@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from load import load  # type: ignore[import-not-found]  # lies beside this file in the .mar
-from ts.context import Context
-from ts.utils.util import PredictionException
-from wire import (  # type: ignore[import-not-found]  # lies beside this file in the .mar
+from predict_body import (  # type: ignore[import-not-found]  # lies beside this file in the .mar
     InvalidRequest,
     encode_predictions,
     parse_instances,
 )
+from ts.context import Context
+from ts.utils.util import PredictionException
 
 Batch = npt.NDArray[np.float32]
 

@@ -18,8 +18,8 @@ from safetensors.numpy import load_file, save_file
 
 import models
 from models import digits, mar
+from models.artifact_manifest import read, scan
 from models.errors import ExportError
-from models.manifest import read, scan
 
 REPO = Path(models.__file__).parent.parent
 FORM = {"load.py", "network.py", "weights.safetensors", "workload.json"}

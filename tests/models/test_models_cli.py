@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import models
-from models.errors import ArtifactError
-from models.manifest import read, scan
+from models.artifact_manifest import read, scan
+from models.errors import BrokenArtifactError
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 REPO = Path(models.__file__).parent.parent
@@ -183,9 +183,9 @@ def test_byte_code_in_an_artifact_is_no_change(root: Path, artifact: Path) -> No
     ],
 )
 def test_damaged_manifest_is_refused(artifact: Path, change: str | dict[str, object], message: str) -> None:
-    """A manifest of another schema or with other content is an ArtifactError, never a KeyError."""
+    """A manifest of another schema or with other content is an BrokenArtifactError, never a KeyError."""
     path = artifact / "manifest.json"
     content = change if isinstance(change, str) else json.dumps({**json.loads(path.read_text()), **change})
     path.write_text(content)
-    with pytest.raises(ArtifactError, match=message):
+    with pytest.raises(BrokenArtifactError, match=message):
         read(artifact)

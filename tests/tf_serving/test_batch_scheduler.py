@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tf_serving.embedded.batching import BatchScheduler
-from tf_serving.embedded.config_files import Batching
+from tf_serving.embedded.batch_scheduler import BatchScheduler
+from tf_serving.embedded.config_files import BatchingParameters
 from tf_serving.embedded.errors import Code, ServingError
 from tf_serving.embedded.metrics import Metrics
 
@@ -41,7 +41,7 @@ def doubler() -> _Doubler:
 
 def scheduler(**parameters: Any) -> Iterator[BatchScheduler]:
     """A scheduler that ends with the test."""
-    made = BatchScheduler(Batching(**parameters), Metrics())
+    made = BatchScheduler(BatchingParameters(**parameters), Metrics())
     yield made
     made.close()
 

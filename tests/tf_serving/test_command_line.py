@@ -9,7 +9,7 @@ import pytest
 
 from tests.tf_serving import saved_models
 from tests.tf_serving.process import ROOT, command, free_port
-from tf_serving.embedded.config_files import Batching, read_batching, read_metrics_path
+from tf_serving.embedded.config_files import BatchingParameters, read_batching, read_metrics_path
 from tf_serving.embedded.errors import ServingError
 from tf_serving.embedded.flags import FlagError, Options, parse
 
@@ -79,7 +79,7 @@ def test_batching_parameters(tmp_path: Path) -> None:
     file = tmp_path / "batching.config"
     flags = ["--enable_batching", f"--batching_parameters_file={file}", BASE]
     file.write_text("max_batch_size { value: 8 } allowed_batch_sizes: [4, 8]")
-    assert read_batching(parse(flags)) == Batching(max_batch_size=8, allowed_sizes=(4, 8))
+    assert read_batching(parse(flags)) == BatchingParameters(max_batch_size=8, allowed_sizes=(4, 8))
     for text, message in (
         ("pad_variable_length_inputs: true", "cannot parse"),
         ("max_batch_size { value: 8 } allowed_batch_sizes: 4", "Last entry in allowed_batch_sizes must match"),
@@ -124,7 +124,7 @@ def test_the_projects_own_files_can_be_read() -> None:
 
     options = parse([*flags, "--enable_batching"])
     assert read_metrics_path(options) == "/monitoring/prometheus/metrics"
-    assert read_batching(options) == Batching(max_batch_size=64, timeout_micros=1000, max_enqueued_batches=64)
+    assert read_batching(options) == BatchingParameters(max_batch_size=64, timeout_micros=1000, max_enqueued_batches=64)
     assert [model.base_path for model in read_models(options).model_config_list.config] == ["/models/digits"]
 
 

@@ -20,7 +20,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from tests.tf_serving.grpc_client import TIMEOUT, failure, predict_request
+from tests.tf_serving.grpc_requests import TIMEOUT, failure, predict_request
 from tests.tf_serving.process import until
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from tf_serving.embedded import json_body, json_predict, json_values
 from tf_serving.embedded.errors import ServingError
-from tf_serving.embedded.servable import TensorSpec
+from tf_serving.embedded.servable import SignatureTensor
 
 DTYPES = {
     "float": "float32",
@@ -38,9 +38,9 @@ VALUES = st.one_of(
 )
 
 
-def spec(type_name: str) -> TensorSpec:
+def spec(type_name: str) -> SignatureTensor:
     """A tensor of that type and any shape."""
-    return TensorSpec("x", "x:0", np.dtype(DTYPES[type_name]), type_name, None)
+    return SignatureTensor("x", "x:0", np.dtype(DTYPES[type_name]), type_name, None)
 
 
 def read(value: Any, type_name: str, has_booleans: bool) -> Any:

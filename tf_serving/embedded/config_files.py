@@ -64,7 +64,7 @@ def _message_classes() -> tuple[Any, Any]:
     return get(find(f"{_PACKAGE}.BatchingParameters")), get(find(f"{_PACKAGE}.MonitoringConfig"))
 
 
-_BatchingParameters, _MonitoringConfig = _message_classes()
+_BatchingProto, _MonitoringProto = _message_classes()
 
 
 def read_text_proto(path: str, message: Any) -> Any:
@@ -82,7 +82,7 @@ def read_text_proto(path: str, message: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Batching:
+class BatchingParameters:
     """The parameters of the batch scheduler, with the real server's defaults.
 
     Attributes:
@@ -100,7 +100,7 @@ class Batching:
     allowed_sizes: tuple[int, ...] = ()
 
 
-def read_batching(options: Options) -> Batching | None:
+def read_batching(options: Options) -> BatchingParameters | None:
     """Read the batching parameters that the flags ask for; None without --enable_batching.
 
     Raises:
@@ -109,9 +109,9 @@ def read_batching(options: Options) -> Batching | None:
     if not options.enable_batching:
         return None
     if not options.batching_parameters_file:
-        return Batching()
+        return BatchingParameters()
     path = options.batching_parameters_file
-    proto = read_text_proto(path, _BatchingParameters())
+    proto = read_text_proto(path, _BatchingProto())
     given = {
         "max_batch_size": "max_batch_size",
         "batch_timeout_micros": "timeout_micros",
@@ -119,12 +119,12 @@ def read_batching(options: Options) -> Batching | None:
         "num_batch_threads": "threads",
     }
     values = {ours: getattr(proto, theirs).value for theirs, ours in given.items() if proto.HasField(theirs)}
-    batching = Batching(**values, allowed_sizes=tuple(proto.allowed_batch_sizes))
+    batching = BatchingParameters(**values, allowed_sizes=tuple(proto.allowed_batch_sizes))
     _check_batching(batching, path)
     return batching
 
 
-def _check_batching(batching: Batching, path: str) -> None:
+def _check_batching(batching: BatchingParameters, path: str) -> None:
     for name in ("max_batch_size", "max_enqueued_batches", "threads"):
         if getattr(batching, name) < 1:
             raise invalid_argument(f"{path}: {name} must be positive; was {getattr(batching, name)}")
@@ -144,7 +144,7 @@ def read_metrics_path(options: Options) -> str | None:
     """The URL path of the Prometheus page, or None when there is to be none."""
     if not options.monitoring_config_file:
         return None
-    prometheus = read_text_proto(options.monitoring_config_file, _MonitoringConfig()).prometheus_config
+    prometheus = read_text_proto(options.monitoring_config_file, _MonitoringProto()).prometheus_config
     return (prometheus.path or DEFAULT_METRICS_PATH) if prometheus.enable else None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from tf_serving.embedded.batching import BatchScheduler
+from tf_serving.embedded.batch_scheduler import BatchScheduler
 from tf_serving.embedded.manager import Handle, Manager
 from tf_serving.embedded.metrics import Metrics, micros_since
 from tf_serving.embedded.servable import Servable, Signature, Tensors

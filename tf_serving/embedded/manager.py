@@ -10,7 +10,7 @@ from typing import Any
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.servable import Servable
 from tf_serving.embedded.version_folders import aspired_versions
-from tf_serving.embedded.versions import Model, State, Version, VersionStatus
+from tf_serving.embedded.version_lifecycle import ServedModel, State, Version, VersionStatus
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Manager:
         self._load_attempts = 1 + max(0, max_load_retries)
         self._retry_interval = max(0.0, retry_interval)
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, ServedModel] = {}
         self._history: dict[str, dict[int, VersionStatus]] = {}  # also of versions long gone
         self._changed = threading.Condition()
         self._closing = False
@@ -130,7 +130,7 @@ class Manager:
                 self._check_labels(model_config)
             known = {name for name, model in self._models.items() if model.configured}
             for name, model_config in wanted.items():
-                model = self._models.setdefault(name, Model(model_config))
+                model = self._models.setdefault(name, ServedModel(model_config))
                 model.config, model.configured = model_config, True
                 model.labels = dict(model_config.version_labels)
                 model.forget_failures()  # the folder may be another one now, or have been mended
@@ -150,7 +150,7 @@ class Manager:
         """
         with self._changed:
 
-            def models() -> list[Model]:
+            def models() -> list[ServedModel]:
                 found = (self._models.get(name) for name in names)
                 return [model for model in found if model is not None and model.configured]
 
@@ -199,7 +199,7 @@ class Manager:
                 if not self._poll_now and not self._closing:
                     self._changed.wait(max(0.0, due - time.monotonic()) if self._poll_seconds > 0 else None)
 
-    def _poll(self, model: Model) -> None:
+    def _poll(self, model: ServedModel) -> None:
         config = model.config
         folders, trouble = aspired_versions(config.name, config.base_path, config.model_version_policy)
         with self._changed:
@@ -224,14 +224,14 @@ class Manager:
             elif not model.configured and not model.versions:
                 del self._models[name]
 
-    def _set(self, model: Model, version: Version, state: State, error: ServingError | None = None) -> None:
+    def _set(self, model: ServedModel, version: Version, state: State, error: ServingError | None = None) -> None:
         version.state, version.error = state, error
         serving = [v for v in model.versions.values() if v.state is State.AVAILABLE]
         model.latest = max(serving, key=lambda v: v.number, default=None)
         self._history.setdefault(version.name, {})[version.number] = VersionStatus(version.number, state, error)
         self._changed.notify_all()
 
-    def _load(self, model: Model, version: Version) -> None:
+    def _load(self, model: ServedModel, version: Version) -> None:
         for attempt in range(1, self._load_attempts + 1):
             start = time.perf_counter()
             try:
@@ -256,7 +256,7 @@ class Manager:
                     self._set(model, version, State.END, fault)
                     return
 
-    def _unload(self, model: Model, version: Version) -> None:
+    def _unload(self, model: ServedModel, version: Version) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not version.in_flight)
             servable, version.servable = version.servable, None

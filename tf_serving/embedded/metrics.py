@@ -29,7 +29,7 @@ class _Metric:
         return ",".join(f'{label}="{_escape(value)}"' for label, value in zip(self._labels, values, strict=True))
 
 
-class Counter(_Metric):
+class PrometheusCounter(_Metric):
     """A number per combination of label values that only grows."""
 
     def __init__(self, name: str, labels: tuple[str, ...]) -> None:
@@ -52,7 +52,7 @@ class Counter(_Metric):
         return [f"# TYPE {self.name} counter", *body]
 
 
-class Histogram(_Metric):
+class PrometheusHistogram(_Metric):
     """A distribution per combination of label values, in fixed buckets."""
 
     def __init__(self, name: str, labels: tuple[str, ...], limits: tuple[float, ...] = LATENCY_LIMITS) -> None:
@@ -93,16 +93,16 @@ class Metrics:
 
     def __init__(self) -> None:
         serving = ":tensorflow:serving:"
-        self.requests = Counter(f"{serving}request_count", ("model_name", "status"))
-        self.request_latency = Histogram(f"{serving}request_latency", ("model_name", "API", "entrypoint"))
-        self.runtime_latency = Histogram(f"{serving}runtime_latency", ("model_name", "API", "runtime"))
-        self.warmup_latency = Histogram(f"{serving}model_warmup_latency", ("model_path", "status"))
-        self.queuing_latency = Histogram(
+        self.requests = PrometheusCounter(f"{serving}request_count", ("model_name", "status"))
+        self.request_latency = PrometheusHistogram(f"{serving}request_latency", ("model_name", "API", "entrypoint"))
+        self.runtime_latency = PrometheusHistogram(f"{serving}runtime_latency", ("model_name", "API", "runtime"))
+        self.warmup_latency = PrometheusHistogram(f"{serving}model_warmup_latency", ("model_path", "status"))
+        self.queuing_latency = PrometheusHistogram(
             f"{serving}batching_session:queuing_latency",
             ("thread_pool_name",),
             tuple(100 * 1.2**power for power in range(52)),
         )
-        self.batch_runs = Counter(f"{serving}batching_session:wrapped_run_count", ())
+        self.batch_runs = PrometheusCounter(f"{serving}batching_session:wrapped_run_count", ())
 
     def page(self) -> str:
         """The page in Prometheus' text format; latencies are in microseconds."""

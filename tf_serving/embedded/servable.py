@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.client import pywrap_tf_session as tf_session
 
-from tf_serving.embedded import artifact
+from tf_serving.embedded import version_integrity
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.flags import Options
 from tf_serving.embedded.runtime import tf
@@ -30,7 +30,7 @@ DEFAULT_SIGNATURE = "serving_default"
 
 
 @dataclasses.dataclass(frozen=True)
-class TensorSpec:
+class SignatureTensor:
     """One input or output of a signature.
 
     Attributes:
@@ -69,8 +69,8 @@ class Signature:
 
     name: str
     method_name: str
-    inputs: dict[str, TensorSpec]
-    outputs: dict[str, TensorSpec]
+    inputs: dict[str, SignatureTensor]
+    outputs: dict[str, SignatureTensor]
     defaults: Tensors
     max_instances: int | None
 
@@ -119,10 +119,10 @@ class Signature:
         return complete
 
 
-def _spec(alias: str, info: Any) -> TensorSpec:
+def _spec(alias: str, info: Any) -> SignatureTensor:
     dtype = tf.as_dtype(info.dtype) if info.dtype else tf.resource  # an initializer has no type
     dims = None if info.tensor_shape.unknown_rank else info.tensor_shape.dim
-    return TensorSpec(
+    return SignatureTensor(
         alias=alias,
         tensor=info.name,
         dtype=np.dtype(dtype.as_numpy_dtype if dtype.is_numpy_compatible else object),
@@ -249,7 +249,7 @@ def load(name: str, version: int, path: str, how: Runtime) -> Servable:
         ServingError: the folder holds no SavedModel that TensorFlow can load with the tag `serve`, or not the one
             that its artifact's manifest lists.
     """
-    max_instances = artifact.check(Path(path))
+    max_instances = version_integrity.check(Path(path))
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=how.config)
     try:

@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 
 from tf_serving.embedded import grpc_service, servable, warmup
-from tf_serving.embedded.batching import BatchScheduler
+from tf_serving.embedded.batch_scheduler import BatchScheduler
 from tf_serving.embedded.config_files import read_batching, read_metrics_path, read_models
 from tf_serving.embedded.core import Core
 from tf_serving.embedded.errors import ServingError

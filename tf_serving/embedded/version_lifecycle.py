@@ -53,7 +53,7 @@ class Version:
         return f"{{name: {self.name} version: {self.number}}}"
 
 
-class Model:
+class ServedModel:
     """A model and its versions.
 
     Attributes:

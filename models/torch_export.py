@@ -1,6 +1,6 @@
 """The PyTorch form of an artifact: the network's source, its weights and a loader that needs torch and safetensors.
 
-This is eager mode, chosen by the figures in benchmarks/torch_form.md.
+This is eager mode, chosen by the figures in benchmarks/torch_export.md.
 """
 
 import ast

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from models.errors import ArtifactError
+from models.errors import BrokenArtifactError
 from models.workload import TensorSpec
 
 SCHEMA_VERSION = 2
@@ -80,15 +80,15 @@ def read(folder: Path) -> Manifest:
     """Reads the manifest of the artifact in `folder`.
 
     Raises:
-        ArtifactError: there is none, or it is not of this schema.
+        BrokenArtifactError: there is none, or it is not of this schema.
     """
     path = folder / FILE
     try:
         content: Any = json.loads(path.read_text())
     except FileNotFoundError:
-        raise ArtifactError(f"no artifact in {folder}; make it with: python -m models build") from None
+        raise BrokenArtifactError(f"no artifact in {folder}; make it with: python -m models build") from None
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from error
+        raise BrokenArtifactError(f"{path} cannot be read: {error}") from error
     try:
         content["labels"] = tuple(content["labels"])
         for key in ("input", "output"):
@@ -97,14 +97,14 @@ def read(folder: Path) -> Manifest:
         content["files"] = {name: FileEntry(**entry) for name, entry in content["files"].items()}
         manifest = Manifest(**content)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path} is not a manifest of an artifact: {error}") from error
+        raise BrokenArtifactError(f"{path} is not a manifest of an artifact: {error}") from error
     if manifest.schema_version != SCHEMA_VERSION:
-        raise ArtifactError(f"{path} has schema_version {manifest.schema_version}, this is {SCHEMA_VERSION}")
+        raise BrokenArtifactError(f"{path} has schema_version {manifest.schema_version}, this is {SCHEMA_VERSION}")
     hints = get_type_hints(Manifest)
     for field in fields(Manifest):
         expected = get_origin(hints[field.name]) or hints[field.name]
         if not isinstance(getattr(manifest, field.name), expected):
-            raise ArtifactError(f"{path}: {field.name} is no {expected.__name__}")
+            raise BrokenArtifactError(f"{path}: {field.name} is no {expected.__name__}")
     return manifest
 
 
@@ -127,7 +127,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     """Compares the files on disk with the manifest.
 
     Raises:
-        ArtifactError: names every missing, changed and extra file.
+        BrokenArtifactError: names every missing, changed and extra file.
     """
     actual = scan(folder)
     faults = [f"{name} is missing" for name in manifest.files if name not in actual]
@@ -137,4 +137,4 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         elif entry != manifest.files[name]:
             faults.append(f"{name} is changed")
     if faults:
-        raise ArtifactError(f"{folder}: {'; '.join(faults)}")
+        raise BrokenArtifactError(f"{folder}: {'; '.join(faults)}")

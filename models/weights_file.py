@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import ArtifactError, ExportError
+from models.errors import BrokenArtifactError, ExportError
 from models.workload import Weights
 
 
@@ -29,7 +29,7 @@ def read(path: Path) -> Weights:
     """Reads what `write` wrote.
 
     Raises:
-        ArtifactError: the file is missing or not in the safetensors format.
+        BrokenArtifactError: the file is missing or not in the safetensors format.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -37,5 +37,5 @@ def read(path: Path) -> Weights:
     try:
         tensors: Weights = load(path.read_bytes())
     except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"{path.name} cannot be read: {error}") from error
+        raise BrokenArtifactError(f"{path.name} cannot be read: {error}") from error
     return tensors

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from tf_serving.embedded.config_files import Batching
+from tf_serving.embedded.config_files import BatchingParameters
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.metrics import Metrics, micros_since
 from tf_serving.embedded.servable import Servable, Signature, Tensors
@@ -49,7 +49,7 @@ class _Queue:
 class BatchScheduler:
     """Runs requests in batches; `run` may be called from any number of threads."""
 
-    def __init__(self, parameters: Batching, metrics: Metrics) -> None:
+    def __init__(self, parameters: BatchingParameters, metrics: Metrics) -> None:
         self._parameters = parameters
         self._limit = parameters.max_batch_size
         self._metrics = metrics
