@@ -22,7 +22,7 @@ class StartError(Exception):
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="flask_server", description="Serves one artifact with Flask.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on")
@@ -34,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def granian(arguments: argparse.Namespace) -> list[str]:
-    """Granian: HTTP in Rust; `rsgi.py` gives a thread to each request that has come in whole."""
+    """Return the command line of granian, an HTTP server in Rust; `rsgi.py` gives a thread to each complete request."""
     command = ["granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--factory"]
     command += ["--host", arguments.host, "--port", str(arguments.port)]
     command += ["--workers", str(arguments.workers), "--loop", "uvloop"]
@@ -46,7 +46,10 @@ def granian(arguments: argparse.Namespace) -> list[str]:
 
 
 def gunicorn(arguments: argparse.Namespace) -> list[str]:
-    """Gunicorn with its threaded workers: `sync`, its default, closes the connection after every answer."""
+    """Return the command line of gunicorn with threaded workers.
+
+    Its default, `sync`, closes the connection after every answer.
+    """
     command = ["gunicorn", "--worker-class", "gthread", "--bind", f"{arguments.host}:{arguments.port}"]
     command += ["--workers", str(arguments.workers), "--threads", str(arguments.threads)]
     # Seconds that an idle connection stays open. The default of 2 closes it between two requests of a slow client.
@@ -56,7 +59,7 @@ def gunicorn(arguments: argparse.Namespace) -> list[str]:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Looks for what would keep the server from starting.
+    """Look for what would keep the server from starting.
 
     Raises:
         StartError: The WSGI server is not installed, or the port is taken.
@@ -75,7 +78,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def launch(arguments: argparse.Namespace) -> NoReturn:
-    """Becomes the WSGI server.
+    """Become the WSGI server.
 
     Raises:
         StartError, BuiltModelError: See `check`.

@@ -66,30 +66,30 @@ class LoadingModel:
             self._fault = f"the model cannot be loaded: {error}"
         self._settled.set()
 
-    def predictor(self, patience: float = 0.0) -> Predictor:
-        """The loaded model.
+    def predictor(self, timeout_s: float = 0.0) -> Predictor:
+        """Return the loaded model.
 
         Args:
-            patience: Seconds to wait for it. Each worker loads its own and one is first: a request that reaches
-                another one waits a little there, where an error would be a surprise after /healthz said ready.
+            timeout_s: Seconds to wait for it. /healthz is ready as soon as one worker is; a request that reaches
+                another worker waits there, instead of getting an error.
 
         Raises:
             ServiceUnavailable: It has not answered yet, or never will.
         """
-        self._settled.wait(patience)
+        self._settled.wait(timeout_s)
         if self._predictor is None:
             raise ServiceUnavailable(self._fault)
         return self._predictor
 
 
 def drain(body: IO[bytes], limit: int = DRAIN_LIMIT) -> None:
-    """Reads off what is left of a refused request, up to `limit` bytes."""
+    """Read off what is left of a refused request, up to `limit` bytes."""
     while limit > 0 and (chunk := body.read(64 * 1024)):
         limit -= len(chunk)
 
 
 def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, BuiltModel]:
-    """Makes the bare application with its configuration and checks the artifact; nothing is loaded yet.
+    """Make the bare application with its configuration and check the artifact; nothing is loaded yet.
 
     Raises:
         BuiltModelError: A setting names no artifact or no runtime, or a file of the artifact was altered.
@@ -118,12 +118,12 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
 
 
 def error_body(error: HTTPException) -> str:
-    """The JSON body of an answer that is an error."""
+    """Return the JSON body of an answer that is an error."""
     return json.dumps({"error": error.description})
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Makes the application and starts to load its model.
+    """Make the application and start to load its model.
 
     Args:
         config: Settings by their name without the prefix; they win over the environment.

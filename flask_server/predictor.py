@@ -27,7 +27,7 @@ class BuiltModel:
     """A built model on disk, as its manifest.json describes it.
 
     Attributes:
-        folder: artifacts/<workload>/<version>.
+        folder: Artifacts/<workload>/<version>.
         workload: Name of the model.
         version: Its version.
         input_name: Input of the SavedModel's signature.
@@ -48,7 +48,7 @@ class BuiltModel:
 
     @classmethod
     def read(cls, folder: Path) -> "BuiltModel":
-        """Reads the manifest in `folder`.
+        """Read the manifest in `folder`.
 
         Raises:
             BuiltModelError: There is none, or it is not one.
@@ -72,7 +72,7 @@ class BuiltModel:
             raise BuiltModelError(f"{path} is not a manifest ({error!r}): run `{REBUILD}`") from None
 
     def check(self, prefix: str) -> None:
-        """Compares the files whose path starts with `prefix` with the manifest.
+        """Compare the files whose path starts with `prefix` with the manifest.
 
         Raises:
             BuiltModelError: One is missing or was altered, or there is none.
@@ -95,10 +95,10 @@ class Predictor(Protocol):
     """A loaded model. Safe to call from several threads at once."""
 
     def predict(self, instances: Batch) -> Batch:
-        """One forward pass: (n, *input shape) -> (n, *output shape)."""
+        """Run one forward pass: (n, *input shape) -> (n, *output shape)."""
 
     def describe(self) -> dict[str, Any]:
-        """Framework, version and the thread counts in effect, as the framework reports them."""
+        """Return framework, version and the thread counts in effect, as the framework reports them."""
 
 
 class TorchPredictor:

@@ -85,7 +85,7 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Runs the command line; a failure that can be foreseen is one line and exit code 1."""
+    """Run the command line; a failure that can be foreseen is one line and exit code 1."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli(prog_name="python -m models")

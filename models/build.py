@@ -1,4 +1,4 @@
-"""Builds one artifact: train, export, check, write the manifest, and only then move it to its place."""
+"""Build one artifact: train, export, check, write the manifest, and only then move it to its place."""
 
 import fcntl
 import hashlib
@@ -55,17 +55,17 @@ def build(
     force: bool = False,
     say: Say = lambda line: None,
 ) -> Built:
-    """Builds the artifact of a workload below `root`, unless it is there, intact and of the same sources.
+    """Build the artifact of a workload below `root`, unless it is there, intact and of the same sources.
 
     Args:
-        found: the workload and its file.
-        root: folder of all artifacts, created.
+        found: The workload and its file.
+        root: Folder of all artifacts, created.
         handler_files: TorchServe's handler and the modules it imports, for the .mar.
-        force: build even when nothing changed.
-        say: receives one line per step.
+        force: Build even when nothing changed.
+        say: Receives one line per step.
 
     Raises:
-        ModelsError: the accuracy is too low, or an export fails or differs. Nothing half-made is left behind, and
+        ModelsError: The accuracy is too low, or an export fails or differs. Nothing half-made is left behind, and
             an artifact that was there stays.
     """
     workload = found.workload
@@ -84,10 +84,10 @@ def build(
 
 
 def source_sha256(found: Found, handler_files: tuple[Path, ...] = mar.HANDLER_FILES) -> str:
-    """Digest over what decides an artifact: shared modules, the workload's file, handler files, versions.
+    """Return a digest over what decides an artifact: shared modules, the workload's file, handler files, versions.
 
     Raises:
-        ExportError: a handler file or a package is missing.
+        ExportError: A handler file or a package is missing.
     """
     others = {other.source for other in discover().values()} - {found.source}
     shared = {path for path in Path(__file__).parent.rglob("*.py") if path not in others}
@@ -107,7 +107,7 @@ def _versions() -> dict[str, str]:
 
 @contextmanager
 def _exclusive(root: Path) -> Iterator[None]:
-    """Lets one build at a time into `root`, and clears away what a killed one left."""
+    """Let one build at a time into `root`, and clear away what a killed one left."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -117,7 +117,7 @@ def _exclusive(root: Path) -> Iterator[None]:
 
 
 def _intact(folder: Path, source: str) -> Manifest | None:
-    """Returns the manifest of an artifact that need not be built again."""
+    """Return the manifest of an artifact that need not be built again."""
     try:
         manifest = read(folder)
         check_files(folder, manifest)
@@ -129,7 +129,7 @@ def _intact(folder: Path, source: str) -> Manifest | None:
 def _fill(
     workload: Workload, source: str, handler_files: tuple[Path, ...], folder: Path, scratch: Path, say: Say
 ) -> Manifest:
-    """Makes `folder` and in it every file of the artifact, checked."""
+    """Make `folder` and in it every file of the artifact, checked."""
     folder.mkdir()
     say(f"{workload.name} v{workload.version}: training with seed {workload.seed}")
     start = time.perf_counter()
@@ -187,7 +187,7 @@ def _fill(
 
 
 def _move(new: Path, place: Path, aside: Path) -> None:
-    """Puts `new` at `place` by renaming; what was there goes to `aside` first."""
+    """Put `new` at `place` by renaming; what was there goes to `aside` first."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.exists():
         place.rename(aside)

@@ -22,7 +22,7 @@ GOLDEN = 64
 
 
 def train(seed: int) -> Trained:
-    """Trains on a stratified four fifths with Adam; deterministic on one thread for one seed.
+    """Train on a stratified four fifths with Adam; deterministic on one thread for one seed.
 
     The recipe was picked with the held-out accuracy in view, this seed's split included. That accuracy guards
     against a broken build; as an estimate for new handwriting it is optimistic.
@@ -92,7 +92,7 @@ def network() -> "nn.Module":
 
 
 def twin(weights: Weights) -> Any:
-    """The same forward pass as a `tf.Module`; inside, images are (batch, height, width, channel)."""
+    """Build the same network as a `tf.Module`; inside, images are (batch, height, width, channel)."""
     import tensorflow as tf
 
     def variable(name: str, value: NDArray[np.float32]) -> Any:

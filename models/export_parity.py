@@ -14,7 +14,7 @@ from models.workload import Forward
 
 
 def check(folder: Path, manifest: Manifest) -> dict[str, float]:
-    """Loads every export of the artifact in `folder` and compares its answers with the golden outputs.
+    """Load every export of the artifact in `folder` and compare its answers with the golden outputs.
 
     Each is asked twice, all instances in one batch and one by one: the free batch size is part of the model.
 
@@ -22,9 +22,9 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
         Largest absolute difference per export.
 
     Raises:
-        ExportParityError: an answer differs; names the export, the instance, the class and both values.
-        ExportError: an export cannot be loaded.
-        BrokenArtifactError: the golden files or the .mar cannot be read.
+        ExportParityError: An answer differs; names the export, the instance, the class and both values.
+        ExportError: An export cannot be loaded.
+        BrokenArtifactError: The golden files or the .mar cannot be read.
     """
     inputs, expected = _golden(folder, manifest, "inputs"), _golden(folder, manifest, "outputs")
     with tempfile.TemporaryDirectory() as unpacked:
@@ -52,10 +52,10 @@ def compare(
     labels: tuple[str, ...],
     tolerance: float,
 ) -> float:
-    """Compares outputs (n, classes) with the reference and returns the largest absolute difference.
+    """Compare outputs (n, classes) with the reference and return the largest absolute difference.
 
     Raises:
-        ExportParityError: the shape differs, or a difference exceeds `tolerance` or is no number; names the worst.
+        ExportParityError: The shape differs, or a difference exceeds `tolerance` or is no number; names the worst.
     """
     if actual.shape != expected.shape:
         raise ExportParityError(f"{export} answers in shape {actual.shape}, the reference in {expected.shape}")

@@ -21,18 +21,18 @@ WORKER_PACKAGES = {"numpy", "safetensors", "torch", "ts", *sys.stdlib_module_nam
 
 
 def write(name: str, version: int, form: Path, handler_files: tuple[Path, ...], folder: Path, scratch: Path) -> None:
-    """Packs `form` and `handler_files`, flat, into `folder`/<name>.mar.
+    """Pack `form` and `handler_files`, flat, into `folder`/<name>.mar.
 
     Args:
-        name: model name that TorchServe serves it under.
-        version: model version that TorchServe reports.
-        form: folder written by `torch_export.write`.
-        handler_files: the handler, then the modules it imports.
-        folder: model store, created.
-        scratch: directory for intermediate files, created.
+        name: Model name that TorchServe serves it under.
+        version: Model version that TorchServe reports.
+        form: Folder written by `torch_export.write`.
+        handler_files: The handler, then the modules it imports.
+        folder: Model store, created.
+        scratch: Directory for intermediate files, created.
 
     Raises:
-        ExportError: a handler file is missing or imports what a worker will not find, or the archiver failed.
+        ExportError: A handler file is missing or imports what a worker will not find, or the archiver failed.
     """
     folder.mkdir(parents=True)
     flat = scratch / "flat"
@@ -58,10 +58,10 @@ def write(name: str, version: int, form: Path, handler_files: tuple[Path, ...], 
 
 
 def existing(handler_files: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Returns `handler_files`.
+    """Return `handler_files`.
 
     Raises:
-        ExportError: one of them does not exist.
+        ExportError: One of them does not exist.
     """
     for file in handler_files:
         if not file.is_file():
@@ -70,7 +70,7 @@ def existing(handler_files: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _check_imports(flat: Path) -> None:
-    """Checks that every module in `flat` finds what it imports; a worker would fail at its start."""
+    """Check that every module in `flat` finds what it imports; a worker would fail at its start."""
     known = WORKER_PACKAGES | {file.stem for file in flat.glob("*.py")}
     for file in sorted(flat.glob("*.py")):
         for name in sorted(torch_export.imported(file.read_text()) - known):
@@ -78,10 +78,10 @@ def _check_imports(flat: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks `archive` into `folder`, as TorchServe does before it loads.
+    """Unpack `archive` into `folder`, as TorchServe does before it loads.
 
     Raises:
-        BrokenArtifactError: it is missing or no archive.
+        BrokenArtifactError: It is missing or no archive.
     """
     try:
         with zipfile.ZipFile(archive) as mar:

@@ -15,13 +15,13 @@ WARMUP_BATCHES = (1, 32)
 
 
 def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], folder: Path) -> None:
-    """Writes the SavedModel of `workload` to `folder`.
+    """Write the SavedModel of `workload` to `folder`.
 
     Args:
-        workload: gives the twin, and the names and shapes of the signature.
-        weights: what the twin takes over, in PyTorch's names and layouts.
+        workload: Gives the twin, and the names and shapes of the signature.
+        weights: What the twin takes over, in PyTorch's names and layouts.
         warmup: (n, *input.shape) inputs for the warm-up records.
-        folder: the version folder, created.
+        folder: The version folder, created.
     """
     tf = quiet_tensorflow()
     module = workload.twin(weights)
@@ -39,7 +39,7 @@ def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], fol
 
 
 def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -> None:
-    """Writes a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
+    """Write a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
     tf = quiet_tensorflow()
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
@@ -56,7 +56,7 @@ def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -
 
 
 def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
-    """Loads the SavedModel back through its serving signature.
+    """Load the SavedModel back through its serving signature.
 
     Raises:
         ExportError: TensorFlow cannot load it, or the signature is missing or has other names.
@@ -81,7 +81,7 @@ def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
 
 
 def quiet_tensorflow() -> Any:
-    """Imports TensorFlow for the CPU, and without a start-up log that would drown what matters."""
+    """Import TensorFlow for the CPU, without its start-up messages."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf

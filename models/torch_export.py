@@ -24,10 +24,10 @@ LOADER = Path(__file__).parent / "shipped" / "load.py"
 
 
 def write(workload: Workload, weights_file: Path, folder: Path) -> None:
-    """Writes the four files of the form to `folder`, which is created.
+    """Write the four files of the form to `folder`, which is created.
 
     Raises:
-        WorkloadError: the workload's `network` could not run where there is only torch.
+        WorkloadError: The workload's `network` could not run where there is only torch.
     """
     source = inspect.getsource(workload.network)
     if not source.startswith("def network("):
@@ -43,7 +43,7 @@ def write(workload: Workload, weights_file: Path, folder: Path) -> None:
 
 
 def interface(workload: Workload) -> dict[str, object]:
-    """What a server has to know of the model: names, dtypes, shapes per instance, labels, the most instances."""
+    """Return what a server has to know of the model: names, dtypes, shapes per instance, labels, the most instances."""
     return {
         "workload": workload.name,
         "version": workload.version,
@@ -56,10 +56,10 @@ def interface(workload: Workload) -> dict[str, object]:
 
 
 def load(folder: Path) -> Forward:
-    """Loads the form as a server does, through the loader that lies in `folder`.
+    """Load the form as a server does, through the loader that lies in `folder`.
 
     Raises:
-        ExportError: it cannot be loaded; the message says why.
+        ExportError: It cannot be loaded; the message says why.
     """
     import torch
 
@@ -83,7 +83,7 @@ def load(folder: Path) -> Forward:
 
 
 def imported(source: str) -> set[str]:
-    """Returns the top-level packages that `source` imports."""
+    """Return the top-level packages that `source` imports."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -9,10 +9,10 @@ from models.workload import Weights
 
 
 def write(path: Path, weights: Weights) -> None:
-    """Writes `weights` to `path`; the same values always give the same bytes.
+    """Write `weights` to `path`; the same values always give the same bytes.
 
     Raises:
-        ExportError: a tensor is not float32, or not finite.
+        ExportError: A tensor is not float32, or not finite.
     """
     from safetensors.numpy import save
 
@@ -26,10 +26,10 @@ def write(path: Path, weights: Weights) -> None:
 
 
 def read(path: Path) -> Weights:
-    """Reads what `write` wrote.
+    """Read what `write` wrote.
 
     Raises:
-        BrokenArtifactError: the file is missing or not in the safetensors format.
+        BrokenArtifactError: The file is missing or not in the safetensors format.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load

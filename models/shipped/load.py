@@ -20,12 +20,12 @@ def load(folder: str | Path) -> nn.Module:
     """Build the network in `folder`, fill in its weights and return it ready to answer.
 
     Args:
-        folder: directory with network.py and weights.safetensors.
+        folder: Directory with network.py and weights.safetensors.
 
     Raises:
-        FileNotFoundError: one of the two is missing.
-        ValueError: the weights file is damaged or holds something else than float32.
-        RuntimeError: the names or shapes of the weights are not those of the network.
+        FileNotFoundError: One of the two is missing.
+        ValueError: The weights file is damaged or holds something else than float32.
+        RuntimeError: The names or shapes of the weights are not those of the network.
     """
     folder = Path(folder)
     spec = importlib.util.spec_from_file_location("network", folder / "network.py")
@@ -42,8 +42,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Read the float32 tensors of a safetensors file by name.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or holds something else than float32.
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, or holds something else than float32.
     """
     try:
         weights: dict[str, torch.Tensor] = safetensors.torch.load(path.read_bytes())

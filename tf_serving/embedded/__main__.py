@@ -16,7 +16,7 @@ from tf_serving.embedded.flags import FlagError, Options, parse, usage
 
 
 def main(argv: list[str]) -> int:
-    """Runs the server until it is told to stop; returns the exit code."""
+    """Run the server until it is told to stop, and return the exit code."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # until the server has its own handlers
     if "--help" in argv:

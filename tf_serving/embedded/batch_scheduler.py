@@ -64,16 +64,16 @@ class BatchScheduler:
             thread.start()
 
     def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int = 0) -> Tensors:
-        """One request's outputs, computed together with others'.
+        """Return one request's outputs, computed together with others'.
 
         Args:
-            servable: the loaded version; it must stay loaded until this returns.
-            signature: one of its signatures.
-            inputs: every input, as `Signature.complete` returns them; all with the same first dimension.
-            timeout_ms: give up after so long; 0 for no limit.
+            servable: The loaded version; it must stay loaded until this returns.
+            signature: One of its signatures.
+            inputs: Every input, as `Signature.complete` returns them; all with the same first dimension.
+            timeout_ms: Give up after so long; 0 for no limit.
 
         Raises:
-            ServingError: the request cannot be batched, the queue is full, time is up, or the model failed.
+            ServingError: The request cannot be batched, the queue is full, time is up, or the model failed.
         """
         task = _Task(inputs, self._size(inputs))
         self._enqueue(servable, signature, task)
@@ -86,7 +86,7 @@ class BatchScheduler:
             raise ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
 
     def close(self) -> None:
-        """Ends the threads once the queues are empty."""
+        """End the threads once the queues are empty."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
@@ -148,7 +148,7 @@ class BatchScheduler:
                         task.answer.set_exception(ServingError(Code.INTERNAL, str(error)))
 
     def _next(self) -> tuple[_Queue, _Batch] | None:
-        """The next batch that may run; its queue then goes to the back, so that queues take turns."""
+        """Return the next batch that may run; its queue then goes to the back, so that queues take turns."""
         now = time.perf_counter()
         for key, queue in self._queues.items():
             batch = queue.batches[0]

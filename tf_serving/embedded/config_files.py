@@ -20,7 +20,7 @@ _Field = descriptor_pb2.FieldDescriptorProto
 
 
 def _describe(message: str, fields: dict[str, int | str]) -> Any:
-    """A message type whose fields, numbered in order, are scalars (a type code) or messages (a full name)."""
+    """Return a message type whose fields, numbered in order, are scalars (a type code) or messages (a full name)."""
     description = descriptor_pb2.DescriptorProto(name=message)
     for number, (name, kind) in enumerate(fields.items(), start=1):
         field = description.field.add(name=name, number=number, label=_Field.LABEL_OPTIONAL)
@@ -68,10 +68,10 @@ _BatchingProto, _MonitoringProto = _message_classes()
 
 
 def read_text_proto(path: str, message: Any) -> Any:
-    """Fills a message from a text file and returns it.
+    """Fill a message from a text file and return it.
 
     Raises:
-        ServingError: the file cannot be read or parsed.
+        ServingError: The file cannot be read or parsed.
     """
     try:
         return text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
@@ -86,11 +86,11 @@ class BatchingParameters:
     """The parameters of the batch scheduler, with the real server's defaults.
 
     Attributes:
-        max_batch_size: rows in one forward pass, and in one request.
-        timeout_micros: how long the first request of a batch waits for others.
-        max_enqueued_batches: batches that may wait; a request that would start another is turned away.
-        threads: batches that run at the same time.
-        allowed_sizes: ascending; a batch is padded up to the next of them. Empty for any size.
+        max_batch_size: Rows in one forward pass, and in one request.
+        timeout_micros: How long the first request of a batch waits for others.
+        max_enqueued_batches: Batches that may wait; a request that would start another is turned away.
+        threads: Batches that run at the same time.
+        allowed_sizes: Ascending; a batch is padded up to the next of them. Empty for any size.
     """
 
     max_batch_size: int = 1000
@@ -104,7 +104,7 @@ def read_batching(options: Options) -> BatchingParameters | None:
     """Read the batching parameters that the flags ask for; None without --enable_batching.
 
     Raises:
-        ServingError: the file cannot be read, has a field that is not known here, or a value out of range.
+        ServingError: The file cannot be read, has a field that is not known here, or a value out of range.
     """
     if not options.enable_batching:
         return None
@@ -141,7 +141,7 @@ def _check_batching(batching: BatchingParameters, path: str) -> None:
 
 
 def read_metrics_path(options: Options) -> str | None:
-    """The URL path of the Prometheus page, or None when there is to be none."""
+    """Read the URL path of the Prometheus page, or None when there is to be none."""
     if not options.monitoring_config_file:
         return None
     prometheus = read_text_proto(options.monitoring_config_file, _MonitoringProto()).prometheus_config
@@ -149,7 +149,7 @@ def read_metrics_path(options: Options) -> str | None:
 
 
 def read_models(options: Options) -> Any:
-    """The ModelServerConfig of --model_config_file, or one model made of --model_name and --model_base_path."""
+    """Read the ModelServerConfig of --model_config_file, or one model made of --model_name and --model_base_path."""
     from tensorflow_serving.config import model_server_config_pb2
 
     config = model_server_config_pb2.ModelServerConfig()
@@ -163,10 +163,10 @@ def read_models(options: Options) -> Any:
 
 
 def check_models(config: Any) -> Any:
-    """Returns a ModelServerConfig that can be served.
+    """Return a ModelServerConfig that can be served.
 
     Raises:
-        ServingError: a custom config, a repeated name, a relative path or another platform than tensorflow.
+        ServingError: A custom config, a repeated name, a relative path or another platform than tensorflow.
     """
     if config.WhichOneof("config") == "custom_model_config":
         raise invalid_argument("only model_config_list is supported, not custom_model_config")

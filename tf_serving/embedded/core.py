@@ -26,9 +26,9 @@ class Core:
     """Shared by the REST and the gRPC API.
 
     Attributes:
-        manager: the models.
-        scheduler: batches requests, unless it is None.
-        metrics: what is counted.
+        manager: The models.
+        scheduler: Batches requests, unless it is None.
+        metrics: What is counted.
     """
 
     manager: Manager
@@ -36,20 +36,20 @@ class Core:
     metrics: Metrics
 
     def acquire(self, spec: ModelSpec) -> Handle:
-        """The version a request is for; see `Manager.acquire`."""
+        """Return the version a request is for; see `Manager.acquire`."""
         return self.manager.acquire(spec.name, spec.version, spec.label)
 
     def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int) -> Tensors:
-        """One request's forward pass, alone or in a batch.
+        """Run one request's forward pass, alone or in a batch.
 
         Args:
-            servable: the loaded version.
-            signature: one of its signatures.
-            inputs: every input, as `Signature.complete` returns them.
-            timeout_ms: give up after so long; 0 for no limit.
+            servable: The loaded version.
+            signature: One of its signatures.
+            inputs: Every input, as `Signature.complete` returns them.
+            timeout_ms: Give up after so long; 0 for no limit.
 
         Raises:
-            ServingError: time is up, the queue is full, or the model failed.
+            ServingError: Time is up, the queue is full, or the model failed.
         """
         start = time.perf_counter()
         if self.scheduler is None:
@@ -60,7 +60,7 @@ class Core:
         return outputs
 
     def status(self, spec: ModelSpec) -> Any:
-        """A GetModelStatusResponse; see `Manager.status`."""
+        """Return a GetModelStatusResponse; see `Manager.status`."""
         response = get_model_status_pb2.GetModelStatusResponse()
         for status in self.manager.status(spec.name, spec.version, spec.label):
             entry = response.model_version_status.add(version=status.version, state=int(status.state))
@@ -72,10 +72,10 @@ class Core:
         return response
 
     def metadata(self, spec: ModelSpec) -> tuple[Any, Any]:
-        """The ModelSpec message of the version that would answer, and its SignatureDefMap.
+        """Return the ModelSpec message of the version that would answer, and its SignatureDefMap.
 
         Raises:
-            ServingError: no such model, version or label.
+            ServingError: No such model, version or label.
         """
         with self.acquire(spec) as servable:
             found = model_pb2.ModelSpec(name=servable.name)

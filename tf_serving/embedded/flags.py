@@ -19,7 +19,7 @@ class FlagError(Exception):
 
 
 def schedulable_cpus() -> int:
-    """The number of CPUs this process may run on (its affinity mask, not the machine's size)."""
+    """Return the number of CPUs this process may run on (its affinity mask, not the machine's size)."""
     return len(os.sched_getaffinity(0))
 
 
@@ -82,7 +82,7 @@ def parse(argv: Sequence[str]) -> Options:
     """Read the arguments after the program's name.
 
     Raises:
-        FlagError: an unknown argument, a malformed value, or flags that contradict each other.
+        FlagError: An unknown argument, a malformed value, or flags that contradict each other.
     """
     values: dict[str, Any] = {}
     for argument in argv:

@@ -37,11 +37,11 @@ Method = Callable[[Any, Any, grpc.ServicerContext], Any]
 
 
 def _call(kind: Any, api: str = "") -> Callable[[Method], Method]:
-    """Wraps a method: takes one of the places, parses the message, counts the call, turns an error into a status.
+    """Wrap a method: limit the calls at a time, parse the message, count the call, turn an error into a status.
 
     Args:
-        kind: the class of the request's message.
-        api: the name under which its latency is counted; "" for calls that are not inference.
+        kind: The class of the request's message.
+        api: The name under which its latency is counted; "" for calls that are not inference.
     """
 
     def decorate(method: Method) -> Method:
@@ -52,7 +52,7 @@ def _call(kind: Any, api: str = "") -> Callable[[Method], Method]:
             name, code, details = "", Code.OK, ""
             try:
                 # Parsed here and not by gRPC, so that it happens only once there is room for it.
-                with self.places, self.budget.hold(min(_EXPANSION * len(message), MAX_WORKING)):
+                with self.call_limit, self.budget.hold(min(_EXPANSION * len(message), MAX_WORKING)):
                     request = _parse(kind, message)
                     name = request.model_spec.name if api else ""
                     response = method(self, request, context)
@@ -74,7 +74,7 @@ def _call(kind: Any, api: str = "") -> Callable[[Method], Method]:
     return decorate
 
 
-class _Places:
+class _CallLimit:
     """At most so many calls at a time; one more is refused, not queued."""
 
     def __init__(self, count: int) -> None:
@@ -93,13 +93,13 @@ class _Service:
     name: str
     methods: tuple[str, ...]
 
-    def __init__(self, core: Core, places: _Places, budget: Budget) -> None:
+    def __init__(self, core: Core, call_limit: _CallLimit, budget: Budget) -> None:
         self.core = core
-        self.places = places
+        self.call_limit = call_limit
         self.budget = budget
 
     def handler(self) -> Any:
-        """What gRPC calls; it leaves the messages as they came."""
+        """Return the handler of this service; messages reach it unparsed."""
         methods = {
             method: grpc.unary_unary_rpc_method_handler(getattr(self, method), response_serializer=_serialize)
             for method in self.methods
@@ -143,7 +143,7 @@ class PredictionService(_Service):
 
     @_call(predict_pb2.PredictRequest, "Predict")
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """One forward pass over named tensors."""
+        """Run one forward pass over named tensors."""
         with self.core.acquire(_spec(request)) as servable:
             signature = tensor_proto.predict_signature(servable, request.model_spec.signature_name)
             wanted = _filter(request.output_filter, signature.outputs)
@@ -157,7 +157,7 @@ class PredictionService(_Service):
 
     @_call(get_model_metadata_pb2.GetModelMetadataRequest)
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """The signatures of a version."""
+        """Return the signatures of a version."""
         spec = _spec(request)
         if not request.metadata_field:
             raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
@@ -178,12 +178,12 @@ class ModelService(_Service):
 
     @_call(get_model_status_pb2.GetModelStatusRequest)
     def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """The state of a model's versions."""
+        """Return the state of a model's versions."""
         return self.core.status(_spec(request))
 
     @_call(model_management_pb2.ReloadConfigRequest)
     def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802 -- the RPC's name
-        """Replaces the configuration; answers once the new models serve."""
+        """Replace the configuration; answers once the new models serve."""
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
@@ -211,7 +211,7 @@ def _filter(names: Any, outputs: dict[str, Any]) -> list[str]:
 
 
 def _milliseconds_left(context: grpc.ServicerContext) -> int:
-    """Until the client's deadline, rounded up to a power of two; 0 for no deadline."""
+    """Return the time until the client's deadline, rounded up to a power of two; 0 for no deadline."""
     seconds = context.time_remaining()
     if seconds is None or seconds > 3600:
         return 0
@@ -222,7 +222,7 @@ def start(core: Core, options: Options, host: str, budget: Budget) -> grpc.Serve
     """Start the gRPC server on `host`.
 
     Raises:
-        ServingError: the port cannot be bound.
+        ServingError: The port cannot be bound.
     """
     arguments = [
         ("grpc.max_receive_message_length", MAX_BODY),
@@ -232,7 +232,7 @@ def start(core: Core, options: Options, host: str, budget: Budget) -> grpc.Serve
     # Two threads more than places, so that a call too many hears so at once.
     workers = ThreadPoolExecutor(options.grpc_max_threads + 2, thread_name_prefix="grpc")
     server = grpc.server(workers, options=arguments)
-    parts = (core, _Places(options.grpc_max_threads), budget)
+    parts = (core, _CallLimit(options.grpc_max_threads), budget)
     server.add_generic_rpc_handlers((PredictionService(*parts).handler(), ModelService(*parts).handler()))
     host = f"[{host}]" if ":" in host else host
     address = f"{host}:{options.port}"

@@ -24,9 +24,9 @@ class HttpApp:
     """The ASGI application.
 
     Args:
-        api: answers the requests.
-        threads: how many of them are worked on at a time; the others wait.
-        budget: the memory for those that are large.
+        api: Answers the requests.
+        threads: How many of them are worked on at a time; the others wait.
+        budget: The memory for those that are large.
     """
 
     def __init__(self, api: RestApi, threads: int, budget: Budget) -> None:
@@ -36,7 +36,7 @@ class HttpApp:
         self._held = 0  # bytes of all bodies that are here, whole or in part
 
     async def __call__(self, scope: Message, receive: Receive, send: Callable[[Message], Awaitable[None]]) -> None:
-        """Answers one request (ASGI 3, type "http")."""
+        """Answer one request (ASGI 3, type "http")."""
         body = bytearray()
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -67,11 +67,11 @@ class HttpApp:
         await send({"type": "http.response.body", "body": response.body})
 
     async def _read(self, receive: Receive, body: bytearray) -> bool:
-        """Fills in the body; False when the client has gone.
+        """Fill in the body; False when the client has gone.
 
         Raises:
-            _TooLargeError: at its end, so that a client that sends before it reads gets the answer.
-            ServingError: likewise, when all bodies together are too many bytes.
+            _TooLargeError: At its end, so that a client that sends before it reads gets the answer.
+            ServingError: Likewise, when all bodies together are too many bytes.
         """
         failure: Exception | None = None
         while True:

@@ -19,7 +19,7 @@ def parse(body: bytes | bytearray) -> dict[str, Any]:
     NaN, Infinity and -Infinity are numbers, as in the real server.
 
     Raises:
-        ServingError: not JSON, or not an object.
+        ServingError: Not JSON, or not an object.
     """
     if not body.strip():
         raise _parse_error("The document is empty")
@@ -60,7 +60,7 @@ def _float(digits: str) -> float:
 
 
 def _int(digits: str) -> int | float:
-    """An integer, or the nearest double where 64 bits are too few."""
+    """Return an integer, or the nearest double where 64 bits are too few."""
     number = int(digits) if len(digits) <= 20 else _float(digits)
     return number if -(2**63) <= number < 2**64 else float(number)
 
@@ -69,7 +69,7 @@ _DECODER = json.JSONDecoder(parse_float=_float, parse_int=_int)
 
 
 def excerpt(value: Any) -> str:
-    """The beginning of a JSON value, for error messages; a large value is not written out first."""
+    """Return the beginning of a JSON value, for error messages; a large value is not written out first."""
     text = ""
     try:
         for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
@@ -82,10 +82,10 @@ def excerpt(value: Any) -> str:
 
 
 def signature_name(document: dict[str, Any]) -> str:
-    """The signature the request names; "" when it names none.
+    """Return the signature the request names; "" when it names none.
 
     Raises:
-        ServingError: it is not a string.
+        ServingError: It is not a string.
     """
     name = document.get("signature_name", "")
     if not isinstance(name, str):
@@ -96,7 +96,7 @@ def signature_name(document: dict[str, Any]) -> str:
 
 
 def type_name(value: Any) -> str:
-    """The JSON type of a parsed value, as error messages name it."""
+    """Return the JSON type of a parsed value, as error messages name it."""
     if isinstance(value, bool):
         return str(value)
     names = {dict: "Object", list: "Array", str: "String", type(None): "Null"}
@@ -104,15 +104,15 @@ def type_name(value: Any) -> str:
 
 
 def is_base64(value: Any) -> bool:
-    """Whether a JSON value is an object that stands for bytes: {"b64": "..."} and nothing else."""
+    """Return whether a JSON value is an object that stands for bytes: {"b64": "..."} and nothing else."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def decode_base64(value: Any) -> bytes:
-    """The bytes of {"b64": "..."}; padding may be left out.
+    """Return the bytes of {"b64": "..."}; padding may be left out.
 
     Raises:
-        ServingError: another object, or not base64.
+        ServingError: Another object, or not base64.
     """
     if not is_base64(value):
         raise invalid_argument(f"JSON Value: {excerpt(value)} not formatted correctly for base64 data")

@@ -28,18 +28,18 @@ _WRITABLE = {
 
 
 def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray) -> tuple[Tensors, bool]:
-    """The inputs of a predict request.
+    """Read the inputs of a predict request.
 
     Args:
-        document: the parsed body.
-        signature: what the inputs are for.
-        body: the body itself, to see at once whether it has booleans.
+        document: The parsed body.
+        signature: What the inputs are for.
+        body: The body itself, to see at once whether it has booleans.
 
     Returns:
-        the inputs by alias, and whether they came in row format.
+        The inputs by alias, and whether they came in row format.
 
     Raises:
-        ServingError: the request does not describe tensors of the signature's types.
+        ServingError: The request does not describe tensors of the signature's types.
     """
     if "instances" in document and "inputs" in document:
         raise invalid_argument(
@@ -122,7 +122,7 @@ def write(outputs: Tensors, by_row: bool) -> bytes:
     Every float32 and float64 has as many digits as it takes to read the same value back.
 
     Raises:
-        ServingError: an output has no batch dimension (by row), or a type JSON has no form for.
+        ServingError: An output has no batch dimension (by row), or a type JSON has no form for.
     """
     values: dict[str, Any] = {alias: _writable(alias, array) for alias, array in outputs.items()}
     if by_row:

@@ -32,15 +32,15 @@ MAX_RANK = 64  # NumPy has no more
 
 
 def tensor(value: Any, spec: SignatureTensor, has_booleans: bool) -> npt.NDArray[Any]:
-    """A nested list, or a single value, as an array.
+    """Return a nested list, or a single value, as an array.
 
     Args:
-        value: the JSON value.
-        spec: the tensor it is for.
-        has_booleans: whether the request has true or false anywhere, which NumPy would take for 1 and 0.
+        value: The JSON value.
+        spec: The tensor it is for.
+        has_booleans: Whether the request has true or false anywhere, which NumPy would take for 1 and 0.
 
     Raises:
-        ServingError: ragged, or not of the tensor's type.
+        ServingError: Ragged, or not of the tensor's type.
     """
     array = _convert(value, spec, has_booleans)
     if array is not None:
@@ -50,16 +50,16 @@ def tensor(value: Any, spec: SignatureTensor, has_booleans: bool) -> npt.NDArray
 
 
 def stack(values: list[Any], spec: SignatureTensor, has_booleans: bool, keyed: bool) -> npt.NDArray[Any]:
-    """Instances along a new first dimension; each must have the shape of the first.
+    """Stack instances along a new first dimension; each must have the shape of the first.
 
     Args:
-        values: one JSON value per instance, at least one.
-        spec: the tensor they are for.
-        has_booleans: as for `tensor`.
-        keyed: whether the instances are objects, so that an error names the key.
+        values: One JSON value per instance, at least one.
+        spec: The tensor they are for.
+        has_booleans: As for `tensor`.
+        keyed: Whether the instances are objects, so that an error names the key.
 
     Raises:
-        ServingError: names the first instance that is ragged, of another shape or not of the tensor's type.
+        ServingError: Names the first instance that is ragged, of another shape or not of the tensor's type.
     """
     array = _convert(values, spec, has_booleans)
     if array is not None:
@@ -155,7 +155,7 @@ def _leaf(value: Any, spec: SignatureTensor) -> Any:
 
 
 def _wire_type(spec: SignatureTensor) -> np.dtype[Any]:
-    """The type a value must fit. The narrow integers travel as int32 and wrap around, as in the real server."""
+    """Return the type a value must fit. The narrow integers travel as int32 and wrap around, as in the real server."""
     return np.dtype(np.int32) if spec.dtype.kind in "iu" and spec.dtype.itemsize < 4 else spec.dtype
 
 

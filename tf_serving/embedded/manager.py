@@ -38,11 +38,11 @@ class Manager:
     """All models of the server. Every method may be called from any thread.
 
     Args:
-        loader: loads and warms up one version, given its model's name, its number and its folder.
-        poll_seconds: how often folders are looked at; 0 for once per configuration, negative for never.
-        max_load_retries: further attempts after a failed load.
-        retry_interval: seconds between those.
-        allow_labels_for_unavailable: whether a new label may name a version that is not loaded.
+        loader: Loads and warms up one version, given its model's name, its number and its folder.
+        poll_seconds: How often folders are looked at; 0 for once per configuration, negative for never.
+        max_load_retries: Further attempts after a failed load.
+        retry_interval: Seconds between those.
+        allow_labels_for_unavailable: Whether a new label may name a version that is not loaded.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Manager:
         self._watcher.start()
 
     def acquire(self, name: str, version: int | None = None, label: str = "") -> Handle:
-        """The version a request asks for, by default the latest one that serves.
+        """Return the version a request asks for, by default the latest one that serves.
 
         Raises:
-            ServingError: no such model, version or label.
+            ServingError: No such model, version or label.
         """
         with self._changed:
             version = self._labelled(name, label) if label else version
@@ -86,17 +86,17 @@ class Manager:
             return Handle(self, found, found.servable)
 
     def release(self, version: Version) -> None:
-        """Ends what `acquire` began; a handle does it."""
+        """Give back a version that `acquire` returned; leaving the handle does it."""
         with self._changed:
             version.in_flight -= 1
             if not version.in_flight and version.state is State.UNLOADING:
                 self._changed.notify_all()
 
     def status(self, name: str, version: int | None = None, label: str = "") -> list[VersionStatus]:
-        """The versions of a model that are or were here, newest first; or only the one asked for.
+        """Return the versions of a model that are or were here, newest first; or only the one asked for.
 
         Raises:
-            ServingError: no such model, version or label.
+            ServingError: No such model, version or label.
         """
         with self._changed:
             version = self._labelled(name, label) if label else version
@@ -116,13 +116,13 @@ class Manager:
         return model.labels[label]
 
     def configure(self, config: Any) -> list[str]:
-        """Sets out to serve the models of a checked ModelServerConfig, and no others.
+        """Start to serve the models of a checked ModelServerConfig, and no others.
 
         Returns:
-            the names of the models that were not configured before, or do not serve.
+            The names of the models that were not configured before, or do not serve.
 
         Raises:
-            ServingError: a label names a version that is not available; nothing has changed then.
+            ServingError: A label names a version that is not available; nothing has changed then.
         """
         wanted = {model.name: model for model in config.model_config_list.config}
         with self._changed:
@@ -143,10 +143,10 @@ class Manager:
             return [name for name in wanted if name not in known or self._models[name].latest is None]
 
     def wait_until_available(self, names: list[str]) -> None:
-        """Returns once every version found for these models has loaded or failed.
+        """Return once every version found for these models has loaded or failed.
 
         Raises:
-            ServingError: a model of them has no version that serves.
+            ServingError: A model of them has no version that serves.
         """
         with self._changed:
 
@@ -175,7 +175,7 @@ class Manager:
                 )
 
     def close(self) -> None:
-        """Stops watching and ends every wait; what is loaded stays loaded."""
+        """Stop watching and end every wait; what is loaded stays loaded."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

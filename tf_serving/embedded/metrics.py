@@ -37,7 +37,7 @@ class PrometheusCounter(_Metric):
         self._cells: dict[tuple[str, ...], int] = {}
 
     def increment(self, *values: str) -> None:
-        """Adds one to the cell of these label values."""
+        """Add one to the cell of these label values."""
         with self._lock:
             if values not in self._cells:
                 values = tuple(value[:MAX_LABEL] for value in values)
@@ -45,7 +45,7 @@ class PrometheusCounter(_Metric):
                 self._cells[values] = self._cells.get(values, 0) + 1
 
     def lines(self) -> list[str]:
-        """This metric's part of the page."""
+        """Return this metric's part of the page."""
         with self._lock:
             cells = sorted(self._cells.items())
         body = [f"{self.name}{{{self._label_text(values)}}} {count}" for values, count in cells]
@@ -61,7 +61,7 @@ class PrometheusHistogram(_Metric):
         self._cells: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
 
     def observe(self, value: float, *values: str) -> None:
-        """Adds one observation to the cell of these label values."""
+        """Add one observation to the cell of these label values."""
         bucket = bisect.bisect_left(self._limits, value)
         with self._lock:
             if values not in self._cells:
@@ -73,7 +73,7 @@ class PrometheusHistogram(_Metric):
             total[0] += value
 
     def lines(self) -> list[str]:
-        """This metric's part of the page: cumulative buckets, sum and count."""
+        """Return this metric's part of the page: cumulative buckets, sum and count."""
         with self._lock:
             cells = sorted((values, list(counts), total[0]) for values, (counts, total) in self._cells.items())
         out = [f"# TYPE {self.name} histogram"]
@@ -105,10 +105,10 @@ class Metrics:
         self.batch_runs = PrometheusCounter(f"{serving}batching_session:wrapped_run_count", ())
 
     def page(self) -> str:
-        """The page in Prometheus' text format; latencies are in microseconds."""
+        """Return the page in Prometheus' text format; latencies are in microseconds."""
         return "\n".join(line for metric in vars(self).values() for line in metric.lines()) + "\n"
 
 
 def micros_since(start: float) -> float:
-    """Microseconds since a reading of time.perf_counter()."""
+    """Return the microseconds since a reading of time.perf_counter()."""
     return (time.perf_counter() - start) * 1e6

@@ -50,13 +50,13 @@ class RestApi:
         self._metrics_path = metrics_path
 
     def handle(self, method: str, path: str, query: str, body: bytes | bytearray) -> Response:
-        """Answers one request.
+        """Answer one request.
 
         Args:
-            method: such as "POST".
-            path: as on the wire, still percent-encoded.
-            query: what stood after the question mark; the API has none, and refuses it.
-            body: the whole body, uncompressed.
+            method: Such as "POST".
+            path: As on the wire, still percent-encoded.
+            query: What stood after the question mark; the API has none, and refuses it.
+            body: The whole body, uncompressed.
         """
         start = time.perf_counter()
         if path == self._metrics_path:

@@ -34,15 +34,15 @@ KEEP_ALIVE_SECONDS = 3600
 
 
 def run(options: Options, host: str, listener: socket.socket | None) -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT.
 
     Args:
-        options: the flags.
-        host: address to bind gRPC to.
-        listener: the bound REST socket, or None for no REST API.
+        options: The flags.
+        host: Address to bind gRPC to.
+        listener: The bound REST socket, or None for no REST API.
 
     Raises:
-        ServingError: a file or a model cannot be loaded, or the gRPC port cannot be bound.
+        ServingError: A file or a model cannot be loaded, or the gRPC port cannot be bound.
     """
     uvloop.run(_run(options, host, listener))
 
@@ -88,7 +88,7 @@ async def _serve(
     metrics_path: str | None,
     stop: asyncio.Event,
 ) -> None:
-    """Answers on both ports until `stop`, then lets the requests in flight finish."""
+    """Answer on both ports until `stop`, then let the requests in flight finish."""
     budget = Budget()
     grpc_server = grpc_service.start(core, options, host, budget)
     api = RestApi(core, options.rest_api_timeout_in_ms, metrics_path)
@@ -148,12 +148,12 @@ def _loader(options: Options, metrics: Metrics) -> Loader:
 class _HttpServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals to `_run`, which has more to stop than this."""
+        """Leave the signals to `_run`, which has more to stop than this."""
         yield
 
 
 def _follow_config(options: Options, manager: Manager, current: object) -> None:
-    """Takes over every change of the model config file; a file that cannot be served changes nothing."""
+    """Take over every change of the model config file; a file that cannot be served changes nothing."""
     trouble = ""
     while True:
         time.sleep(options.model_config_file_poll_wait_seconds)

@@ -42,15 +42,15 @@ _STRING_BYTES = 32  # of an empty string, in an array and in a tensor
 
 
 def decode_all(protos: Mapping[str, Any], signature: Signature, max_filled: float = MAX_FILLED) -> Tensors:
-    """The inputs of a request as arrays; nothing is made of one that is not what the signature asks for.
+    """Read the inputs of a request as arrays; nothing is made of one that is not what the signature asks for.
 
     Args:
         protos: TensorProto by alias.
-        signature: what they are for.
-        max_filled: bytes that their shapes may promise beyond the values they bring.
+        signature: What they are for.
+        max_filled: Bytes that their shapes may promise beyond the values they bring.
 
     Raises:
-        ServingError: a tensor is missing or unknown, of another type or shape, or its values do not fill its shape.
+        ServingError: A tensor is missing or unknown, of another type or shape, or its values do not fill its shape.
     """
     signature.check_names(protos)
     arrays = {}
@@ -84,7 +84,7 @@ def _shape(proto: Any) -> tuple[int, ...]:
 def _decode(
     proto: Any, target: np.dtype[Any], shape: tuple[int, ...], max_filled: float
 ) -> tuple[npt.NDArray[Any], int]:
-    """The array, and how many bytes of it were promised only."""
+    """Return the array, and how many bytes of it were promised only."""
     count = math.prod(shape)
     if proto.tensor_content:
         if target.hasobject or len(proto.tensor_content) != count * target.itemsize:
@@ -104,7 +104,7 @@ def _decode(
 
 
 def _values(sent: Any, field: str, target: np.dtype[Any]) -> npt.NDArray[Any]:
-    """The values of a typed field; too large an integer wraps around, as in C."""
+    """Return the values of a typed field; too large an integer wraps around, as in C."""
     if field == "string_val":
         array = np.empty(len(sent), dtype=object)
         array[:] = list(sent)
@@ -117,7 +117,7 @@ def encode(array: npt.NDArray[Any]) -> Any:
     """Write one array as a proto: its values in the typed field, as the real server sends them.
 
     Args:
-        array: any shape; `object` holds bytes.
+        array: Any shape; `object` holds bytes.
     """
     field = _FIELDS.get(array.dtype.name)
     if field is None:
@@ -130,10 +130,10 @@ def encode(array: npt.NDArray[Any]) -> Any:
 
 
 def predict_signature(servable: Servable, name: str) -> Signature:
-    """The signature a PredictRequest names.
+    """Return the signature a PredictRequest names.
 
     Raises:
-        ServingError: the model has none of that name.
+        ServingError: The model has none of that name.
     """
     signature = servable.find_signature(name)
     if signature is None:

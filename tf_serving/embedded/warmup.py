@@ -21,7 +21,7 @@ def replay(servable: Servable, metrics: Metrics) -> None:
     """Run every record of assets.extra/tf_serving_warmup_requests, a TFRecord file of PredictionLog.
 
     Raises:
-        ServingError: a record cannot be read, or its request fails; the version is then not served.
+        ServingError: A record cannot be read, or its request fails; the version is then not served.
     """
     file = Path(servable.path, "assets.extra", "tf_serving_warmup_requests")
     if not file.is_file():
