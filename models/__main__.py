@@ -1,4 +1,4 @@
-"""Command line: python -m models build|list|verify [WORKLOAD]."""
+"""Command line: python -m models build|list|verify|forward [WORKLOAD]."""
 
 import json
 import signal
@@ -12,6 +12,7 @@ from models import export_parity, forward_timing
 from models.artifact_manifest import check_files, read, root
 from models.build import build, source_sha256
 from models.errors import BrokenArtifactError, ModelsError
+from models.framework_messages import silence_framework_messages
 from models.workload import Found, discover, find
 
 
@@ -87,6 +88,7 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line; a failure that can be foreseen is one line and exit code 1."""
     signal.signal(signal.SIGTERM, _terminate)
+    silence_framework_messages()
     try:
         cli(prog_name="python -m models")
     except (ModelsError, OSError) as error:

@@ -62,7 +62,7 @@ def build(
         root: Folder of all artifacts, created.
         handler_files: TorchServe's handler and the modules it imports, for the .mar.
         force: Build even when nothing changed.
-        say: Receives one line per step.
+        say: Receives a line at the start, and one for each stage at its end with the seconds that it took.
 
     Raises:
         ModelsError: The accuracy is too low, or an export fails or differs. Nothing half-made is left behind, and
@@ -131,10 +131,10 @@ def _fill(
 ) -> Manifest:
     """Make `folder` and in it every file of the artifact, checked."""
     folder.mkdir()
-    say(f"{workload.name} v{workload.version}: training with seed {workload.seed}")
-    start = time.perf_counter()
+    say(f"{workload.name} v{workload.version}: building")
+    done = _stage_clock(say)
     trained = workload.train(workload.seed)
-    say(f"trained in {time.perf_counter() - start:.1f} s")
+    done(f"trained with seed {workload.seed}")
     golden, held_out = trained.golden, trained.held_out
     workload.check(golden)
     workload.check(held_out)
@@ -144,7 +144,7 @@ def _fill(
 
     accuracy = float((workload.reference(stored, held_out.inputs).argmax(axis=1) == held_out.labels).mean())
     promise = workload.minimum_accuracy
-    say(f"accuracy on {len(held_out.labels)} held-out examples: {accuracy:.4f} (at least {promise:g})")
+    done(f"accuracy on {len(held_out.labels)} held-out examples: {accuracy:.4f} (at least {promise:g})")
     if accuracy < promise:
         raise AccuracyError(f"{workload.name}: held-out accuracy {accuracy:.4f} is below the promised {promise:g}")
 
@@ -155,11 +155,12 @@ def _fill(
     request = {"instances": golden.inputs[:1].tolist()}
     (folder / REQUEST).write_text(json.dumps(request) + "\n", encoding="utf-8")
 
-    say("exporting: SavedModel, PyTorch form, .mar")
     name, version, form = workload.name, workload.version, folder / "torch"
     savedmodel.write(workload, stored, golden.inputs, folder / "saved_model" / str(version))
+    done("exported the SavedModel")
     torch_export.write(workload, weights_path, form)
     mar.write(name, version, form, handler_files, folder / "model_store", scratch)
+    done("exported the PyTorch form and the .mar")
 
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -180,10 +181,24 @@ def _fill(
         golden=GOLDEN,
         files=scan(folder),
     )
-    for export, worst in export_parity.check(folder, manifest).items():
-        say(f"parity of {export}: largest difference {worst:.2g} (allowed {workload.tolerance:g})")
+    differences = export_parity.check(folder, manifest)
+    told = ", ".join(f"{export} {worst:.2g}" for export, worst in differences.items())
+    done(f"parity, largest differences: {told} (allowed {workload.tolerance:g})")
     write(folder, manifest)
     return manifest
+
+
+def _stage_clock(say: Say) -> Say:
+    """Return a function that says a line behind the seconds since its last call, or since this one."""
+    start = time.perf_counter()
+
+    def done(line: str) -> None:
+        nonlocal start
+        now = time.perf_counter()
+        say(f"{now - start:6.1f} s  {line}")
+        start = now
+
+    return done
 
 
 def _move(new: Path, place: Path, aside: Path) -> None:

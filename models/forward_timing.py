@@ -50,7 +50,7 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     """
     import torch
 
-    tf = savedmodel.quiet_tensorflow()
+    tf = savedmodel.cpu_tensorflow()
 
     torch.set_num_threads(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ExportError
+from models.framework_messages import silence_framework_messages
 from models.workload import Forward, TensorSpec, Weights, Workload
 
 SIGNATURE = "serving_default"
@@ -23,7 +24,7 @@ def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], fol
         warmup: (n, *input.shape) inputs for the warm-up records.
         folder: The version folder, created.
     """
-    tf = quiet_tensorflow()
+    tf = cpu_tensorflow()
     module = workload.twin(weights)
     shape = [None, *workload.input.shape]
     spec = tf.TensorSpec(shape, workload.input.dtype, name=workload.input.name)
@@ -40,7 +41,7 @@ def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], fol
 
 def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -> None:
     """Write a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
-    tf = quiet_tensorflow()
+    tf = cpu_tensorflow()
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
     path.parent.mkdir(parents=True)
@@ -61,7 +62,7 @@ def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
     Raises:
         ExportError: TensorFlow cannot load it, or the signature is missing or has other names.
     """
-    tf = quiet_tensorflow()
+    tf = cpu_tensorflow()
     try:
         loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures[SIGNATURE]
@@ -80,11 +81,10 @@ def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
     return forward
 
 
-def quiet_tensorflow() -> Any:
+def cpu_tensorflow() -> Any:
     """Import TensorFlow for the CPU, without its start-up messages."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    silence_framework_messages()
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")
     return tf

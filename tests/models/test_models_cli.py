@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import models
 from models.artifact_manifest import read, scan
 from models.errors import BrokenArtifactError
+from tests.models.conftest import run
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 REPO = Path(models.__file__).parent.parent
@@ -49,6 +51,45 @@ def test_build_repairs_and_repeats_itself(cli: Run, root: Path, built: Path, art
     different = {name for name in first.files if first.files[name] != second.files[name]}
     assert different <= {"model_store/digits.mar", "saved_model/1/fingerprint.pb"}
     assert first.files.keys() == second.files.keys()
+
+
+def test_build_prints_its_own_lines_and_no_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each stage with its seconds; of the frameworks' start-up messages and warnings nothing."""
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"):
+        monkeypatch.delenv(name, raising=False)
+    done = run(root, "build", "digits", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *stages, last = done.stdout.splitlines()
+    assert first == "digits v1: building"
+    assert last.startswith("digits v1 built: ")
+    patterns = ("trained", "accuracy", "exported the SavedModel", "exported the PyTorch form", "parity")
+    assert len(stages) == len(patterns)
+    for line, pattern in zip(stages, patterns, strict=True):
+        assert re.match(rf" *\d+\.\d s  {pattern}", line), line
+
+
+def test_messages_are_silenced_and_settings_are_left_alone() -> None:
+    """Warnings of frameworks are dropped, ours are not; what the user set stays, and oneDNN is not touched."""
+    script = """if True:
+        import os, warnings
+        from models.framework_messages import silence_framework_messages
+
+        silence_framework_messages()
+        for module in ("torch.nn.modules", "keras.src", "models.digits"):
+            warnings.warn_explicit("old", FutureWarning, f"{module}.py", 1, module=module)
+        print(os.environ.get("TF_CPP_MIN_LOG_LEVEL"), os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+    """
+    for level, expected in ((None, "3 None"), ("0", "0 None")):
+        environment = {k: v for k, v in os.environ.items() if k not in ("TF_ENABLE_ONEDNN_OPTS", "PYTHONWARNINGS")}
+        environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+        environment |= {"TF_CPP_MIN_LOG_LEVEL": level} if level else {}
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=REPO, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.stdout.strip() == expected, done.stderr
+        assert done.stderr.splitlines()[0] == "models.digits.py:1: FutureWarning: old"
+        assert "torch" not in done.stderr
+        assert "keras" not in done.stderr
 
 
 def test_killed_build_is_cleared_away(built: Path) -> None:
