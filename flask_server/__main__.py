@@ -1,6 +1,6 @@
-"""`python -m flask_server --workers 2`: checks the settings, then becomes the WSGI server.
+"""`python -m flask_server --workers 2`: check the settings, then become the WSGI server.
 
-A WSGI server meets a missing model or a taken port with a stack trace, or with workers that die in a loop; here it is
+For a missing model or a port in use, a WSGI server prints a stack trace or restarts its workers in a loop; here it is
 one line. Everything else is the server's own command line, which `--dry-run` shows.
 """
 
@@ -38,9 +38,9 @@ def granian(arguments: argparse.Namespace) -> list[str]:
     command = ["granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--factory"]
     command += ["--host", arguments.host, "--port", str(arguments.port)]
     command += ["--workers", str(arguments.workers), "--loop", "uvloop"]
-    # By default the whole server ends with its first worker that dies.
+    # By default the whole server ends when the first worker dies.
     command += ["--respawn-failed-workers"]
-    # An idle connection holds up a stop for so long, and a request that takes longer is lost. Docker waits for 10 s.
+    # A stop waits this long for idle connections and for requests; longer requests are lost. Docker waits for 10 s.
     command += ["--workers-kill-timeout", "8"]
     return [*command, "flask_server.rsgi:create_service"]
 
@@ -54,7 +54,7 @@ def gunicorn(arguments: argparse.Namespace) -> list[str]:
     command += ["--workers", str(arguments.workers), "--threads", str(arguments.threads)]
     # Seconds that an idle connection stays open. The default of 2 closes it between two requests of a slow client.
     command += ["--keep-alive", "75"]
-    # No socket for remote control in the home directory: two servers would share it.
+    # Two servers would share the socket for remote control in the home directory.
     return [*command, "--no-control-socket", "flask_server.app:create_app()"]
 
 
@@ -91,8 +91,8 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     command = [sys.executable, "-m", *(granian if arguments.wsgi == "granian" else gunicorn)(arguments)]
     if arguments.dry_run:
         sys.exit(shlex.join(command))
-    told = {"server": server, "workers": arguments.workers, "threads": arguments.threads}
-    settings = {"FLASK_SERVER_THREADS": str(arguments.threads), "FLASK_SERVER_WSGI": json.dumps(told)}
+    wsgi = {"server": server, "workers": arguments.workers, "threads": arguments.threads}
+    settings = {"FLASK_SERVER_THREADS": str(arguments.threads), "FLASK_SERVER_WSGI": json.dumps(wsgi)}
     os.execve(sys.executable, command, os.environ | settings)
 
 

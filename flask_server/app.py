@@ -32,8 +32,8 @@ from flask_server.predictor import PREDICTORS, BuiltModel, BuiltModelError, Pred
 LOADING_S = 60.0
 
 DRAIN_LIMIT = 256 * 1024 * 1024
-"""Bytes of a refused request that are read off. A server that answers and closes while the client still sends resets
-the connection, and the client never sees why."""
+"""Bytes of a refused request that are read and dropped. Closing the connection while the client still sends would reset
+it, and the client would never see the answer."""
 
 WHOLE_NUMBERS = ("RUNTIME_THREADS", "THREADS", "MAX_CONTENT_LENGTH", "BODY_TIMEOUT")
 
@@ -47,7 +47,7 @@ class ModelName(BaseConverter):
 
 
 class LoadingModel:
-    """An artifact that is loaded in the background, so that the server can say 'not yet' meanwhile."""
+    """An artifact that is loaded in the background; until then the server answers that it is not ready."""
 
     def __init__(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
         self._predictor: Predictor | None = None
@@ -59,9 +59,9 @@ class LoadingModel:
     def _load(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
         try:
             predictor = PREDICTORS[runtime](artifact, threads)
-            predictor.predict(np.zeros((1, *artifact.input_shape), np.float32))  # the first call is the slow one
+            predictor.predict(np.zeros((1, *artifact.input_shape), np.float32))  # the first call takes longer
             self._predictor = predictor
-        except Exception as error:  # whatever a framework raises, /healthz has to tell it
+        except Exception as error:  # whatever a framework raises, /healthz reports it
             log.exception("the model cannot be loaded")
             self._fault = f"the model cannot be loaded: {error}"
         self._settled.set()
@@ -145,7 +145,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         if not request.is_json:
             raise UnsupportedMediaType("send JSON, with the header Content-Type: application/json")
         body = request.get_data()
-        # Werkzeug cuts a body of unknown length at the limit without a word. (Behind granian it has always a length.)
+        # Werkzeug silently truncates a body of unknown length at the limit. (Granian always knows the length.)
         if request.content_length is None and len(body) >= app.config["MAX_CONTENT_LENGTH"]:
             raise RequestEntityTooLarge
         instances = parse_instances(body, artifact.input_shape, artifact.max_instances)

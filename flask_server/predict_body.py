@@ -72,7 +72,7 @@ def encode_predictions(outputs: npt.NDArray[np.float32]) -> bytes:
         outputs: Shape (n, *output shape).
 
     Raises:
-        InvalidRequest: An output is NaN or infinite. Finite inputs far outside of what the model has seen do that.
+        InvalidRequest: An output is NaN or infinite. Inputs far outside of the training data can cause that.
     """
     try:
         return _ENCODER.encode({"predictions": outputs.tolist()}).encode()
@@ -81,7 +81,7 @@ def encode_predictions(outputs: npt.NDArray[np.float32]) -> bytes:
 
 
 def _as_numbers(value: object) -> npt.NDArray[np.generic] | None:
-    """Return the array that nested lists of numbers spell, or None when they are ragged or hold anything else."""
+    """Return nested lists of numbers as an array, or None when they are ragged or hold anything else."""
     try:
         array = np.asarray(value)
     except (ValueError, RecursionError):
@@ -113,5 +113,7 @@ def _complaint(instance: object) -> str:
         array = np.asarray(instance)
     except (ValueError, RecursionError):
         return "is ragged"
-    kind = "b" if array.dtype.kind in "iuf" else array.dtype.kind  # numbers, and yet refused
+    kind = (
+        "b" if array.dtype.kind in "iuf" else array.dtype.kind
+    )  # numbers are refused only where a boolean is among them
     return f"holds {_KINDS.get(kind, 'something other than numbers')}"

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flask import Flask
-from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # it re-exports two of them
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # granian.rsgi re-exports two of them
 from werkzeug.exceptions import (
     BadRequest,
     HTTPException,
@@ -47,7 +47,7 @@ class Service:
         self._largest: int = app.config["MAX_CONTENT_LENGTH"]
         self._timeout: float = app.config["BODY_TIMEOUT"]
         self._threads = ThreadPoolExecutor(app.config["THREADS"], "request")
-        self._room = LARGE_BODIES * self._largest  # bytes; touched on the event loop alone
+        self._room = LARGE_BODIES * self._largest  # bytes; used on the event loop only
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
@@ -104,7 +104,7 @@ class Service:
                 continue
             self._release(large)
             if size > DRAIN_LIMIT:
-                break  # up to there the rest is read and dropped, for the client to see the answer
+                break  # up to that limit the rest is read and dropped, so that the client sees the answer
         if refusal is not None:
             raise refusal
 

@@ -140,7 +140,7 @@ def _fill(
     workload.check(held_out)
     weights_path = folder / "weights.safetensors"
     weights_file.write(weights_path, trained.weights)
-    stored = weights_file.read(weights_path)  # from here on nothing comes from the trainer's memory
+    stored = weights_file.read(weights_path)  # read back, so that everything below uses what was written
 
     accuracy = float((workload.reference(stored, held_out.inputs).argmax(axis=1) == held_out.labels).mean())
     promise = workload.minimum_accuracy

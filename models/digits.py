@@ -39,13 +39,13 @@ def train(seed: int) -> Trained:
     )
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums shared out to several threads are taken in no fixed order
+    torch.set_num_threads(1)  # several threads add up in no fixed order
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = network()
             assert isinstance(module, nn.Sequential)
-            logits = module[:-1]  # the loss has a softmax of its own
+            logits = module[:-1]  # the loss applies its own softmax
             x, y = torch.from_numpy(seen), torch.from_numpy(seen_classes)
             loss = nn.CrossEntropyLoss(label_smoothing=0.05)
             optimizer = torch.optim.Adam(logits.parameters(), lr=3e-3, weight_decay=1e-4)

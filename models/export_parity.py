@@ -1,4 +1,4 @@
-"""Parity: every export answers like the float64 reference, or it is no export of this model."""
+"""Parity of the exports: each must give the answers of the float64 reference."""
 
 import tempfile
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""The forward pass alone, in this process: the floor under every server's latency.
+"""The time of the forward pass alone, in this process: no server can be faster.
 
-What a server takes beyond this is its own: parsing, queueing, batching, serialising. The forms are those that the
+What a server takes beyond this goes into parsing, queueing, batching and serialising. The forms are those that the
 servers load, and the same number of threads is used.
 """
 

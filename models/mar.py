@@ -41,13 +41,13 @@ def write(name: str, version: int, form: Path, handler_files: tuple[Path, ...], 
         shutil.copyfile(file, flat / file.name)
     _check_imports(flat)
     handler, *modules = (file.name for file in handler_files)
-    # Bare names inside `flat`: the archiver splits paths at commas and colons and expands their brackets.
+    # Names without a path, inside `flat`: the archiver splits paths at commas and colons and expands their brackets.
     extra = ["load.py", "workload.json", *modules]
     command = [sys.executable, "-m", "model_archiver.model_packaging"]
     command += ["--model-name", name, "--version", str(version), "--handler", handler]
     command += ["--model-file", "network.py", "--serialized-file", "weights.safetensors"]
     command += ["--extra-files", ",".join(extra), "--export-path", str(folder.absolute())]
-    # A TMPDIR of its own: the archiver deletes $TMPDIR/<name>, whosever that is, and works there.
+    # A TMPDIR of its own: the archiver deletes $TMPDIR/<name>, even if it is somebody else's, and works there.
     temporary = scratch / "tmp"
     temporary.mkdir()
     environment = {"TMPDIR": str(temporary.absolute())}

@@ -34,7 +34,7 @@ def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], fol
         # convolution of oneDNN ends the whole process (SIGABRT) when its input has the wrong rank.
         return {workload.output.name: module(tf.ensure_shape(inputs, shape))}
 
-    module.serve = tf.function(serve, input_signature=[spec])  # kept by the module, or it is not saved
+    module.serve = tf.function(serve, input_signature=[spec])  # an attribute of the module, or it is not saved
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve})
     _write_warmup(workload, warmup, folder / "assets.extra" / "tf_serving_warmup_requests")
 
@@ -66,7 +66,7 @@ def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
     try:
         loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures[SIGNATURE]
-    except Exception as error:  # TensorFlow raises whatever its layers raise
+    except Exception as error:  # TensorFlow may raise anything here
         reason = " ".join(str(error).split())
         raise ExportError(f"the SavedModel cannot be loaded: {type(error).__name__}: {reason}") from error
     names = list(signature.structured_input_signature[1]), list(signature.structured_outputs)

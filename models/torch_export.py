@@ -70,7 +70,7 @@ def load(folder: Path) -> Forward:
         loader = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loader)
         model = loader.load(folder)
-    except Exception as error:  # the loader runs the workload's own code: anything can come out of it
+    except Exception as error:  # the loader runs the workload's own code, which may raise anything
         reason = " ".join(str(error).split())
         raise ExportError(f"the PyTorch form cannot be loaded: {type(error).__name__}: {reason}") from error
 

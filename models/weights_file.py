@@ -1,4 +1,4 @@
-"""The framework-neutral weights file: float32 tensors in safetensors, nothing to unpickle."""
+"""The framework-neutral weights file: float32 tensors in the safetensors format, without pickle."""
 
 from pathlib import Path
 

@@ -2,8 +2,8 @@
 
 A workload is one model together with its data. It is one file in this folder with a module-level
 `WORKLOAD = Workload(...)`; nothing else has to change for it to be built, listed, verified and served.
-Its functions import torch, tensorflow and scikit-learn inside their bodies, so that listing and
-refusing stay quick.
+Its functions import torch, tensorflow and scikit-learn inside their bodies, so that commands that
+need none of them stay quick.
 """
 
 import importlib
@@ -28,16 +28,16 @@ Weights = Mapping[str, NDArray[np.float32]]
 """Parameters by name, in PyTorch's names and layouts (convolution: out, in, height, width)."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-"""What the largest answer may weigh as JSON: what a gRPC client accepts unless it asks for more."""
+"""Largest size of an answer as JSON: what a gRPC client accepts by default."""
 
 NUMBER_BYTES = 25
-"""A float32 of an answer at its longest, with what parts it from the next: `-1.1754943508222875e-38, `."""
+"""The longest text of a float32 in an answer, with the separator that follows: `-1.1754943508222875e-38, `."""
 
 BRACKET_BYTES = 4
 """What the answer to one instance adds to its numbers: `[` and `], `."""
 
 ENVELOPE_BYTES = 19
-"""What stands around all of them: `{"predictions": []}`."""
+"""What encloses all of them: `{"predictions": []}`."""
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A forward pass: (batch, *input.shape) -> (batch, *output.shape)."""
@@ -73,7 +73,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training (or loading) hands over.
+    """What training (or loading) returns.
 
     Attributes:
         weights: Float32 parameters; the same seed gives the same bytes on the same machine.
@@ -138,7 +138,7 @@ class Workload:
 
     @property
     def max_instances(self) -> int:
-        """How many instances one request may hold, by what their answers may weigh: the same at every server."""
+        """How many instances one request may hold, from the largest size of an answer; the same at every server."""
         numbers = math.prod(self.output.shape)
         return max(1, (MAX_ANSWER_BYTES - ENVELOPE_BYTES) // (numbers * NUMBER_BYTES + BRACKET_BYTES))
 

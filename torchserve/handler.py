@@ -37,7 +37,7 @@ class Handler:
         self.workload = json.loads((folder / "workload.json").read_text())
         self.shape = tuple(self.workload["input"]["shape"])
         self.most = int(self.workload["max_instances"])
-        # TorchServe leaves torch's threads alone, and each worker's torch would take every core.
+        # TorchServe does not set torch's threads, so the torch of each worker would use every core.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         torch.set_num_interop_threads(1)
         self.model = load(folder)
@@ -56,7 +56,7 @@ class Handler:
         for index, request in enumerate(data):
             context.set_response_content_type(index, "application/json")
             if not over_rest(context, index):
-                # The one answer of StreamPredictions is its last: without this header TorchServe loses the worker.
+                # StreamPredictions gets one answer only; without this header TorchServe loses the worker.
                 context.set_response_header(index, "ts_stream_next", "false")
             if asks_to_describe(context, index, request):
                 answers[index] = json.dumps(self.describe()).encode()
@@ -68,7 +68,7 @@ class Handler:
         if not accepted:
             return answers
         batch = np.concatenate(list(accepted.values()))
-        # No more at once than one request may hold: what a forward pass needs grows with it.
+        # In parts of at most what one request may hold, because the memory of a forward pass grows with its size.
         outputs = np.concatenate([self.forward(batch[i : i + self.most]) for i in range(0, len(batch), self.most)])
         start = 0
         for index, instances in accepted.items():

@@ -1,4 +1,4 @@
-"""Load the PyTorch model that lies beside this file. Needs torch and safetensors; unpickles nothing.
+"""Load the PyTorch model that lies beside this file. Needs torch and safetensors, and uses no pickle.
 
     model = load(folder)                    # torch.nn.Module in eval mode
     with torch.inference_mode():

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
 
 def _serve(options: Options) -> None:
     host = os.environ.get("TF_SERVING_EMBEDDED_HOST", "127.0.0.1")
-    # Bound before TensorFlow is imported, so that a port in use is known at once; nobody is answered yet.
+    # Bound before TensorFlow is imported, so that a port in use is reported at once. Nothing is answered yet.
     listener = _bind(host, options.rest_api_port) if options.rest_api_port else None
     _bind(host, options.port).close()
 
@@ -67,5 +67,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     logging.shutdown()
     sys.stdout.flush()
-    # Threads may still be inside TensorFlow (a load, a request out of grace); they must not hold the process up.
+    # A thread may still be inside TensorFlow, with a load or a late request; the process does not wait for it.
     os._exit(code)

@@ -107,7 +107,7 @@ class BatchScheduler:
         return size
 
     def _enqueue(self, servable: Servable, signature: Signature, task: _Task) -> None:
-        # Inputs of different shapes never meet: the real server fails the whole batch when they do.
+        # Inputs of different shapes get batches of their own; the real server puts them together and fails the batch.
         shapes = tuple(array.shape[1:] for array in task.inputs.values())
         key = (id(servable), signature.name, shapes)
         with self._ready:
@@ -137,11 +137,11 @@ class BatchScheduler:
                     self._ready.wait(self._until_timeout())
                     found = self._next()
                 if self._queues:
-                    self._ready.notify()  # this thread will be busy; another must watch what is left
+                    self._ready.notify()  # this thread will be busy; another one waits for the rest
             queue, batch = found
             try:
                 self._process(queue, batch)
-            except Exception as error:  # a batch thread must outlive any batch
+            except Exception as error:  # the thread goes on to the next batch
                 log.exception("a batch of %s failed", queue.servable.name)
                 for task in batch.tasks:
                     if not task.answer.done():
@@ -180,7 +180,7 @@ class BatchScheduler:
             if len(tasks) == 1:
                 tasks[0].answer.set_exception(error)
                 return
-            # One of them is at fault; alone, only that one fails.
+            # Each is run alone, so that only the one at fault fails.
             for task in tasks:
                 try:
                     task.answer.set_result(self._forward(queue, [task])[0])

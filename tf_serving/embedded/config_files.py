@@ -15,7 +15,7 @@ from tf_serving.embedded.flags import Options, schedulable_cpus
 
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 
-_PACKAGE = "bakeoff.tf_serving"  # text protos carry no package name, and the real one may be registered already
+_PACKAGE = "bakeoff.tf_serving"  # a text file names no package, and the real name may be registered already
 _Field = descriptor_pb2.FieldDescriptorProto
 
 

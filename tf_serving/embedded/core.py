@@ -83,5 +83,5 @@ class Core:
             signatures = get_model_metadata_pb2.SignatureDefMap()
             for name, definition in servable.definitions.items():
                 signatures.signature_def[name].CopyFrom(definition)
-                signatures.signature_def[name].ClearField("defaults")  # kept to itself by the real server too
+                signatures.signature_def[name].ClearField("defaults")  # the real server does not tell them either
         return found, signatures

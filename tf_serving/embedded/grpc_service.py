@@ -28,9 +28,9 @@ from tf_serving.embedded.metrics import micros_since
 log = logging.getLogger(__name__)
 
 MAX_ANSWER = 2**31 - 1  # what the real server sets, for both directions
-MAX_DETAILS = 1024  # characters; beyond 8 KiB of headers a client hears of those instead of the error
+MAX_DETAILS = 1024  # characters; more than 8 KiB of headers is an error of its own at the client
 
-# The inputs in a message take at most so many times its size, parsed and as arrays: strings of two bytes each do.
+# Parsed and as arrays, the inputs in a message take at most this many times its size (strings of two bytes each).
 _EXPANSION = 32
 
 Method = Callable[[Any, Any, grpc.ServicerContext], Any]
@@ -48,7 +48,7 @@ def _call(kind: Any, api: str = "") -> Callable[[Method], Method]:
         @functools.wraps(method)
         def wrapped(self: "_Service", message: bytes, context: grpc.ServicerContext) -> Any:
             start = time.perf_counter()
-            # Not the exception itself: with its traceback it would be a cycle that holds the message.
+            # Code and text only: a kept exception would refer to this frame, and so keep the message in memory.
             name, code, details = "", Code.OK, ""
             try:
                 # Parsed here and not by gRPC, so that it happens only once there is room for it.
@@ -58,7 +58,7 @@ def _call(kind: Any, api: str = "") -> Callable[[Method], Method]:
                     response = method(self, request, context)
             except ServingError as error:
                 code, details = error.code, error.message
-            except Exception:  # a fault of this server's own: the trace is for the log
+            except Exception:  # a fault of this server; the traceback goes to the log
                 log.exception("%s failed", method.__name__)
                 code, details = Code.INTERNAL, "internal error; the server's log has more"
             if api:
@@ -227,9 +227,9 @@ def start(core: Core, options: Options, host: str, budget: Budget) -> grpc.Serve
     arguments = [
         ("grpc.max_receive_message_length", MAX_BODY),
         ("grpc.max_send_message_length", MAX_ANSWER),
-        ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
+        ("grpc.so_reuseport", 0),  # or a second server could share the port unnoticed
     ]
-    # Two threads more than places, so that a call too many hears so at once.
+    # Two threads more than calls are allowed, so that a call beyond the limit is refused at once.
     workers = ThreadPoolExecutor(options.grpc_max_threads + 2, thread_name_prefix="grpc")
     server = grpc.server(workers, options=arguments)
     parts = (core, _CallLimit(options.grpc_max_threads), budget)

@@ -10,7 +10,7 @@ from tf_serving.embedded.memory import MAX_BODIES, MAX_BODY, SMALL, Budget
 from tf_serving.embedded.rest import Response, RestApi, error_response
 from tf_serving.embedded.workers import Workers
 
-BODY_SECONDS = 30  # until a body has to be there, or clients that stall would fill the memory for bodies
+BODY_SECONDS = 30  # for a body to arrive; without a limit, clients that stall would use up MAX_BODIES
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -33,7 +33,7 @@ class HttpApp:
         self._api = api
         self._workers = Workers(threads, "rest")
         self._budget = budget
-        self._held = 0  # bytes of all bodies that are here, whole or in part
+        self._held = 0  # bytes received so far, of all bodies
 
     async def __call__(self, scope: Message, receive: Receive, send: Callable[[Message], Awaitable[None]]) -> None:
         """Answer one request (ASGI 3, type "http")."""
@@ -49,11 +49,11 @@ class HttpApp:
             response = error_response(error.http_status, error.message)
         except TimeoutError:
             response = error_response(408, f"the request body did not arrive within {BODY_SECONDS} s")
-        except asyncio.CancelledError:  # only happens to a request that outlasts the grace period of a stop
+        except asyncio.CancelledError:  # the request was not done when the grace period of a stop ended
             response = error_response(503, "the server is shutting down")
         finally:
             self._held -= len(body)
-            del body  # a client may take its time over the answer
+            del body  # not needed while the answer is sent
         await send(
             {
                 "type": "http.response.start",

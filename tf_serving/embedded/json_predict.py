@@ -33,7 +33,7 @@ def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray
     Args:
         document: The parsed body.
         signature: What the inputs are for.
-        body: The body itself, to see at once whether it has booleans.
+        body: The body itself, to search it for booleans.
 
     Returns:
         The inputs by alias, and whether they came in row format.
@@ -137,7 +137,7 @@ def write(outputs: Tensors, by_row: bool) -> bytes:
     plain = all(array.dtype != object for array in outputs.values())
     if plain and all(np.isfinite(array).all() for array in outputs.values()):
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    # orjson writes null for NaN, which the real server writes bare, and refuses text that is not UTF-8.
+    # orjson writes null for NaN, where the real server writes NaN, and refuses text that is not UTF-8.
     return json.dumps(document, ensure_ascii=False, default=_plain).encode("utf-8", "surrogateescape")
 
 

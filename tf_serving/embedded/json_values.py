@@ -28,7 +28,7 @@ _KINDS = {
     "bool": "b",
 }
 
-MAX_RANK = 64  # NumPy has no more
+MAX_RANK = 64  # NumPy's limit
 
 
 def tensor(value: Any, spec: SignatureTensor, has_booleans: bool) -> npt.NDArray[Any]:
@@ -163,7 +163,7 @@ def _array(flat: list[Any], shape: list[int], spec: SignatureTensor) -> npt.NDAr
     if len(shape) > MAX_RANK:
         raise invalid_argument(f"JSON Value is nested too deeply for a tensor: {len(shape)} levels")
     if spec.type_name == "string":
-        array = np.empty(len(flat), dtype=object)  # np.array would take bytes for fixed-width and strip zeros
+        array = np.empty(len(flat), dtype=object)  # np.array would make fixed-width strings and strip trailing zeros
         array[:] = flat
     else:
         with np.errstate(over="ignore"):

@@ -60,7 +60,7 @@ class Manager:
         self._retry_interval = max(0.0, retry_interval)
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
         self._models: dict[str, ServedModel] = {}
-        self._history: dict[str, dict[int, VersionStatus]] = {}  # also of versions long gone
+        self._history: dict[str, dict[int, VersionStatus]] = {}  # includes versions that were unloaded
         self._changed = threading.Condition()
         self._closing = False
         self._poll_now = False
@@ -133,7 +133,7 @@ class Manager:
                 model = self._models.setdefault(name, ServedModel(model_config))
                 model.config, model.configured = model_config, True
                 model.labels = dict(model_config.version_labels)
-                model.forget_failures()  # the folder may be another one now, or have been mended
+                model.forget_failures()  # the folder may be another one now, or have been repaired
             for name in known - wanted.keys():
                 model = self._models[name]
                 model.configured, model.labels = False, {}
@@ -209,11 +209,11 @@ class Manager:
             if folders is not None and model.configured and model.config is config:
                 for version in model.aspire(folders):
                     self._set(model, version, State.START)
-                self._changed.notify_all()  # a load that waits to be tried again may no longer be wanted
+                self._changed.notify_all()  # ends the wait of a retry that is no longer wanted
 
     def _advance(self) -> None:
         for name, model in list(self._models.items()):
-            # A version may have been wanted again while it was on its way out.
+            # A version may have been asked for again while it was unloaded.
             self._poll_now |= model.drop_finished()
             step = model.next_step()
             if step is not None:

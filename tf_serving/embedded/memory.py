@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager
 from tf_serving.embedded.errors import invalid_argument
 
 MIB = 1024 * 1024
-MAX_BODY = 32 * MIB  # of one request, as sent and as inflated; the same as in the other servers of this project
+MAX_BODY = 32 * MIB  # of one request; the same as in the other servers of this project
 MAX_BODIES = 256 * MIB  # of all requests that are being received or wait for a thread
-MAX_WORKING = 768 * MIB  # what all large requests together are taken to need while they are worked on
+MAX_WORKING = 768 * MIB  # estimated need of all large requests that are processed at a time
 SMALL = 1 * MIB  # a request that takes no more than this never waits
 PAUSE_SECONDS = 0.2  # from the end of the last large request until its memory is given back
 
@@ -60,7 +60,7 @@ class Budget:
     def _room(self, size: int) -> Iterator[None]:
         ticket = object()
         with self._changed:
-            self._waiting.append(ticket)  # in turn, so that a large one is not passed by others for ever
+            self._waiting.append(ticket)  # first come, first served, so that a large request is not overtaken for ever
             self._changed.wait_for(lambda: self._waiting[0] is ticket and self._taken + size <= self._total)
             self._waiting.popleft()
             self._taken += size

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterable
 
-# Buckets of every latency there: 10 us times powers of 1.8, 33 finite limits, some twenty minutes.
+# The real server's buckets for latencies: 33 limits, 10 us times powers of 1.8, up to some twenty minutes.
 LATENCY_LIMITS = tuple(10 * 1.8**power for power in range(33))
-MAX_SERIES = 10_000  # a client chooses the model name that a failed request is counted under,
-MAX_LABEL = 256  # and its length
+# A failed request is counted under the model name that the client sent, so number and length are limited.
+MAX_SERIES = 10_000
+MAX_LABEL = 256
 
 
 def _escape(value: str) -> str:

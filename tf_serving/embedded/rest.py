@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _MODEL = r"(?:/versions/0*(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(rf"/v1/models/(?P<name>[^/:]+){_MODEL}:(?P<method>classify|regress|predict)")
 _INFO = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_MODEL}(?:/(?P<what>metadata))?")
-_NONE = re.compile(r"(?!)")  # other methods reach nothing
+_NONE = re.compile(r"(?!)")  # matches nothing: other methods are not allowed
 
 JSON = "application/json"
 
@@ -77,7 +77,7 @@ class RestApi:
         except ServingError as error:
             self._core.metrics.requests.increment(name, error.code.name)
             return error_response(error.http_status, error.message)
-        except Exception:  # a fault of this server's own: a 500 for the client, the trace for the log
+        except Exception:  # a fault of this server; the traceback goes to the log
             log.exception("%s %s failed", method, path)
             self._core.metrics.requests.increment(name, Code.INTERNAL.name)
             return error_response(500, "internal error; the server's log has more")
@@ -96,7 +96,7 @@ class RestApi:
             if not signature.inputs:
                 raise invalid_argument(f"Failed to get input map for signature: {signature_name or 'DEFAULT'}")
             inputs, by_row = json_predict.read(document, signature, body)
-            document.clear()  # of a large request these are gigabytes of objects; the model needs room too
+            document.clear()  # may be gigabytes of objects, memory that the model needs
             inputs = signature.complete(inputs)
             outputs = self._core.run(servable, signature, inputs, self._timeout_ms)
         return json_predict.write(outputs, by_row)

@@ -164,7 +164,7 @@ class Servable:
         self._signatures = {key: _signature(key, definition, max_instances) for key, definition in definitions.items()}
         self._endpoints = {key: self._resolve(signature) for key, signature in self._signatures.items()}
         with session.graph.as_default():
-            # Hands the graph to the session, which a model without variables may have had no reason for yet.
+            # Makes the session take over the graph; loading a model without variables runs nothing, so it may not have.
             session.run(tf.no_op())
 
     def find_signature(self, name: str) -> Signature | None:

@@ -69,8 +69,8 @@ async def _run(options: Options, host: str, listener: socket.socket | None) -> N
         loading.result()
         if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
             threading.Thread(target=_follow_config, args=(options, manager, models), daemon=True).start()
-        # What is loaded by now stays; without this, TensorFlow's many objects are gone through again and again
-        # while requests wait.
+        # What is loaded by now stays. Without this, the garbage collector would go through TensorFlow's many objects
+        # again and again while requests wait.
         gc.collect()
         gc.freeze()
         scheduler = BatchScheduler(batching, metrics) if batching else None
@@ -119,7 +119,7 @@ async def _serve(
     stopped = grpc_server.stop(GRACE_SECONDS)
     if listener is not None:
         http_server.should_exit = True
-        await rest  # raises what ended it early: another process listens on the port by now
+        await rest  # raises if it ended early because another process listens on the port
     await asyncio.to_thread(stopped.wait)
 
 

@@ -26,7 +26,7 @@ _FIELDS = {
     "uint64": "uint64_val",
     "bool": "bool_val",
 }
-_MORE_FIELDS = {  # those that TensorFlow itself writes best
+_MORE_FIELDS = {  # written by tf.make_tensor_proto
     "object": "string_val",
     "float16": "half_val",
     "bfloat16": "half_val",
@@ -35,9 +35,9 @@ _ALL_FIELDS = _FIELDS | _MORE_FIELDS
 _PARTS = {"int_val": np.int32, "half_val": np.uint16}
 
 # One value may stand for a whole tensor. In the real server that is any tensor; here only so many bytes of a request
-# may be promised and not sent, or fifty bytes would take the memory of the machine.
+# may be implied by a shape, or a request of fifty bytes could use up the memory of the machine.
 MAX_FILLED = 1024 * 1024
-MAX_RANK = 64  # NumPy has no more
+MAX_RANK = 64  # NumPy's limit
 _STRING_BYTES = 32  # of an empty string, in an array and in a tensor
 
 
@@ -92,12 +92,12 @@ def _decode(
         return np.frombuffer(proto.tensor_content, dtype=target).copy().reshape(shape), 0
     field = _ALL_FIELDS[target.name]
     sent = _values(getattr(proto, field), field, target)
-    # A dimension of 0 hides the others from the count, but not from whatever is made of the shape later.
+    # With a dimension of 0 the count is 0, but the other dimensions still count for what is later made of the shape.
     missing = max(0, math.prod(max(size, 1) for size in shape) - len(sent))
     filled = missing * (_STRING_BYTES if target.hasobject else target.itemsize)
     if filled > max_filled:
         raise ValueError(f"{len(sent)} values for shape {list(shape)}")
-    if len(sent) < count:  # the last value goes on to the end, and none are zeros
+    if len(sent) < count:  # the last value is repeated; without values, zero
         last = sent[-1] if len(sent) else b"" if target.hasobject else target.type(0)
         sent = np.concatenate([sent, np.full(count - len(sent), last, dtype=target)])
     return sent[:count].reshape(shape), filled

@@ -83,12 +83,12 @@ class ServedModel:
         for version in self.versions.values():
             path = folders.get(version.number)
             if version.state is State.AVAILABLE:
-                # One that was to go is taken back while it still serves. One that serves stays, whatever the folder
-                # of that number is called now, as in the real server.
+                # A version that was to be unloaded but still serves is kept if it is asked for again. One that serves
+                # is kept even if its folder has another path now, as in the real server.
                 version.aspired = path == version.path or (version.aspired and path is not None)
             else:
                 version.aspired = version.aspired and path == version.path
-        # One that is on its way out is not taken back; it is found again once it is gone.
+        # A version that is being unloaded is not kept; it is found again once it is gone.
         new = [Version(self.config.name, n, path) for n, path in folders.items() if n not in self.versions]
         self.versions.update((version.number, version) for version in new)
         return new

@@ -28,7 +28,7 @@ class Workers:
         try:
             return await future
         finally:
-            del future  # with an exception in it, it would be part of a cycle that holds the request's body
+            del future  # its exception would refer to this frame, and so keep the request's body in memory
 
     def _work(self) -> None:
         while True:
