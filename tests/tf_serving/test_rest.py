@@ -117,14 +117,15 @@ def test_bytes_travel_as_base64(server: ServerProcess) -> None:
     assert answer(server, "/v1/models/text:predict", body) == {"outputs": ["Zürich!"]}
 
 
-def test_a_compressed_body_is_refused(server: ServerProcess) -> None:
-    """The content coding is named, instead of a complaint about the JSON."""
+def test_gzip_request_body(server: ServerProcess) -> None:
+    """A compressed body is the same request; one that is not gzip is an empty document."""
     packed = gzip.compress(b'{"instances": [[1, 2]]}')
-    response = server.post(f"{SCALE}:predict", packed, headers={"Content-Encoding": "gzip"})
-    assert (response.status_code, response.json()) == (
-        415,
-        {"error": "Content-Encoding gzip is not supported: send the body as it is"},
-    )
+    headers = {"Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
+    response = server.post(f"{SCALE}:predict", packed, headers=headers)
+    assert response.json() == {"predictions": [[30.0, 60.0]]}
+    response = server.post(f"{SCALE}:predict", packed[:-9], headers=headers)
+    assert response.status_code == 400
+    assert response.json() == {"error": "JSON Parse error: The document is empty"}
 
 
 def test_status(server: ServerProcess) -> None:

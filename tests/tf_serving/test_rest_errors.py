@@ -1,5 +1,6 @@
 """What the REST API answers to requests that are wrong, too large, or no requests of this API."""
 
+import gzip
 from collections.abc import Iterator
 
 import pytest
@@ -169,7 +170,7 @@ def test_a_large_body_is_only_a_bad_request(server: ServerProcess) -> None:
 
 
 def test_a_body_beyond_the_limit_is_413(server: ServerProcess) -> None:
-    """Whether its length was declared or not; the connection hears it in full."""
+    """Whether it is sent whole, in parts, or only inflates to that size; the connection hears it in full."""
 
     def stream() -> Iterator[bytes]:
         for _ in range(33):
@@ -177,6 +178,7 @@ def test_a_body_beyond_the_limit_is_413(server: ServerProcess) -> None:
 
     for response in (
         server.post(f"{SCALE}:predict", b" " * (LIMIT + 1)),
+        server.post(f"{SCALE}:predict", gzip.compress(b" " * (LIMIT + 1)), headers={"Content-Encoding": "gzip"}),
         requests.post(f"{server.url}{SCALE}:predict", data=stream(), timeout=60),
     ):
         assert response.status_code == 413

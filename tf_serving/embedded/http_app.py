@@ -1,7 +1,8 @@
 """HTTP for the REST API: an ASGI application that collects bodies and hands whole requests to worker threads."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 from tf_serving.embedded import memory
@@ -10,6 +11,7 @@ from tf_serving.embedded.memory import MAX_BODIES, MAX_BODY, SMALL, Budget
 from tf_serving.embedded.rest import Response, RestApi, error_response
 from tf_serving.embedded.workers import Workers
 
+_CHUNK = 1024 * 1024  # bytes that are inflated at a time
 BODY_SECONDS = 30  # for a body to arrive; without a limit, clients that stall would use up MAX_BODIES
 
 Message = MutableMapping[str, Any]
@@ -97,12 +99,38 @@ class HttpApp:
         return True
 
     async def _answer(self, scope: Message, body: bytearray) -> Response:
-        coding = dict(scope["headers"]).get(b"content-encoding", b"identity").decode("latin-1")
-        if coding.lower() != "identity":
-            return error_response(415, f"Content-Encoding {coding} is not supported: send the body as it is")
+        packed = b"gzip" in dict(scope["headers"]).get(b"content-encoding", b"").lower()
         path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
-        return await self._workers.run(self._work, scope["method"], path, query, body)
+        return await self._workers.run(self._work, scope["method"], path, query, body, packed)
 
-    def _work(self, method: str, path: str, query: str, body: bytearray) -> Response:
-        with self._budget.hold(len(body) + memory.json_size(body)):
-            return self._api.handle(method, path, query, body)
+    def _work(self, method: str, path: str, query: str, body: bytes | bytearray, packed: bool) -> Response:
+        if not packed:
+            with self._budget.hold(len(body) + memory.json_size(body)):
+                return self._api.handle(method, path, query, body)
+        try:
+            # Inflated once to measure it, and again once there is memory for it.
+            size = sum(len(chunk) + memory.json_size(chunk) for chunk in _inflate(body))
+        except zlib.error:  # not gzip: the real server takes that for an empty document
+            return self._api.handle(method, path, query, b"")
+        with self._budget.hold(size):
+            return self._api.handle(method, path, query, b"".join(_inflate(body)))
+
+
+def _inflate(body: bytes | bytearray) -> Iterator[bytes]:
+    """Yield the content of a gzip body in parts.
+
+    Raises:
+        zlib.error: It is not gzip, or not the whole of it.
+        _TooLargeError: It is too large.
+    """
+    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    size, rest = 0, bytes(body)
+    while not inflater.eof:
+        chunk = inflater.decompress(rest, _CHUNK)
+        rest = inflater.unconsumed_tail
+        if not chunk and not rest and not inflater.eof:
+            raise zlib.error("incomplete")
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise _TooLargeError
+        yield chunk
