@@ -13,18 +13,7 @@ from tf_serving.embedded.errors import invalid_argument
 from tf_serving.embedded.json_body import excerpt, is_base64
 from tf_serving.embedded.servable import Signature, Tensors
 
-_WRITABLE = {
-    "float32",
-    "float64",
-    "int8",
-    "uint8",
-    "int16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-    "bool",
-}
+_WRITABLE = {"float32", "float64", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "bool"}
 
 
 def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray) -> tuple[Tensors, bool]:
