@@ -1,6 +1,6 @@
-"""`python -m flask_server --workers 2`: checks the settings, then becomes the WSGI server.
+"""`python -m flask_server --workers 2`: check the settings, then become the WSGI server.
 
-A WSGI server meets a missing model or a taken port with a stack trace, or with workers that die in a loop; here it is
+For a missing model or a port in use, a WSGI server prints a stack trace or restarts its workers in a loop; here it is
 one line. Everything else is the server's own command line, which `--dry-run` shows.
 """
 
@@ -14,15 +14,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from flask_server.app import read_settings
-from flask_server.predictor import ArtifactError
+from flask_server.predictor import BuiltModelError
 
 
-class LaunchError(Exception):
+class StartError(Exception):
     """The server cannot be started; the message says what to do about it."""
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="flask_server", description="Serves one artifact with Flask.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on")
@@ -34,67 +34,70 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def granian(arguments: argparse.Namespace) -> list[str]:
-    """Granian: HTTP in Rust; `rsgi.py` gives a thread to each request that has come in whole."""
+    """Return the command line of granian, an HTTP server in Rust; `rsgi.py` gives a thread to each complete request."""
     command = ["granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--factory"]
     command += ["--host", arguments.host, "--port", str(arguments.port)]
     command += ["--workers", str(arguments.workers), "--loop", "uvloop"]
-    # By default the whole server ends with its first worker that dies.
+    # By default the whole server ends when the first worker dies.
     command += ["--respawn-failed-workers"]
-    # An idle connection holds up a stop for so long, and a request that takes longer is lost. Docker waits for 10 s.
+    # A stop waits this long for idle connections and for requests; longer requests are lost. Docker waits for 10 s.
     command += ["--workers-kill-timeout", "8"]
     return [*command, "flask_server.rsgi:create_service"]
 
 
 def gunicorn(arguments: argparse.Namespace) -> list[str]:
-    """Gunicorn with its threaded workers: `sync`, its default, closes the connection after every answer."""
+    """Return the command line of gunicorn with threaded workers.
+
+    Its default, `sync`, closes the connection after every answer.
+    """
     command = ["gunicorn", "--worker-class", "gthread", "--bind", f"{arguments.host}:{arguments.port}"]
     command += ["--workers", str(arguments.workers), "--threads", str(arguments.threads)]
     # Seconds that an idle connection stays open. The default of 2 closes it between two requests of a slow client.
     command += ["--keep-alive", "75"]
-    # No socket for remote control in the home directory: two servers would share it.
+    # Two servers would share the socket for remote control in the home directory.
     return [*command, "--no-control-socket", "flask_server.app:create_app()"]
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Looks for what would keep the server from starting.
+    """Look for what would keep the server from starting.
 
     Raises:
-        LaunchError: The WSGI server is not installed, or the port is taken.
-        ArtifactError: The model or a setting is missing or wrong.
+        StartError: The WSGI server is not installed, or the port is taken.
+        BuiltModelError: The model or a setting is missing or wrong.
     """
     read_settings()
     if arguments.workers < 1 or arguments.threads < 1:
-        raise LaunchError("--workers and --threads must be 1 or more")
+        raise StartError("--workers and --threads must be 1 or more")
     with socket.socket(socket.AF_INET6 if ":" in arguments.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((arguments.host, arguments.port))
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-            raise LaunchError(f"cannot listen on {arguments.host}:{arguments.port}: {reason}") from None
+            raise StartError(f"cannot listen on {arguments.host}:{arguments.port}: {reason}") from None
 
 
 def launch(arguments: argparse.Namespace) -> NoReturn:
-    """Becomes the WSGI server.
+    """Become the WSGI server.
 
     Raises:
-        LaunchError, ArtifactError: See `check`.
+        StartError, BuiltModelError: See `check`.
     """
     check(arguments)
     try:
         server = f"{arguments.wsgi} {version(arguments.wsgi)}"
     except PackageNotFoundError:
-        raise LaunchError(f"{arguments.wsgi} is not installed: pip install {arguments.wsgi}") from None
+        raise StartError(f"{arguments.wsgi} is not installed: pip install {arguments.wsgi}") from None
     command = [sys.executable, "-m", *(granian if arguments.wsgi == "granian" else gunicorn)(arguments)]
     if arguments.dry_run:
         sys.exit(shlex.join(command))
-    told = {"server": server, "workers": arguments.workers, "threads": arguments.threads}
-    settings = {"FLASK_SERVER_THREADS": str(arguments.threads), "FLASK_SERVER_WSGI": json.dumps(told)}
+    wsgi = {"server": server, "workers": arguments.workers, "threads": arguments.threads}
+    settings = {"FLASK_SERVER_THREADS": str(arguments.threads), "FLASK_SERVER_WSGI": json.dumps(wsgi)}
     os.execve(sys.executable, command, os.environ | settings)
 
 
 if __name__ == "__main__":
     try:
         launch(parse_arguments())
-    except (LaunchError, ArtifactError) as error:
+    except (StartError, BuiltModelError) as error:
         sys.exit(f"flask_server: {error}")

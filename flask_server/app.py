@@ -26,14 +26,14 @@ from werkzeug.exceptions import (
 )
 from werkzeug.routing import BaseConverter
 
-from flask_server.predictor import PREDICTORS, Artifact, ArtifactError, Predictor
-from flask_server.wire import InvalidRequest, encode_predictions, parse_instances
+from flask_server.predict_body import InvalidRequest, encode_predictions, parse_instances
+from flask_server.predictor import PREDICTORS, BuiltModel, BuiltModelError, Predictor
 
 LOADING_S = 60.0
 
 DRAIN_LIMIT = 256 * 1024 * 1024
-"""Bytes of a refused request that are read off. A server that answers and closes while the client still sends resets
-the connection, and the client never sees why."""
+"""Bytes of a refused request that are read and dropped. Closing the connection while the client still sends would reset
+it, and the client would never see the answer."""
 
 WHOLE_NUMBERS = ("RUNTIME_THREADS", "THREADS", "MAX_CONTENT_LENGTH", "BODY_TIMEOUT")
 
@@ -46,53 +46,53 @@ class ModelName(BaseConverter):
     regex = "[^/:]+"
 
 
-class Model:
-    """An artifact that is loaded in the background, so that the server can say 'not yet' meanwhile."""
+class LoadingModel:
+    """An artifact that is loaded in the background; until then the server answers that it is not ready."""
 
-    def __init__(self, artifact: Artifact, runtime: str, threads: int) -> None:
+    def __init__(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
         self._predictor: Predictor | None = None
         self._fault = "the model is still loading"
         self._settled = threading.Event()
         load = threading.Thread(target=self._load, args=(artifact, runtime, threads), name="load-model", daemon=True)
         load.start()
 
-    def _load(self, artifact: Artifact, runtime: str, threads: int) -> None:
+    def _load(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
         try:
             predictor = PREDICTORS[runtime](artifact, threads)
-            predictor.predict(np.zeros((1, *artifact.input_shape), np.float32))  # the first call is the slow one
+            predictor.predict(np.zeros((1, *artifact.input_shape), np.float32))  # the first call takes longer
             self._predictor = predictor
-        except Exception as error:  # whatever a framework raises, /healthz has to tell it
+        except Exception as error:  # whatever a framework raises, /healthz reports it
             log.exception("the model cannot be loaded")
             self._fault = f"the model cannot be loaded: {error}"
         self._settled.set()
 
-    def predictor(self, patience: float = 0.0) -> Predictor:
-        """The loaded model.
+    def predictor(self, timeout_s: float = 0.0) -> Predictor:
+        """Return the loaded model.
 
         Args:
-            patience: Seconds to wait for it. Each worker loads its own and one is first: a request that reaches
-                another one waits a little there, where an error would be a surprise after /healthz said ready.
+            timeout_s: Seconds to wait for it. /healthz is ready as soon as one worker is; a request that reaches
+                another worker waits there, instead of getting an error.
 
         Raises:
             ServiceUnavailable: It has not answered yet, or never will.
         """
-        self._settled.wait(patience)
+        self._settled.wait(timeout_s)
         if self._predictor is None:
             raise ServiceUnavailable(self._fault)
         return self._predictor
 
 
 def drain(body: IO[bytes], limit: int = DRAIN_LIMIT) -> None:
-    """Reads off what is left of a refused request, up to `limit` bytes."""
+    """Read off what is left of a refused request, up to `limit` bytes."""
     while limit > 0 and (chunk := body.read(64 * 1024)):
         limit -= len(chunk)
 
 
-def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Artifact]:
-    """Makes the bare application with its configuration and checks the artifact; nothing is loaded yet.
+def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, BuiltModel]:
+    """Make the bare application with its configuration and check the artifact; nothing is loaded yet.
 
     Raises:
-        ArtifactError: A setting names no artifact or no runtime, or a file of the artifact was altered.
+        BuiltModelError: A setting names no artifact or no runtime, or a file of the artifact was altered.
     """
     app = Flask("flask_server")
     app.config.from_mapping(
@@ -107,32 +107,32 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Artif
     app.config.from_prefixed_env("FLASK_SERVER")
     app.config.from_mapping(config or {})
     if app.config["RUNTIME"] not in PREDICTORS:
-        raise ArtifactError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(PREDICTORS)}")
+        raise BuiltModelError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(PREDICTORS)}")
     for name in WHOLE_NUMBERS:
         value = app.config[name]
         if not isinstance(value, int) or value < 1:
-            raise ArtifactError(f"{name} must be a whole number from 1, not {value!r}")
-    artifact = Artifact.read(Path(app.config["ARTIFACT"]))
+            raise BuiltModelError(f"{name} must be a whole number from 1, not {value!r}")
+    artifact = BuiltModel.read(Path(app.config["ARTIFACT"]))
     artifact.check(PREDICTORS[app.config["RUNTIME"]].FILES)
     return app, artifact
 
 
 def error_body(error: HTTPException) -> str:
-    """The JSON body of an answer that is an error."""
+    """Return the JSON body of an answer that is an error."""
     return json.dumps({"error": error.description})
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Makes the application and starts to load its model.
+    """Make the application and start to load its model.
 
     Args:
         config: Settings by their name without the prefix; they win over the environment.
 
     Raises:
-        ArtifactError: See `read_settings`.
+        BuiltModelError: See `read_settings`.
     """
     app, artifact = read_settings(config)
-    model = Model(artifact, app.config["RUNTIME"], app.config["RUNTIME_THREADS"])
+    model = LoadingModel(artifact, app.config["RUNTIME"], app.config["RUNTIME_THREADS"])
     app.url_map.converters["model"] = ModelName
 
     def check(name: str) -> None:
@@ -145,7 +145,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         if not request.is_json:
             raise UnsupportedMediaType("send JSON, with the header Content-Type: application/json")
         body = request.get_data()
-        # Werkzeug cuts a body of unknown length at the limit without a word. (Behind granian it has always a length.)
+        # Werkzeug silently truncates a body of unknown length at the limit. (Granian always knows the length.)
         if request.content_length is None and len(body) >= app.config["MAX_CONTENT_LENGTH"]:
             raise RequestEntityTooLarge
         instances = parse_instances(body, artifact.input_shape, artifact.max_instances)

@@ -24,16 +24,16 @@ SCHEMA_KEYS = (
 Batch = npt.NDArray[np.float32]
 
 
-class ArtifactError(Exception):
+class BuiltModelError(Exception):
     """The artifact cannot be served; the message says what to do about it."""
 
 
 @dataclass(frozen=True)
-class Artifact:
+class BuiltModel:
     """A built model on disk, as its manifest.json describes it.
 
     Attributes:
-        folder: artifacts/<workload>/<version>.
+        folder: Artifacts/<workload>/<version>.
         workload: Name of the model.
         version: Its version.
         input_name: Input of the SavedModel's signature.
@@ -53,11 +53,11 @@ class Artifact:
     sha256: dict[str, str]
 
     @classmethod
-    def read(cls, folder: Path) -> "Artifact":
-        """Reads the manifest in `folder`.
+    def read(cls, folder: Path) -> "BuiltModel":
+        """Read the manifest in `folder`.
 
         Raises:
-            ArtifactError: There is none, or it is not one.
+            BuiltModelError: There is none, or it is not one.
         """
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
@@ -73,46 +73,46 @@ class Artifact:
                 sha256={name: entry["sha256"] for name, entry in manifest["files"].items()},
             )
         except FileNotFoundError:
-            raise ArtifactError(f"no model at {folder}: run `python -m models build` first") from None
+            raise BuiltModelError(f"no model at {folder}: run `python -m models build` first") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             path = folder / "manifest.json"
-            raise ArtifactError(f"{path} is not a manifest ({error!r}): run `{REBUILD}`") from None
+            raise BuiltModelError(f"{path} is not a manifest ({error!r}): run `{REBUILD}`") from None
 
     def check(self, prefix: str) -> None:
-        """Compares the files whose path starts with `prefix` with the manifest.
+        """Compare the files whose path starts with `prefix` with the manifest.
 
         Raises:
-            ArtifactError: One is missing or was altered, or there is none.
+            BuiltModelError: One is missing or was altered, or there is none.
         """
         names = [name for name in self.sha256 if name.startswith(prefix)]
         if not names:
-            raise ArtifactError(f"{self.folder / 'manifest.json'} lists no file {prefix}*: run `{REBUILD}`")
+            raise BuiltModelError(f"{self.folder / 'manifest.json'} lists no file {prefix}*: run `{REBUILD}`")
         for name in names:
             path = self.folder / name
             try:
                 with path.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
-                raise ArtifactError(f"{path} cannot be read ({error.strerror}): run `{REBUILD}`") from None
+                raise BuiltModelError(f"{path} cannot be read ({error.strerror}): run `{REBUILD}`") from None
             if digest != self.sha256[name]:
-                raise ArtifactError(f"{path} was altered since it was built: run `{REBUILD}`")
+                raise BuiltModelError(f"{path} was altered since it was built: run `{REBUILD}`")
 
 
 def _check_schema(path: Path, version: object, unknown: set[str]) -> None:
     if version != SCHEMA_VERSION:
-        raise ArtifactError(f"{path} has schema {version}, not {SCHEMA_VERSION}: run `{REBUILD}`")
+        raise BuiltModelError(f"{path} has schema {version}, not {SCHEMA_VERSION}: run `{REBUILD}`")
     if unknown:
-        raise ArtifactError(f"{path} holds what schema {version} does not: {', '.join(unknown)}: run `{REBUILD}`")
+        raise BuiltModelError(f"{path} holds what schema {version} does not: {', '.join(unknown)}: run `{REBUILD}`")
 
 
 class Predictor(Protocol):
     """A loaded model. Safe to call from several threads at once."""
 
     def predict(self, instances: Batch) -> Batch:
-        """One forward pass: (n, *input shape) -> (n, *output shape)."""
+        """Run one forward pass: (n, *input shape) -> (n, *output shape)."""
 
     def describe(self) -> dict[str, Any]:
-        """Framework, version and the thread counts in effect, as the framework reports them."""
+        """Return framework, version and the thread counts in effect, as the framework reports them."""
 
 
 class TorchPredictor:
@@ -121,7 +121,7 @@ class TorchPredictor:
     FILES = "torch/"
     """How the paths of the files start that it loads."""
 
-    def __init__(self, artifact: Artifact, threads: int) -> None:
+    def __init__(self, artifact: BuiltModel, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
@@ -151,7 +151,7 @@ class TensorFlowPredictor:
     FILES = "saved_model/"
     """See TorchPredictor."""
 
-    def __init__(self, artifact: Artifact, threads: int) -> None:
+    def __init__(self, artifact: BuiltModel, threads: int) -> None:
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flask import Flask
-from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # it re-exports two of them
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # granian.rsgi re-exports two of them
 from werkzeug.exceptions import (
     BadRequest,
     HTTPException,
@@ -47,10 +47,10 @@ class Service:
         self._largest: int = app.config["MAX_CONTENT_LENGTH"]
         self._timeout: float = app.config["BODY_TIMEOUT"]
         self._threads = ThreadPoolExecutor(app.config["THREADS"], "request")
-        self._room = LARGE_BODIES * self._largest  # bytes; touched on the event loop alone
+        self._room = LARGE_BODIES * self._largest  # bytes; used on the event loop only
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        """Answers one request."""
+        """Answer one request."""
         large: list[bytes] = []
         try:
             body = await self._collect(scope, protocol, large)
@@ -63,7 +63,9 @@ class Service:
         protocol.response_bytes(*answer)
 
     async def _collect(self, scope: Scope, protocol: HTTPProtocol, large: list[bytes]) -> bytes:
-        """The whole body; the parts of a large one are put into `large` as they come in, and count against the room.
+        """Return the whole body.
+
+        The parts of a large one are put into `large` as they come in, and count against the room.
 
         Raises:
             HTTPException: It is too large, too slow or cut short, or there is no room for it.
@@ -102,18 +104,18 @@ class Service:
                 continue
             self._release(large)
             if size > DRAIN_LIMIT:
-                break  # up to there the rest is read and dropped, for the client to see the answer
+                break  # up to that limit the rest is read and dropped, so that the client sees the answer
         if refusal is not None:
             raise refusal
 
     def _release(self, large: list[bytes]) -> None:
-        """Gives back the room of these parts, and the parts."""
+        """Give back the room of these parts, and the parts."""
         self._room += sum(map(len, large))
         large.clear()
 
 
 def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
-    """The WSGI environment of a request whose body is `body`."""
+    """Return the WSGI environment of a request whose body is `body`."""
     environ: dict[str, Any] = {}
     for name, value in scope.headers.items():
         key = f"HTTP_{name.upper().replace('-', '_')}"
@@ -147,7 +149,7 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 def call_wsgi(app: Callable[..., Any], environ: dict[str, Any]) -> Answer:
-    """Runs a WSGI application to the end of its answer."""
+    """Run a WSGI application to the end of its answer."""
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
@@ -164,14 +166,14 @@ def call_wsgi(app: Callable[..., Any], environ: dict[str, Any]) -> Answer:
 
 
 def refuse(refusal: HTTPException) -> Answer:
-    """The answer to a request that does not reach the application; the rest of it, if any, is not waited for."""
+    """Return the answer to a request that does not reach the application; the rest of it, if any, is not waited for."""
     headers = [(name, value) for name, value in refusal.get_headers() if name != "Content-Type"]
     headers += [("Content-Type", "application/json"), ("Connection", "close")]
     return refusal.code or 500, headers, error_body(refusal).encode()
 
 
 def end_with_parent() -> None:
-    """Ends this process when the one that started it is gone; granian's workers would live on and keep the port."""
+    """End this process when the one that started it is gone; granian's workers would live on and keep the port."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -184,10 +186,10 @@ def end_with_parent() -> None:
 
 
 def create_service() -> Service:
-    """What each of granian's workers makes.
+    """Make the service of one of granian's workers.
 
     Raises:
-        ArtifactError: See `flask_server.app.read_settings`.
+        BuiltModelError: See `flask_server.app.read_settings`.
     """
     end_with_parent()
     return Service(create_app())

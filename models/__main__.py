@@ -1,4 +1,4 @@
-"""Command line: python -m models build|list|verify [WORKLOAD]."""
+"""Command line: python -m models build|list|verify|forward [WORKLOAD]."""
 
 import json
 import signal
@@ -8,10 +8,11 @@ from types import FrameType
 
 import click
 
-from models import forward, parity
+from models import export_parity, forward_timing
+from models.artifact_manifest import check_files, read, root
 from models.build import build, source_sha256
-from models.errors import ArtifactError, ModelsError
-from models.manifest import check_files, read, root
+from models.errors import BrokenArtifactError, ModelsError
+from models.framework_messages import silence_framework_messages
 from models.workload import Found, discover, find
 
 
@@ -44,7 +45,7 @@ def list_command() -> None:
             manifest = read(root() / name / str(workload.version))
             current = manifest.source_sha256 == source_sha256(found)
             state = f"{'built' if current else 'outdated'}, accuracy {manifest.accuracy:.4f}"
-        except ArtifactError:
+        except BrokenArtifactError:
             state = "not built"
         click.echo(f"{name} v{workload.version} ({state}): {workload.description}")
 
@@ -57,7 +58,7 @@ def verify_command(workload: str | None) -> None:
         folder = root() / found.workload.name / str(found.workload.version)
         manifest = read(folder)
         check_files(folder, manifest)
-        worst = max(parity.check(folder, manifest).values())
+        worst = max(export_parity.check(folder, manifest).values())
         click.echo(
             f"{manifest.workload} v{manifest.version} verified: {len(manifest.files)} files unchanged, "
             f"largest difference {worst:.2g} (allowed {manifest.tolerance:g})"
@@ -72,8 +73,8 @@ def forward_command(workload: str, batch: int, threads: int) -> None:
     """Time the forward pass of WORKLOAD alone, in both frameworks; prints JSON."""
     found = find(workload)
     folder = root() / found.workload.name / str(found.workload.version)
-    floors = forward.measure(folder, read(folder), batch=batch, threads=threads)
-    click.echo(json.dumps([asdict(floor) for floor in floors]))
+    timings = forward_timing.measure(folder, read(folder), batch=batch, threads=threads)
+    click.echo(json.dumps([asdict(timing) for timing in timings]))
 
 
 def _chosen(name: str | None) -> list[Found]:
@@ -85,8 +86,9 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Runs the command line; a failure that can be foreseen is one line and exit code 1."""
+    """Run the command line; a failure that can be foreseen is one line and exit code 1."""
     signal.signal(signal.SIGTERM, _terminate)
+    silence_framework_messages()
     try:
         cli(prog_name="python -m models")
     except (ModelsError, OSError) as error:

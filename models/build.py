@@ -1,4 +1,4 @@
-"""Builds one artifact: train, export, check, write the manifest, and only then move it to its place."""
+"""Build one artifact: train, export, check, write the manifest, and only then move it to its place."""
 
 import fcntl
 import hashlib
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models import mar, parity, savedmodel, torch_form, weights
-from models.errors import AccuracyError, ArtifactError, ExportError
-from models.manifest import SCHEMA_VERSION, Manifest, check_files, read, scan, write
+from models import export_parity, mar, savedmodel, torch_export, weights_file
+from models.artifact_manifest import SCHEMA_VERSION, Manifest, check_files, read, scan, write
+from models.errors import AccuracyError, BrokenArtifactError, ExportError
 from models.workload import Found, Workload, discover
 
 PACKAGES = (
@@ -55,17 +55,17 @@ def build(
     force: bool = False,
     say: Say = lambda line: None,
 ) -> Built:
-    """Builds the artifact of a workload below `root`, unless it is there, intact and of the same sources.
+    """Build the artifact of a workload below `root`, unless it is there, intact and of the same sources.
 
     Args:
-        found: the workload and its file.
-        root: folder of all artifacts, created.
+        found: The workload and its file.
+        root: Folder of all artifacts, created.
         handler_files: TorchServe's handler and the modules it imports, for the .mar.
-        force: build even when nothing changed.
-        say: receives one line per step.
+        force: Build even when nothing changed.
+        say: Receives a line at the start, and one for each stage at its end with the seconds that it took.
 
     Raises:
-        ModelsError: the accuracy is too low, or an export fails or differs. Nothing half-made is left behind, and
+        ModelsError: The accuracy is too low, or an export fails or differs. Nothing half-made is left behind, and
             an artifact that was there stays.
     """
     workload = found.workload
@@ -84,10 +84,10 @@ def build(
 
 
 def source_sha256(found: Found, handler_files: tuple[Path, ...] = mar.HANDLER_FILES) -> str:
-    """Digest over what decides an artifact: shared modules, the workload's file, handler files, versions.
+    """Return a digest over what decides an artifact: shared modules, the workload's file, handler files, versions.
 
     Raises:
-        ExportError: a handler file or a package is missing.
+        ExportError: A handler file or a package is missing.
     """
     others = {other.source for other in discover().values()} - {found.source}
     shared = {path for path in Path(__file__).parent.rglob("*.py") if path not in others}
@@ -107,7 +107,7 @@ def _versions() -> dict[str, str]:
 
 @contextmanager
 def _exclusive(root: Path) -> Iterator[None]:
-    """Lets one build at a time into `root`, and clears away what a killed one left."""
+    """Let one build at a time into `root`, and clear away what a killed one left."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -117,11 +117,11 @@ def _exclusive(root: Path) -> Iterator[None]:
 
 
 def _intact(folder: Path, source: str) -> Manifest | None:
-    """Returns the manifest of an artifact that need not be built again."""
+    """Return the manifest of an artifact that need not be built again."""
     try:
         manifest = read(folder)
         check_files(folder, manifest)
-    except ArtifactError:
+    except BrokenArtifactError:
         return None
     return manifest if manifest.source_sha256 == source else None
 
@@ -129,22 +129,22 @@ def _intact(folder: Path, source: str) -> Manifest | None:
 def _fill(
     workload: Workload, source: str, handler_files: tuple[Path, ...], folder: Path, scratch: Path, say: Say
 ) -> Manifest:
-    """Makes `folder` and in it every file of the artifact, checked."""
+    """Make `folder` and in it every file of the artifact, checked."""
     folder.mkdir()
-    say(f"{workload.name} v{workload.version}: training with seed {workload.seed}")
-    start = time.perf_counter()
+    say(f"{workload.name} v{workload.version}: building")
+    done = _stage_clock(say)
     trained = workload.train(workload.seed)
-    say(f"trained in {time.perf_counter() - start:.1f} s")
+    done(f"trained with seed {workload.seed}")
     golden, held_out = trained.golden, trained.held_out
     workload.check(golden)
     workload.check(held_out)
-    weights_file = folder / "weights.safetensors"
-    weights.write(weights_file, trained.weights)
-    stored = weights.read(weights_file)  # from here on nothing comes from the trainer's memory
+    weights_path = folder / "weights.safetensors"
+    weights_file.write(weights_path, trained.weights)
+    stored = weights_file.read(weights_path)  # read back, so that everything below uses what was written
 
     accuracy = float((workload.reference(stored, held_out.inputs).argmax(axis=1) == held_out.labels).mean())
     promise = workload.minimum_accuracy
-    say(f"accuracy on {len(held_out.labels)} held-out examples: {accuracy:.4f} (at least {promise:g})")
+    done(f"accuracy on {len(held_out.labels)} held-out examples: {accuracy:.4f} (at least {promise:g})")
     if accuracy < promise:
         raise AccuracyError(f"{workload.name}: held-out accuracy {accuracy:.4f} is below the promised {promise:g}")
 
@@ -155,11 +155,12 @@ def _fill(
     request = {"instances": golden.inputs[:1].tolist()}
     (folder / REQUEST).write_text(json.dumps(request) + "\n", encoding="utf-8")
 
-    say("exporting: SavedModel, PyTorch form, .mar")
     name, version, form = workload.name, workload.version, folder / "torch"
     savedmodel.write(workload, stored, golden.inputs, folder / "saved_model" / str(version))
-    torch_form.write(workload, weights_file, form)
+    done("exported the SavedModel")
+    torch_export.write(workload, weights_path, form)
     mar.write(name, version, form, handler_files, folder / "model_store", scratch)
+    done("exported the PyTorch form and the .mar")
 
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -174,20 +175,34 @@ def _fill(
         accuracy=accuracy,
         held_out=len(held_out.labels),
         tolerance=workload.tolerance,
-        torch_form=torch_form.NAME,
+        torch_form=torch_export.NAME,
         versions=_versions(),
         source_sha256=source,
         golden=GOLDEN,
         files=scan(folder),
     )
-    for export, worst in parity.check(folder, manifest).items():
-        say(f"parity of {export}: largest difference {worst:.2g} (allowed {workload.tolerance:g})")
+    differences = export_parity.check(folder, manifest)
+    told = ", ".join(f"{export} {worst:.2g}" for export, worst in differences.items())
+    done(f"parity, largest differences: {told} (allowed {workload.tolerance:g})")
     write(folder, manifest)
     return manifest
 
 
+def _stage_clock(say: Say) -> Say:
+    """Return a function that says a line behind the seconds since its last call, or since this one."""
+    start = time.perf_counter()
+
+    def done(line: str) -> None:
+        nonlocal start
+        now = time.perf_counter()
+        say(f"{now - start:6.1f} s  {line}")
+        start = now
+
+    return done
+
+
 def _move(new: Path, place: Path, aside: Path) -> None:
-    """Puts `new` at `place` by renaming; what was there goes to `aside` first."""
+    """Put `new` at `place` by renaming; what was there goes to `aside` first."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.exists():
         place.rename(aside)

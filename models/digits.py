@@ -22,7 +22,7 @@ GOLDEN = 64
 
 
 def train(seed: int) -> Trained:
-    """Trains on a stratified four fifths with Adam; deterministic on one thread for one seed.
+    """Train on a stratified four fifths with Adam; deterministic on one thread for one seed.
 
     The recipe was picked with the held-out accuracy in view, this seed's split included. That accuracy guards
     against a broken build; as an estimate for new handwriting it is optimistic.
@@ -39,13 +39,13 @@ def train(seed: int) -> Trained:
     )
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums shared out to several threads are taken in no fixed order
+    torch.set_num_threads(1)  # several threads add up in no fixed order
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = network()
             assert isinstance(module, nn.Sequential)
-            logits = module[:-1]  # the loss has a softmax of its own
+            logits = module[:-1]  # the loss applies its own softmax
             x, y = torch.from_numpy(seen), torch.from_numpy(seen_classes)
             loss = nn.CrossEntropyLoss(label_smoothing=0.05)
             optimizer = torch.optim.Adam(logits.parameters(), lr=3e-3, weight_decay=1e-4)
@@ -92,7 +92,7 @@ def network() -> "nn.Module":
 
 
 def twin(weights: Weights) -> Any:
-    """The same forward pass as a `tf.Module`; inside, images are (batch, height, width, channel)."""
+    """Build the same network as a `tf.Module`; inside, images are (batch, height, width, channel)."""
     import tensorflow as tf
 
     def variable(name: str, value: NDArray[np.float32]) -> Any:

@@ -17,9 +17,9 @@ class ExportError(ModelsError):
     """An export (SavedModel, PyTorch form, .mar) could not be written or read back."""
 
 
-class ParityError(ModelsError):
+class ExportParityError(ModelsError):
     """An export answers differently from the float64 reference."""
 
 
-class ArtifactError(ModelsError):
+class BrokenArtifactError(ModelsError):
     """An artifact on disk is missing, altered, incomplete or unreadable."""

@@ -9,45 +9,45 @@ import sys
 import zipfile
 from pathlib import Path
 
-from models import torch_form
-from models.errors import ArtifactError, ExportError
+from models import torch_export
+from models.errors import BrokenArtifactError, ExportError
 
 ROOT = Path(__file__).parent.parent
-HANDLER_FILES = (ROOT / "torchserve" / "handler.py", ROOT / "flask_server" / "wire.py")
+HANDLER_FILES = (ROOT / "torchserve" / "handler.py", ROOT / "flask_server" / "predict_body.py")
 """The handler, then the modules it imports."""
 
-WORKER_PACKAGES = {"numpy", "torch", "ts", *sys.stdlib_module_names}
+WORKER_PACKAGES = {"numpy", "safetensors", "torch", "ts", *sys.stdlib_module_names}
 """What a TorchServe worker can import from outside the archive."""
 
 
 def write(name: str, version: int, form: Path, handler_files: tuple[Path, ...], folder: Path, scratch: Path) -> None:
-    """Packs `form` and `handler_files`, flat, into `folder`/<name>.mar.
+    """Pack `form` and `handler_files`, flat, into `folder`/<name>.mar.
 
     Args:
-        name: model name that TorchServe serves it under.
-        version: model version that TorchServe reports.
-        form: folder written by `torch_form.write`.
-        handler_files: the handler, then the modules it imports.
-        folder: model store, created.
-        scratch: directory for intermediate files, created.
+        name: Model name that TorchServe serves it under.
+        version: Model version that TorchServe reports.
+        form: Folder written by `torch_export.write`.
+        handler_files: The handler, then the modules it imports.
+        folder: Model store, created.
+        scratch: Directory for intermediate files, created.
 
     Raises:
-        ExportError: a handler file is missing or imports what a worker will not find, or the archiver failed.
+        ExportError: A handler file is missing or imports what a worker will not find, or the archiver failed.
     """
     folder.mkdir(parents=True)
     flat = scratch / "flat"
     flat.mkdir(parents=True)
-    for file in [*(form / part for part in torch_form.FILES), *existing(handler_files)]:
+    for file in [*(form / part for part in torch_export.FILES), *existing(handler_files)]:
         shutil.copyfile(file, flat / file.name)
     _check_imports(flat)
     handler, *modules = (file.name for file in handler_files)
-    # Bare names inside `flat`: the archiver splits paths at commas and colons and expands their brackets.
+    # Names without a path, inside `flat`: the archiver splits paths at commas and colons and expands their brackets.
     extra = ["load.py", "workload.json", *modules]
     command = [sys.executable, "-m", "model_archiver.model_packaging"]
     command += ["--model-name", name, "--version", str(version), "--handler", handler]
     command += ["--model-file", "network.py", "--serialized-file", "weights.safetensors"]
     command += ["--extra-files", ",".join(extra), "--export-path", str(folder.absolute())]
-    # A TMPDIR of its own: the archiver deletes $TMPDIR/<name>, whosever that is, and works there.
+    # A TMPDIR of its own: the archiver deletes $TMPDIR/<name>, even if it is somebody else's, and works there.
     temporary = scratch / "tmp"
     temporary.mkdir()
     environment = {"TMPDIR": str(temporary.absolute())}
@@ -58,10 +58,10 @@ def write(name: str, version: int, form: Path, handler_files: tuple[Path, ...], 
 
 
 def existing(handler_files: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Returns `handler_files`.
+    """Return `handler_files`.
 
     Raises:
-        ExportError: one of them does not exist.
+        ExportError: One of them does not exist.
     """
     for file in handler_files:
         if not file.is_file():
@@ -70,21 +70,21 @@ def existing(handler_files: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _check_imports(flat: Path) -> None:
-    """Checks that every module in `flat` finds what it imports; a worker would fail at its start."""
+    """Check that every module in `flat` finds what it imports; a worker would fail at its start."""
     known = WORKER_PACKAGES | {file.stem for file in flat.glob("*.py")}
     for file in sorted(flat.glob("*.py")):
-        for name in sorted(torch_form.imported(file.read_text()) - known):
+        for name in sorted(torch_export.imported(file.read_text()) - known):
             raise ExportError(f"{file.name} imports {name}, which is neither in the .mar nor in a TorchServe worker")
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks `archive` into `folder`, as TorchServe does before it loads.
+    """Unpack `archive` into `folder`, as TorchServe does before it loads.
 
     Raises:
-        ArtifactError: it is missing or no archive.
+        BrokenArtifactError: It is missing or no archive.
     """
     try:
         with zipfile.ZipFile(archive) as mar:
             mar.extractall(folder)
     except (OSError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{archive.name} is not a model archive: {error}") from error
+        raise BrokenArtifactError(f"{archive.name} is not a model archive: {error}") from error

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ExportError
+from models.framework_messages import silence_framework_messages
 from models.workload import Forward, TensorSpec, Weights, Workload
 
 SIGNATURE = "serving_default"
@@ -15,15 +16,15 @@ WARMUP_BATCHES = (1, 32)
 
 
 def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], folder: Path) -> None:
-    """Writes the SavedModel of `workload` to `folder`.
+    """Write the SavedModel of `workload` to `folder`.
 
     Args:
-        workload: gives the twin, and the names and shapes of the signature.
-        weights: what the twin takes over, in PyTorch's names and layouts.
+        workload: Gives the twin, and the names and shapes of the signature.
+        weights: What the twin takes over, in PyTorch's names and layouts.
         warmup: (n, *input.shape) inputs for the warm-up records.
-        folder: the version folder, created.
+        folder: The version folder, created.
     """
-    tf = quiet_tensorflow()
+    tf = cpu_tensorflow()
     module = workload.twin(weights)
     shape = [None, *workload.input.shape]
     spec = tf.TensorSpec(shape, workload.input.dtype, name=workload.input.name)
@@ -33,14 +34,14 @@ def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], fol
         # convolution of oneDNN ends the whole process (SIGABRT) when its input has the wrong rank.
         return {workload.output.name: module(tf.ensure_shape(inputs, shape))}
 
-    module.serve = tf.function(serve, input_signature=[spec])  # kept by the module, or it is not saved
+    module.serve = tf.function(serve, input_signature=[spec])  # an attribute of the module, or it is not saved
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve})
     _write_warmup(workload, warmup, folder / "assets.extra" / "tf_serving_warmup_requests")
 
 
 def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -> None:
-    """Writes a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
-    tf = quiet_tensorflow()
+    """Write a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
+    tf = cpu_tensorflow()
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
     path.parent.mkdir(parents=True)
@@ -56,16 +57,16 @@ def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -
 
 
 def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
-    """Loads the SavedModel back through its serving signature.
+    """Load the SavedModel back through its serving signature.
 
     Raises:
         ExportError: TensorFlow cannot load it, or the signature is missing or has other names.
     """
-    tf = quiet_tensorflow()
+    tf = cpu_tensorflow()
     try:
         loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures[SIGNATURE]
-    except Exception as error:  # TensorFlow raises whatever its layers raise
+    except Exception as error:  # TensorFlow may raise anything here
         reason = " ".join(str(error).split())
         raise ExportError(f"the SavedModel cannot be loaded: {type(error).__name__}: {reason}") from error
     names = list(signature.structured_input_signature[1]), list(signature.structured_outputs)
@@ -80,11 +81,10 @@ def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
     return forward
 
 
-def quiet_tensorflow() -> Any:
-    """Imports TensorFlow for the CPU, and without a start-up log that would drown what matters."""
+def cpu_tensorflow() -> Any:
+    """Import TensorFlow for the CPU, without its start-up messages."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    silence_framework_messages()
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")
     return tf

@@ -2,8 +2,8 @@
 
 A workload is one model together with its data. It is one file in this folder with a module-level
 `WORKLOAD = Workload(...)`; nothing else has to change for it to be built, listed, verified and served.
-Its functions import torch, tensorflow and scikit-learn inside their bodies, so that listing and
-refusing stay quick.
+Its functions import torch, tensorflow and scikit-learn inside their bodies, so that commands that
+need none of them stay quick.
 """
 
 import importlib
@@ -28,16 +28,16 @@ Weights = Mapping[str, NDArray[np.float32]]
 """Parameters by name, in PyTorch's names and layouts (convolution: out, in, height, width)."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-"""What the largest answer may weigh as JSON: what a gRPC client accepts unless it asks for more."""
+"""Largest size of an answer as JSON: what a gRPC client accepts by default."""
 
 NUMBER_BYTES = 25
-"""A float32 of an answer at its longest, with what parts it from the next: `-1.1754943508222875e-38, `."""
+"""The longest text of a float32 in an answer, with the separator that follows: `-1.1754943508222875e-38, `."""
 
 BRACKET_BYTES = 4
 """What the answer to one instance adds to its numbers: `[` and `], `."""
 
 ENVELOPE_BYTES = 19
-"""What stands around all of them: `{"predictions": []}`."""
+"""What encloses all of them: `{"predictions": []}`."""
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A forward pass: (batch, *input.shape) -> (batch, *output.shape)."""
@@ -48,9 +48,9 @@ class TensorSpec:
     """Name, dtype and shape of one tensor of the model's interface.
 
     Attributes:
-        name: tensor name in the serving signature.
+        name: Tensor name in the serving signature.
         dtype: NumPy name of the element type; only "float32" is exported.
-        shape: dimensions of one instance, without the batch dimension.
+        shape: Dimensions of one instance, without the batch dimension.
     """
 
     name: str
@@ -73,12 +73,12 @@ class Examples:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training (or loading) hands over.
+    """What training (or loading) returns.
 
     Attributes:
-        weights: float32 parameters; the same seed gives the same bytes on the same machine.
-        held_out: examples that training never saw; the accuracy is measured on them.
-        golden: the few held-out examples that every server must answer like the reference.
+        weights: Float32 parameters; the same seed gives the same bytes on the same machine.
+        held_out: Examples that training never saw; the accuracy is measured on them.
+        golden: The few held-out examples that every server must answer like the reference.
     """
 
     weights: Weights
@@ -91,15 +91,15 @@ class Workload:
     """One model and its data: everything that the exports, the checks and the manifest need.
 
     Attributes:
-        name: lower case letters, digits and underscores; names the artifact and the served model.
-        version: positive integer; a changed model gets a higher one.
-        description: one sentence saying what it predicts.
-        input: the one input tensor of the model.
-        output: the one output tensor of the model, one score per label.
-        labels: class names, in the order of the output.
-        seed: seed of everything random in `train`.
-        minimum_accuracy: share of the held-out examples that must be classified correctly, 0 to 1.
-        tolerance: largest absolute difference to the reference allowed in any output element.
+        name: Lower case letters, digits and underscores; names the artifact and the served model.
+        version: Positive integer; a changed model gets a higher one.
+        description: One sentence saying what it predicts.
+        input: The one input tensor of the model.
+        output: The one output tensor of the model, one score per label.
+        labels: Class names, in the order of the output.
+        seed: Seed of everything random in `train`.
+        minimum_accuracy: Share of the held-out examples that must be classified correctly, 0 to 1.
+        tolerance: Largest absolute difference to the reference allowed in any output element.
         train: seed -> weights, held-out and golden examples. It may as well load weights that exist.
         network: builds the PyTorch module, (batch, *input.shape) -> (batch, *output.shape), its
             parameters named as in the weights. A server runs the source text of this function and has
@@ -108,7 +108,7 @@ class Workload:
         reference: (weights, inputs) -> float64 outputs, in NumPy alone: the independent forward pass.
 
     Raises:
-        WorkloadError: a value breaks these rules.
+        WorkloadError: A value breaks these rules.
     """
 
     name: str
@@ -138,15 +138,15 @@ class Workload:
 
     @property
     def max_instances(self) -> int:
-        """How many instances one request may hold, by what their answers may weigh: the same at every server."""
+        """How many instances one request may hold, from the largest size of an answer; the same at every server."""
         numbers = math.prod(self.output.shape)
         return max(1, (MAX_ANSWER_BYTES - ENVELOPE_BYTES) // (numbers * NUMBER_BYTES + BRACKET_BYTES))
 
     def check(self, examples: Examples) -> None:
-        """Checks that examples of `train` are what the contract says.
+        """Check that examples of `train` are what the contract says.
 
         Raises:
-            WorkloadError: there are none, or a shape or dtype is not that of the input and labels.
+            WorkloadError: There are none, or a shape or dtype is not that of the input and labels.
         """
         inputs, labels = examples.inputs, examples.labels
         if inputs.dtype != np.float32 or inputs.shape[1:] != self.input.shape or not len(inputs):
@@ -167,13 +167,13 @@ class Found:
 
 
 def discover() -> dict[str, Found]:
-    """Finds every module of this package that defines a `WORKLOAD`.
+    """Find every module of this package that defines a `WORKLOAD`.
 
     Returns:
         The workloads by name, sorted.
 
     Raises:
-        WorkloadError: a file cannot be imported, its `WORKLOAD` is something else, or a name is taken.
+        WorkloadError: A file cannot be imported, its `WORKLOAD` is something else, or a name is taken.
     """
     found: dict[str, Found] = {}
     for info in pkgutil.iter_modules(models.__path__):
@@ -197,10 +197,10 @@ def discover() -> dict[str, Found]:
 
 
 def find(name: str) -> Found:
-    """Returns the workload called `name`.
+    """Return the workload called `name`.
 
     Raises:
-        WorkloadError: there is none; the message lists those there are.
+        WorkloadError: There is none; the message lists those there are.
     """
     known = discover()
     if name not in known:

@@ -1,6 +1,6 @@
 """What TorchServe runs for each batch of requests: check each, one forward pass for all, answers back in order.
 
-It travels inside the .mar, unpacked flat beside its neighbours: `wire.py` (flask_server/wire.py), and `load.py`,
+It travels inside the .mar, unpacked flat beside its neighbours: `predict_body.py` of flask_server/, and `load.py`,
 `network.py`, `weights.safetensors` and `workload.json` of the artifact's torch/ folder.
 """
 
@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from load import load  # type: ignore[import-not-found]  # lies beside this file in the .mar
-from ts.context import Context
-from ts.utils.util import PredictionException
-from wire import (  # type: ignore[import-not-found]  # lies beside this file in the .mar
+from predict_body import (  # type: ignore[import-not-found]  # lies beside this file in the .mar
     InvalidRequest,
     encode_predictions,
     parse_instances,
 )
+from ts.context import Context
+from ts.utils.util import PredictionException
 
 Batch = npt.NDArray[np.float32]
 
@@ -28,7 +28,7 @@ class Handler:
     """Serves one workload. TorchServe makes one per worker process and calls it from a single thread."""
 
     def initialize(self, context: Context) -> None:
-        """Loads the model and runs it once, so that a worker that reports READY has answered.
+        """Load the model and run it once, so that a worker that reports READY has answered.
 
         Raises:
             OSError: A file that the .mar should hold is missing; TorchServe logs it and starts the worker again.
@@ -37,14 +37,14 @@ class Handler:
         self.workload = json.loads((folder / "workload.json").read_text())
         self.shape = tuple(self.workload["input"]["shape"])
         self.most = int(self.workload["max_instances"])
-        # TorchServe leaves torch's threads alone, and each worker's torch would take every core.
+        # TorchServe does not set torch's threads, so the torch of each worker would use every core.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         torch.set_num_interop_threads(1)
         self.model = load(folder)
         self.forward(np.zeros((1, *self.shape), np.float32))
 
     def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
-        """Answers a dynamic batch: one entry of `data` per request, one or more instances in each request.
+        """Answer a dynamic batch: one entry of `data` per request, one or more instances in each request.
 
         A bad request gets a 400 of its own; the others of its batch are answered as if it were not there.
 
@@ -56,7 +56,7 @@ class Handler:
         for index, request in enumerate(data):
             context.set_response_content_type(index, "application/json")
             if not over_rest(context, index):
-                # The one answer of StreamPredictions is its last: without this header TorchServe loses the worker.
+                # StreamPredictions gets one answer only; without this header TorchServe loses the worker.
                 context.set_response_header(index, "ts_stream_next", "false")
             if asks_to_describe(context, index, request):
                 answers[index] = json.dumps(self.describe()).encode()
@@ -68,7 +68,7 @@ class Handler:
         if not accepted:
             return answers
         batch = np.concatenate(list(accepted.values()))
-        # No more at once than one request may hold: what a forward pass needs grows with it.
+        # In parts of at most what one request may hold, because the memory of a forward pass grows with its size.
         outputs = np.concatenate([self.forward(batch[i : i + self.most]) for i in range(0, len(batch), self.most)])
         start = 0
         for index, instances in accepted.items():
@@ -81,13 +81,13 @@ class Handler:
         return answers
 
     def forward(self, batch: Batch) -> Batch:
-        """One forward pass: (n, *input shape) -> (n, *output shape)."""
+        """Run one forward pass: (n, *input shape) -> (n, *output shape)."""
         with torch.inference_mode():
             outputs: Batch = self.model(torch.from_numpy(batch)).numpy()
         return outputs
 
     def describe(self) -> dict[str, Any]:
-        """The settings in effect in this worker: GET /models/<name>?customized=true on the management port."""
+        """Return the settings in effect in this worker: GET /models/<name>?customized=true on the management port."""
         return {
             "workload": self.workload["workload"],
             "version": self.workload["version"],
@@ -98,7 +98,7 @@ class Handler:
 
 
 def body_of(request: dict[str, Any]) -> object:
-    """The payload of one request: REST names it `body`, gRPC clients by TorchServe's custom `data`.
+    """Return the payload of one request: REST names it `body`, gRPC clients by TorchServe's custom `data`.
 
     Raises:
         InvalidRequest: There is none. TorchServe takes a body without a content type for a form, as curl declares it.
@@ -110,12 +110,12 @@ def body_of(request: dict[str, Any]) -> object:
 
 
 def over_rest(context: Context, index: int) -> bool:
-    """Whether a request came over HTTP. It has headers then; over gRPC there is a type for each input and no more."""
+    """Return whether a request came over HTTP: only then has it headers beyond a type for each input."""
     return any(isinstance(value, str) for value in context.get_all_request_header(index).values())
 
 
 def asks_to_describe(context: Context, index: int, request: dict[str, Any]) -> bool:
-    """Whether this is TorchServe's own request to describe the model, which its management API makes.
+    """Return whether this is TorchServe's own request to describe the model, which its management API makes.
 
     It is told by a header that any client can send. But it has no payload, and it lacks the header `explain`, which
     TorchServe adds to what comes in at /predictions and /v1/models.
@@ -125,7 +125,7 @@ def asks_to_describe(context: Context, index: int, request: dict[str, Any]) -> b
 
 
 def refuse(context: Context, index: int, message: str) -> bytes:
-    """Marks one request of the batch as bad and returns its answer, in the form of TorchServe's own error bodies.
+    """Mark one request of the batch as bad and return its answer, in the form of TorchServe's own error bodies.
 
     Raises:
         PredictionException: For a gRPC request that is alone in its batch. TorchServe reports the status of a single

@@ -1,4 +1,4 @@
-"""Loads the PyTorch model that lies beside this file. Needs torch and nothing else; unpickles nothing.
+"""Load the PyTorch model that lies beside this file. Needs torch and safetensors, and uses no pickle.
 
     model = load(folder)                    # torch.nn.Module in eval mode
     with torch.inference_mode():
@@ -8,24 +8,24 @@
 """
 
 import importlib.util
-import json
-import struct
 from pathlib import Path
 
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 
 def load(folder: str | Path) -> nn.Module:
-    """Builds the network in `folder`, fills in its weights and returns it ready to answer.
+    """Build the network in `folder`, fill in its weights and return it ready to answer.
 
     Args:
-        folder: directory with network.py and weights.safetensors.
+        folder: Directory with network.py and weights.safetensors.
 
     Raises:
-        FileNotFoundError: one of the two is missing.
-        ValueError: the weights file is damaged or holds something else than float32.
-        RuntimeError: the names or shapes of the weights are not those of the network.
+        FileNotFoundError: One of the two is missing.
+        ValueError: The weights file is damaged or holds something else than float32.
+        RuntimeError: The names or shapes of the weights are not those of the network.
     """
     folder = Path(folder)
     spec = importlib.util.spec_from_file_location("network", folder / "network.py")
@@ -39,26 +39,17 @@ def load(folder: str | Path) -> nn.Module:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Reads a safetensors file: 8 bytes header length (little endian), JSON header, raw values.
-
-    The format is the one documented by the safetensors project; only its float32 tensors are taken.
+    """Read the float32 tensors of a safetensors file by name.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or holds something else than float32.
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, or holds something else than float32.
     """
-    content = bytearray(path.read_bytes())
-    length = struct.unpack_from("<Q", content)[0] if len(content) >= 8 else 0
-    if not 0 < length <= len(content) - 8:
-        raise ValueError(f"{path.name} is not a safetensors file, or is cut short")
-    header = json.loads(content[8 : 8 + length])
-    header.pop("__metadata__", None)
-    weights = {}
-    for name, entry in header.items():
-        if entry["dtype"] != "F32":
-            raise ValueError(f"{path.name}: {name} is {entry['dtype']}, expected F32")
-        begin, end = entry["data_offsets"]
-        raw = torch.frombuffer(content, dtype=torch.uint8, count=end - begin, offset=8 + length + begin)
-        # Copied, because a value in the middle of the buffer may not be aligned for float32.
-        weights[name] = raw.clone().view(torch.float32).reshape(entry["shape"])
+    try:
+        weights: dict[str, torch.Tensor] = safetensors.torch.load(path.read_bytes())
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is not a safetensors file, or is damaged: {error}") from error
+    for name, value in weights.items():
+        if value.dtype != torch.float32:
+            raise ValueError(f"{path.name}: {name} is {value.dtype}, expected torch.float32")
     return weights

@@ -18,8 +18,8 @@ from safetensors.numpy import load_file, save_file
 
 import models
 from models import digits, mar
+from models.artifact_manifest import read, scan
 from models.errors import ExportError
-from models.manifest import read, scan
 
 REPO = Path(models.__file__).parent.parent
 FORM = {"load.py", "network.py", "weights.safetensors", "workload.json"}
@@ -142,11 +142,11 @@ def test_servers_may_read_every_file(artifact: Path) -> None:
     assert [path for path in artifact.rglob("*") if not path.stat().st_mode & 0o004] == []
 
 
-def test_torch_form_needs_torch_alone(artifact: Path, tmp_path: Path) -> None:
-    """The shipped loader runs in isolation, with neither this package nor safetensors in the process."""
+def test_torch_form_needs_torch_and_safetensors_alone(artifact: Path, tmp_path: Path) -> None:
+    """The shipped loader runs in isolation, without this package and without what only a build needs."""
     script = (
         "import sys, pathlib\n"
-        "for name in ('models', 'safetensors', 'tensorflow', 'sklearn'): sys.modules[name] = None\n"
+        "for name in ('models', 'tensorflow', 'sklearn'): sys.modules[name] = None\n"
         f"sys.path.insert(0, {str(artifact / 'torch')!r})\n"
         "import torch\n"
         "from load import load\n"
@@ -161,17 +161,27 @@ def test_torch_form_needs_torch_alone(artifact: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [0, 7, 100, 5000])
 def test_loader_refuses_a_cut_weights_file(loader: ModuleType, artifact: Path, cut: int) -> None:
-    """A weights file cut short anywhere is an error, not a model with other weights."""
+    """A weights file cut short anywhere is an error of one line, not a model with other weights."""
     weights = artifact / "torch" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:cut])
-    with pytest.raises(ValueError, match=r"weights\.safetensors|offset"):
+    with pytest.raises(ValueError, match=r"^weights\.safetensors is not a safetensors file, or is damaged: .+$"):
+        loader.load(artifact / "torch")
+
+
+def test_loader_refuses_a_damaged_header(loader: ModuleType, artifact: Path) -> None:
+    """So is a file of the right size whose header is no JSON."""
+    weights = artifact / "torch" / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[8] = ord("?")
+    weights.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^weights\.safetensors is not a safetensors file, or is damaged: .+$"):
         loader.load(artifact / "torch")
 
 
 def test_loader_refuses_other_dtypes(loader: ModuleType, tmp_path: Path) -> None:
     """Only float32 weights are taken."""
     save_file({"bias": np.zeros(3)}, tmp_path / "weights.safetensors")
-    with pytest.raises(ValueError, match="bias is F64"):
+    with pytest.raises(ValueError, match=r"bias is torch\.float64, expected torch\.float32"):
         loader.read_weights(tmp_path / "weights.safetensors")
 
 

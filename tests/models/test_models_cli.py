@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 
 import models
-from models.errors import ArtifactError
-from models.manifest import read, scan
+from models.artifact_manifest import read, scan
+from models.errors import BrokenArtifactError
+from tests.models.conftest import run
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 REPO = Path(models.__file__).parent.parent
@@ -49,6 +51,45 @@ def test_build_repairs_and_repeats_itself(cli: Run, root: Path, built: Path, art
     different = {name for name in first.files if first.files[name] != second.files[name]}
     assert different <= {"model_store/digits.mar", "saved_model/1/fingerprint.pb"}
     assert first.files.keys() == second.files.keys()
+
+
+def test_build_prints_its_own_lines_and_no_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each stage with its seconds; of the frameworks' start-up messages and warnings nothing."""
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"):
+        monkeypatch.delenv(name, raising=False)
+    done = run(root, "build", "digits", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *stages, last = done.stdout.splitlines()
+    assert first == "digits v1: building"
+    assert last.startswith("digits v1 built: ")
+    patterns = ("trained", "accuracy", "exported the SavedModel", "exported the PyTorch form", "parity")
+    assert len(stages) == len(patterns)
+    for line, pattern in zip(stages, patterns, strict=True):
+        assert re.match(rf" *\d+\.\d s  {pattern}", line), line
+
+
+def test_messages_are_silenced_and_settings_are_left_alone() -> None:
+    """Warnings of frameworks are dropped, ours are not; what the user set stays, and oneDNN is not touched."""
+    script = """if True:
+        import os, warnings
+        from models.framework_messages import silence_framework_messages
+
+        silence_framework_messages()
+        for module in ("torch.nn.modules", "keras.src", "models.digits"):
+            warnings.warn_explicit("old", FutureWarning, f"{module}.py", 1, module=module)
+        print(os.environ.get("TF_CPP_MIN_LOG_LEVEL"), os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+    """
+    for level, expected in ((None, "3 None"), ("0", "0 None")):
+        environment = {k: v for k, v in os.environ.items() if k not in ("TF_ENABLE_ONEDNN_OPTS", "PYTHONWARNINGS")}
+        environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+        environment |= {"TF_CPP_MIN_LOG_LEVEL": level} if level else {}
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=REPO, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.stdout.strip() == expected, done.stderr
+        assert done.stderr.splitlines()[0] == "models.digits.py:1: FutureWarning: old"
+        assert "torch" not in done.stderr
+        assert "keras" not in done.stderr
 
 
 def test_killed_build_is_cleared_away(built: Path) -> None:
@@ -183,9 +224,9 @@ def test_byte_code_in_an_artifact_is_no_change(root: Path, artifact: Path) -> No
     ],
 )
 def test_damaged_manifest_is_refused(artifact: Path, change: str | dict[str, object], message: str) -> None:
-    """A manifest of another schema or with other content is an ArtifactError, never a KeyError."""
+    """A manifest of another schema or with other content is an BrokenArtifactError, never a KeyError."""
     path = artifact / "manifest.json"
     content = change if isinstance(change, str) else json.dumps({**json.loads(path.read_text()), **change})
     path.write_text(content)
-    with pytest.raises(ArtifactError, match=message):
+    with pytest.raises(BrokenArtifactError, match=message):
         read(artifact)

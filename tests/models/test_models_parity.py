@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from models import digits, parity, savedmodel
-from models.errors import ExportError, ParityError
-from models.manifest import read
+from models import digits, export_parity, savedmodel
+from models.artifact_manifest import read
+from models.errors import ExportError, ExportParityError
 
 LABELS = ("a", "b", "c")
 EXPECTED = np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])
@@ -26,7 +26,7 @@ def perturb(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.flo
 
 def test_all_exports_agree_with_the_reference(artifact: Path) -> None:
     """The untouched artifact is within its tolerance, in every export."""
-    worst = parity.check(artifact, read(artifact))
+    worst = export_parity.check(artifact, read(artifact))
     assert set(worst) == {"saved_model", "torch", "model_store"}
     assert max(worst.values()) <= 1e-5
 
@@ -34,8 +34,8 @@ def test_all_exports_agree_with_the_reference(artifact: Path) -> None:
 def test_changed_torch_weight_is_caught(artifact: Path) -> None:
     """A weight that is off by a thousandth fails the PyTorch form by name, with instance and class."""
     perturb(artifact / "torch" / "weights.safetensors")
-    with pytest.raises(ParityError, match=r"^torch differs .*instance \d+, class \d: 0\.\d+ instead of 0\.\d+"):
-        parity.check(artifact, read(artifact))
+    with pytest.raises(ExportParityError, match=r"^torch differs .*instance \d+, class \d: 0\.\d+ instead of 0\.\d+"):
+        export_parity.check(artifact, read(artifact))
 
 
 def test_changed_weight_in_the_mar_is_caught(artifact: Path, tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_changed_weight_in_the_mar_is_caught(artifact: Path, tmp_path: Path) -> 
     perturb(unpacked / "weights.safetensors")
     shutil.make_archive(str(archive), "zip", unpacked)
     archive.with_suffix(".mar.zip").rename(archive)
-    with pytest.raises(ParityError, match=r"^model_store differs"):
-        parity.check(artifact, read(artifact))
+    with pytest.raises(ExportParityError, match=r"^model_store differs"):
+        export_parity.check(artifact, read(artifact))
 
 
 def test_changed_saved_model_is_caught(artifact: Path) -> None:
@@ -56,15 +56,15 @@ def test_changed_saved_model_is_caught(artifact: Path) -> None:
     folder = artifact / "saved_model" / "1"
     shutil.rmtree(folder)
     savedmodel.write(digits.WORKLOAD, other, np.zeros((1, 8, 8), np.float32), folder)
-    with pytest.raises(ParityError, match=r"^saved_model differs"):
-        parity.check(artifact, read(artifact))
+    with pytest.raises(ExportParityError, match=r"^saved_model differs"):
+        export_parity.check(artifact, read(artifact))
 
 
 def test_unloadable_saved_model_is_one_sentence(artifact: Path) -> None:
     """A SavedModel that TensorFlow cannot read is an ExportError of one line."""
     (artifact / "saved_model/1/saved_model.pb").write_bytes(b"not a graph")
     with pytest.raises(ExportError, match="the SavedModel cannot be loaded") as caught:
-        parity.check(artifact, read(artifact))
+        export_parity.check(artifact, read(artifact))
     assert "\n" not in str(caught.value)
 
 
@@ -87,7 +87,7 @@ def test_compare_returns_the_largest_difference() -> None:
     """Within the tolerance the largest difference is the result."""
     actual = EXPECTED.astype(np.float32)
     actual[1, 2] += np.float32(0.001)
-    assert parity.compare("x", actual, EXPECTED, LABELS, 0.01) == pytest.approx(0.001, rel=1e-3)
+    assert export_parity.compare("x", actual, EXPECTED, LABELS, 0.01) == pytest.approx(0.001, rel=1e-3)
 
 
 def test_compare_names_the_worst_element() -> None:
@@ -95,19 +95,19 @@ def test_compare_names_the_worst_element() -> None:
     actual = EXPECTED.astype(np.float32)
     actual[0, 0] += np.float32(0.01)
     actual[1, 1] += np.float32(0.25)
-    with pytest.raises(ParityError, match=r"^x differs .*instance 1, class b: 0\.3[45]\d* instead of 0\.1 "):
-        parity.compare("x", actual, EXPECTED, LABELS, 1e-5)
+    with pytest.raises(ExportParityError, match=r"^x differs .*instance 1, class b: 0\.3[45]\d* instead of 0\.1 "):
+        export_parity.compare("x", actual, EXPECTED, LABELS, 1e-5)
 
 
 def test_compare_refuses_nan() -> None:
     """An answer that is no number never counts as close."""
     actual = EXPECTED.astype(np.float32)
     actual[0, 1] = np.nan
-    with pytest.raises(ParityError, match="instance 0, class b: nan"):
-        parity.compare("x", actual, EXPECTED, LABELS, 1e-5)
+    with pytest.raises(ExportParityError, match="instance 0, class b: nan"):
+        export_parity.compare("x", actual, EXPECTED, LABELS, 1e-5)
 
 
 def test_compare_refuses_another_shape() -> None:
     """A missing row is a difference, not something to broadcast."""
-    with pytest.raises(ParityError, match="shape"):
-        parity.compare("x", EXPECTED[:1].astype(np.float32), EXPECTED, LABELS, 1e-5)
+    with pytest.raises(ExportParityError, match="shape"):
+        export_parity.compare("x", EXPECTED[:1].astype(np.float32), EXPECTED, LABELS, 1e-5)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import models
+from models.artifact_manifest import check_files, read
 from models.build import build, source_sha256
-from models.errors import AccuracyError, ExportError, ModelsError, ParityError, WorkloadError
-from models.manifest import check_files, read
+from models.errors import AccuracyError, ExportError, ExportParityError, ModelsError, WorkloadError
 from models.workload import TensorSpec, Workload, discover, find
 
 REPO = Path(models.__file__).parent.parent
@@ -111,8 +111,8 @@ def test_new_workload_leaves_the_others_current(workload_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "error", "message"),
     [
-        ('(weights["0.weight"].T)', '(weights["0.weight"].T * 1.01)', ParityError, "saved_model differs"),
-        ("nn.Softmax(1)", "nn.Softmax(0)", ParityError, "torch differs"),
+        ('(weights["0.weight"].T)', '(weights["0.weight"].T * 1.01)', ExportParityError, "saved_model differs"),
+        ("nn.Softmax(1)", "nn.Softmax(0)", ExportParityError, "torch differs"),
         ("inputs.argmax(axis=1)", "inputs.argmin(axis=1)", AccuracyError, "0.0000 is below the promised 1"),
         ("    from torch import nn", "    from torch import nn\n    import pandas", WorkloadError, "imports pandas"),
         ("nn.Linear(2, 2)", "nn.Linear(SIZE, 2)", ExportError, "SIZE"),
@@ -182,7 +182,7 @@ def test_handler_counts_as_a_source(tmp_path: Path, second: Path) -> None:
 def test_listing_needs_no_framework() -> None:
     """Manifests and workloads are read without importing torch, tensorflow or scikit-learn."""
     script = (
-        "import sys, models.manifest, models.__main__, models.workload\n"
+        "import sys, models.artifact_manifest, models.__main__, models.workload\n"
         "models.workload.discover()\n"
         "print(sorted({'torch', 'tensorflow', 'sklearn'} & set(sys.modules)))"
     )

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.figures.setup_effort import starts_told
+from loadtest.report.reading import Document
 from loadtest.report.setup_wording import NOTES, OBSERVATIONS, evidence_of, qualification_of, sentence_of
 from loadtest.setup.probes.capability import Exchange, judged
 from loadtest.setup.server_setup import TimeToCorrect
@@ -104,14 +106,14 @@ def test_a_setting_and_the_notes_belong_to_an_answer() -> None:
     )
 
 
-def test_the_page_says_where_starts_were_timed() -> None:
+def test_the_page_says_where_starts_were_timed(comparison: ComparisonResult) -> None:
     """Those of a comparison's rounds are not told as starts that were made for this."""
     setup = read_setup(SETUP)
-    assert starts_told({"setup": setup}) == "5 warm starts of each server"
+    assert starts_told(Document(comparison, setup)) == "5 warm starts of each server"
     rounds = WarmStarts.of([StartTimes(1.0, 1.0, 1.2)] * 3, "comparison")
     for warm, told in (
         (rounds, "3 warm starts of each server, timed in the rounds of the comparison"),
         (None, "no warm starts"),
     ):
         servers = {key: replace(one, timeline=TimeToCorrect(warm)) for key, one in setup.servers.items()}
-        assert starts_told({"setup": replace(setup, servers=servers)}) == told
+        assert starts_told(Document(comparison, replace(setup, servers=servers))) == told

@@ -42,7 +42,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved_models.numbers(root / "numbers")
     saved_models.batch(root / "batch")
     saved_models.gate(root / "gate")
-    saved_models.examples(root / "examples")
     return root
 
 
@@ -52,7 +51,7 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     folder = tmp_path_factory.mktemp("server")
     policy = "model_version_policy { specific { versions: 1 versions: 3 } }"
     labels = 'version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 3 }'
-    names = ("named", "text", "numbers", "batch", "gate", "examples")
+    names = ("named", "text", "numbers", "batch", "gate")
     entries = [model_config("scale", models / "scale", policy + labels)]
     entries += [model_config(name, models / name) for name in names]
     (folder / "models.config").write_text(f"model_config_list {{ {''.join(entries)} }}")
@@ -64,8 +63,6 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "--allow_version_labels_for_unavailable_models=true",
         "--rest_api_timeout_in_ms=2000",
         "--grpc_max_threads=2",
-        f"--grpc_socket_path={folder / 'grpc.sock'}",
-        "--rest_api_enable_cors_support",
         "--tensorflow_inter_op_parallelism=8",  # a forward pass that waits takes one of these
     )
     try:
@@ -103,8 +100,6 @@ def batching_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         "--enable_batching",
         f"--batching_parameters_file={folder / 'batching.config'}",
         "--rest_api_num_threads=16",
-        "--enable_serialization_as_tensor_content",
-        "--grpc_channel_arguments=grpc.max_connection_age_ms=600000",
         "--tensorflow_inter_op_parallelism=8",
     )
     try:

@@ -147,25 +147,6 @@ def gate(base: Path, version: int = 1) -> Path:
     return save(base, version, {"serving_default": serve})
 
 
-def examples(base: Path) -> Path:
-    """tf.train.Examples with a float feature x -> classes and scores, and outputs = 10 x."""
-
-    def parse(serialized: Any) -> Any:
-        return tf.io.parse_example(serialized, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
-
-    @_function(_spec([None], tf.string, "inputs"))
-    def classify(inputs: Any) -> Any:
-        x = parse(inputs)
-        labels = tf.repeat(tf.constant([["low", "high"]]), tf.shape(x)[0], axis=0)
-        return {"classes": labels, "scores": tf.concat([1 - x, x], axis=1)}
-
-    @_function(_spec([None], tf.string, "inputs"))
-    def regress(inputs: Any) -> Any:
-        return {"outputs": 10 * parse(inputs)}
-
-    return save(base, 1, {"serving_default": classify, "regress": regress})
-
-
 def add_warmup(version: Path, name: str, rows: list[list[float]]) -> None:
     """Gives a version one warm-up request for its input x."""
     request = predict_pb2.PredictRequest()

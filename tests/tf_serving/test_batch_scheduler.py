@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tf_serving.embedded.batching import BatchScheduler
-from tf_serving.embedded.config_files import Batching
+from tf_serving.embedded.batch_scheduler import BatchScheduler
+from tf_serving.embedded.config_files import BatchingParameters
 from tf_serving.embedded.errors import Code, ServingError
 from tf_serving.embedded.metrics import Metrics
 
@@ -41,15 +41,9 @@ def doubler() -> _Doubler:
 
 def scheduler(**parameters: Any) -> Iterator[BatchScheduler]:
     """A scheduler that ends with the test."""
-    made = BatchScheduler(Batching(**parameters), Metrics())
+    made = BatchScheduler(BatchingParameters(**parameters), Metrics())
     yield made
     made.close()
-
-
-@pytest.fixture
-def splitting() -> Iterator[BatchScheduler]:
-    """Requests of up to eight rows, run by at most three."""
-    yield from scheduler(max_batch_size=8, split_large=True, max_execution_size=3, threads=2)
 
 
 @pytest.fixture
@@ -65,18 +59,9 @@ def run(scheduler: BatchScheduler, model: Any, count: int, timeout_ms: int = 0) 
     return scheduler.run(model, signature, inputs, timeout_ms)["y"]
 
 
-def test_a_large_request_is_split_and_joined(splitting: BatchScheduler, doubler: _Doubler) -> None:
-    """Seven rows run as three, three and one, and come back as one answer in order."""
-    assert run(splitting, doubler, 7).tolist() == [0, 2, 4, 6, 8, 10, 12]
-    assert sorted(doubler.sizes) == [1, 3, 3]
-
-
-def test_splitting_has_a_limit_too(splitting: BatchScheduler, doubler: _Doubler) -> None:
-    """A request of no rows is answered; the real limit on a request's size is the queue's."""
-    assert run(splitting, doubler, 0).tolist() == []
-    with pytest.raises(ServingError) as caught:
-        run(splitting, doubler, 3 * 10 + 1)
-    assert caught.value.code is Code.UNAVAILABLE
+def test_a_request_of_no_rows_is_answered(single: BatchScheduler, doubler: _Doubler) -> None:
+    """It runs as a batch of its own size."""
+    assert run(single, doubler, 0).tolist() == []
 
 
 def test_time_spent_waiting_for_a_batch_counts(single: BatchScheduler, doubler: _Doubler) -> None:

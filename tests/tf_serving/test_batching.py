@@ -69,7 +69,6 @@ def test_rest_and_grpc_share_a_batch(batching_server: ServerProcess) -> None:
         call = stub.Predict.future(request, timeout=60)
         assert rows(batching_server.post(PREDICT, {"instances": [[1], [2]]})) == [(4, 1.0), (4, 2.0)]
         outputs = call.result().outputs
-    assert outputs["rows"].tensor_content  # as --enable_serialization_as_tensor_content asks
     assert tf.make_ndarray(outputs["rows"]).tolist() == [4, 4]
     assert tf.make_ndarray(outputs["first"]).tolist() == [5.0, 6.0]
 

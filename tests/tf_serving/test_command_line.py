@@ -9,7 +9,7 @@ import pytest
 
 from tests.tf_serving import saved_models
 from tests.tf_serving.process import ROOT, command, free_port
-from tf_serving.embedded.config_files import Batching, read_batching, read_metrics_path
+from tf_serving.embedded.config_files import BatchingParameters, read_batching, read_metrics_path
 from tf_serving.embedded.errors import ServingError
 from tf_serving.embedded.flags import FlagError, Options, parse
 
@@ -23,8 +23,7 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
 
 def test_defaults_are_the_real_servers() -> None:
     """What holds when only the model is given."""
-    options, warnings = parse([BASE])
-    assert warnings == []
+    options = parse([BASE])
     cores = len(os.sched_getaffinity(0))
     assert options == Options(
         port=8500,
@@ -38,15 +37,14 @@ def test_defaults_are_the_real_servers() -> None:
         max_num_load_retries=5,
         load_retry_interval_micros=60_000_000,
         enable_model_warmup=True,
-        saved_model_tags="serve",
     )
 
 
 def test_syntax_is_the_real_parsers() -> None:
     """A bool may go without a value or take true and false in any case; the last of a repeated flag counts."""
-    options, _ = parse([BASE, "--enable_batching", "--enable_model_warmup=False", "--port=1", "--port=2"])
+    options = parse([BASE, "--enable_batching", "--enable_model_warmup=False", "--port=1", "--port=2"])
     assert (options.enable_batching, options.enable_model_warmup, options.port) == (True, False, 2)
-    assert parse([BASE, "--model_name=a=b"])[0].model_name == "a=b"
+    assert parse([BASE, "--model_name=a=b"]).model_name == "a=b"
 
 
 @pytest.mark.parametrize(
@@ -60,14 +58,12 @@ def test_syntax_is_the_real_parsers() -> None:
         (["--port=70000"], "--port is not a port"),
         (["--port=99999999999"], "--port is out of range"),
         (["--enable_batching=1"], "--enable_batching takes true or false"),
-        (["--port=0"], "one of --port and --grpc_socket_path"),
+        (["--port=0"], "--port is not a port: 0"),
         (["--port=5", "--rest_api_port=5"], "must differ"),
         (["--grpc_max_threads=0"], "must be at least 1"),
         (["--batching_parameters_file=f"], "needs --enable_batching"),
-        (["--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"], "excludes"),
-        (["--grpc_channel_arguments=a"], "takes key=value"),
-        (["--ssl_config_file=f"], "--ssl_config_file is not supported here"),
-        (["--use_alts_credentials"], "--use_alts_credentials is not supported here"),
+        (["--ssl_config_file=f"], "unknown argument: --ssl_config_file=f"),
+        (["--use_alts_credentials"], "unknown argument: --use_alts_credentials"),
     ],
 )
 def test_wrong_flags(flags: list[str], message: str) -> None:
@@ -78,26 +74,14 @@ def test_wrong_flags(flags: list[str], message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_flags_without_effect_are_warned_of() -> None:
-    """A known flag that cannot be honoured is no error, and none is mentioned that asks for what happens anyway."""
-    _, warnings = parse([BASE, "--num_load_threads=4", "--enable_profiler=false", "--prefer_tflite_model"])
-    assert warnings == [
-        "--num_load_threads has no effect in the embedded server",
-        "--prefer_tflite_model has no effect in the embedded server",
-    ]
-
-
 def test_batching_parameters(tmp_path: Path) -> None:
     """Text protos with the real names; what is left out has the real default."""
     file = tmp_path / "batching.config"
     flags = ["--enable_batching", f"--batching_parameters_file={file}", BASE]
-    file.write_text("max_batch_size { value: 8 } allowed_batch_sizes: [4, 8] thread_pool_name { value: 'x' }")
-    batching, warnings = read_batching(parse(flags)[0])
-    assert batching == Batching(max_batch_size=8, max_execution_size=8, allowed_sizes=(4, 8))
-    assert warnings == []
-    file.write_text("pad_variable_length_inputs: true")
-    assert len(read_batching(parse(flags)[0])[1]) == 1
+    file.write_text("max_batch_size { value: 8 } allowed_batch_sizes: [4, 8]")
+    assert read_batching(parse(flags)) == BatchingParameters(max_batch_size=8, allowed_sizes=(4, 8))
     for text, message in (
+        ("pad_variable_length_inputs: true", "cannot parse"),
         ("max_batch_size { value: 8 } allowed_batch_sizes: 4", "Last entry in allowed_batch_sizes must match"),
         ("allowed_batch_sizes: [1000, 4]", "ascending"),
         ("max_batch_size { value: 0 }", "max_batch_size must be positive"),
@@ -106,15 +90,15 @@ def test_batching_parameters(tmp_path: Path) -> None:
     ):
         file.write_text(text)
         with pytest.raises(ServingError) as caught:
-            read_batching(parse(flags)[0])
+            read_batching(parse(flags))
         assert message in str(caught.value)
-    assert read_batching(parse([BASE])[0]) == (None, [])
+    assert read_batching(parse([BASE])) is None
 
 
 def test_monitoring_config(tmp_path: Path) -> None:
     """The path of the metrics, its default, and none when it is off."""
     file = tmp_path / "monitoring.config"
-    options, _ = parse([BASE, f"--monitoring_config_file={file}"])
+    options = parse([BASE, f"--monitoring_config_file={file}"])
     for text, path in (
         ('prometheus_config { enable: true path: "/m" }', "/m"),
         ("prometheus_config { enable: true }", "/monitoring/prometheus/metrics"),
@@ -138,9 +122,9 @@ def test_the_projects_own_files_can_be_read() -> None:
     ]
     from tf_serving.embedded.config_files import read_models
 
-    options, _ = parse([*flags, "--enable_batching"])
+    options = parse([*flags, "--enable_batching"])
     assert read_metrics_path(options) == "/monitoring/prometheus/metrics"
-    assert read_batching(options)[1] == []
+    assert read_batching(options) == BatchingParameters(max_batch_size=64, timeout_micros=1000, max_enqueued_batches=64)
     assert [model.base_path for model in read_models(options).model_config_list.config] == ["/models/digits"]
 
 
@@ -177,14 +161,13 @@ def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
     """After the attempts it was given the server says why, without a traceback, and goes."""
     saved_models.break_version(tmp_path / "m", 1)
     flags = ("--max_num_load_retries=1", "--load_retry_interval_micros=1000", f"--port={free_port()}")
-    done = run(f"--model_base_path={tmp_path / 'm'}", "--num_load_threads=2", *flags)
+    done = run(f"--model_base_path={tmp_path / 'm'}", *flags)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    assert "--num_load_threads has no effect" in lines[0]
-    assert "loading {name: default version: 1} failed (attempt 1 of 2)" in lines[1]
-    assert "loading {name: default version: 1} failed (attempt 2 of 2)" in lines[2]
-    assert lines[3].startswith("Failed to start server. Error: UNKNOWN: 1 model(s) did not become available")
-    assert len(lines) == 4
+    assert "loading {name: default version: 1} failed (attempt 1 of 2)" in lines[0]
+    assert "loading {name: default version: 1} failed (attempt 2 of 2)" in lines[1]
+    assert lines[2].startswith("Failed to start server. Error: UNKNOWN: 1 model(s) did not become available")
+    assert len(lines) == 3
 
 
 def test_a_config_that_cannot_be_served_ends_the_start(tmp_path: Path) -> None:

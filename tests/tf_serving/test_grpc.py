@@ -17,12 +17,11 @@ from tensorflow_serving.apis import (
     inference_pb2,
     model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
     regression_pb2,
 )
 
-from tests.tf_serving.grpc_client import TIMEOUT, failure, predict_request
-from tests.tf_serving.process import ServerProcess, until
+from tests.tf_serving.grpc_requests import TIMEOUT, failure, predict_request
+from tests.tf_serving.process import until
 
 
 def gate_request(folder: Path, number: int) -> Any:
@@ -40,14 +39,6 @@ def test_predict(prediction: Any) -> None:
     assert tf.make_ndarray(response.outputs["y"]).shape == (1, 2)
     assert response.model_spec.version.value == 3
     assert response.model_spec.signature_name == "serving_default"
-
-
-def test_predict_through_a_unix_socket(server: ServerProcess) -> None:
-    """--grpc_socket_path serves the same API beside the port."""
-    with grpc.insecure_channel(f"unix:{server.log.parent / 'grpc.sock'}") as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        response = stub.Predict(predict_request("scale", x=X), timeout=TIMEOUT)
-    assert list(response.outputs["y"].float_val) == [30.0, 60.0]
 
 
 def test_predict_by_version_label_signature_and_output_filter(prediction: Any) -> None:
@@ -103,6 +94,11 @@ X = np.array([[1, 2]], dtype=np.float32)
             _with(predict_request("scale", x=X), lambda r: setattr(r.model_spec.version, "value", 2)),
             "NOT_FOUND",
             "Servable not found for request: Specific(scale, 2)",
+        ),
+        (
+            _with(predict_request("scale", x=X), lambda r: setattr(r.model_spec.version, "value", 0)),
+            "NOT_FOUND",
+            "Servable not found for request: Specific(scale, 0)",
         ),
         (
             _with(predict_request("scale", x=X), lambda r: setattr(r.model_spec, "version_label", "no")),
@@ -173,32 +169,15 @@ def test_model_status(channel: grpc.Channel) -> None:
     assert (code, details) == (grpc.StatusCode.NOT_FOUND, "Could not find any versions of model foo")
 
 
-def test_classify_and_regress(prediction: Any) -> None:
-    """Examples in, labels with scores or values out; an empty input is a fault."""
-
-    def example(**features: float) -> Any:
-        items = {name: tf.train.Feature(float_list={"value": [value]}) for name, value in features.items()}
-        return tf.train.Example(features=tf.train.Features(feature=items))
-
-    request = classification_pb2.ClassificationRequest()
-    request.model_spec.name = "examples"
-    code, details = failure(lambda: prediction.Classify(request, timeout=TIMEOUT))
-    assert (code, details) == (grpc.StatusCode.INVALID_ARGUMENT, "Input is empty.")
-    request.input.example_list.examples.append(example(x=0.25))
-    (found,) = prediction.Classify(request, timeout=TIMEOUT).result.classifications
-    assert [(entry.label, entry.score) for entry in found.classes] == [("low", 0.75), ("high", 0.25)]
-    regression = regression_pb2.RegressionRequest()
-    regression.model_spec.name = "examples"
-    regression.model_spec.signature_name = "regress"
-    regression.input.example_list_with_context.context.CopyFrom(example(x=0.5))
-    regression.input.example_list_with_context.examples.append(example(y=1))
-    assert [entry.value for entry in prediction.Regress(regression, timeout=TIMEOUT).result.regressions] == [5.0]
-
-
-def test_multi_inference_is_not_available(prediction: Any) -> None:
-    """It says so, instead of failing in some other way."""
-    code, _ = failure(lambda: prediction.MultiInference(inference_pb2.MultiInferenceRequest(), timeout=TIMEOUT))
-    assert code == grpc.StatusCode.UNIMPLEMENTED
+def test_classify_regress_and_multi_inference_are_not_available(prediction: Any) -> None:
+    """They say so, instead of failing in some other way."""
+    for call, request in (
+        (prediction.Classify, classification_pb2.ClassificationRequest()),
+        (prediction.Regress, regression_pb2.RegressionRequest()),
+        (prediction.MultiInference, inference_pb2.MultiInferenceRequest()),
+    ):
+        code, _ = failure(functools.partial(call, request, timeout=TIMEOUT))
+        assert code == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_calls_beyond_grpc_max_threads_are_refused(prediction: Any, tmp_path: Path) -> None:

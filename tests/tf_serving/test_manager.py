@@ -14,7 +14,7 @@ from tests.tf_serving.conftest import model_config
 from tests.tf_serving.process import until
 from tf_serving.embedded.errors import Code, ServingError
 from tf_serving.embedded.manager import Manager
-from tf_serving.embedded.versions import State
+from tf_serving.embedded.version_lifecycle import State
 
 
 class _Loaded:

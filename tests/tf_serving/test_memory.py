@@ -209,7 +209,7 @@ def test_too_many_bodies_at_a_time_are_503(watched: Watched) -> None:
 def test_a_body_that_does_not_arrive_is_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that stalls in the middle of a body is told so when its time is over, and its part is let go."""
     monkeypatch.setattr(http_app, "BODY_SECONDS", 0.05)
-    app = http_app.HttpApp(cast("Any", None), 1, Budget(), cors=False)
+    app = http_app.HttpApp(cast("Any", None), 1, Budget())
     parts = iter([{"type": "http.request", "body": b"[1, ", "more_body": True}])
     sent: list[Any] = []
 

@@ -152,28 +152,19 @@ def test_metadata(server: ServerProcess) -> None:
     assert [dim["size"] for dim in signature["inputs"]["x"]["tensor_shape"]["dim"]] == ["-1", "2"]
 
 
-def test_classify_and_regress(server: ServerProcess) -> None:
-    """Examples with a common context; the answers are label and score, or a value."""
-    body = {"context": {"y": 1}, "examples": [{"x": 0.25}, {"x": [1.0], "z": ["a", {"b64": "/w=="}]}]}
-    assert answer(server, "/v1/models/examples:classify", body) == {
-        "results": [[["low", 0.75], ["high", 0.25]], [["low", 0.0], ["high", 1.0]]]
-    }
-    body["signature_name"] = "regress"
-    assert answer(server, "/v1/models/examples:regress", body) == {"results": [2.5, 10.0]}
+@pytest.mark.parametrize("call", ["classify", "regress"])
+def test_only_predict_is_available(server: ServerProcess, call: str) -> None:
+    """The other two calls of the API say what there is instead."""
+    assert error(server, f"{SCALE}:{call}", {"examples": [{"x": 1}]}) == (
+        501,
+        f"{call} is not available in the embedded server, only predict",
+    )
 
 
-def test_cors_preflight(server: ServerProcess) -> None:
-    """A preflight must name an origin; with the flag every answer of the API names the origins: all."""
-    assert http_request(server, "OPTIONS", SCALE, Origin="https://example.org") == (200, None)
-    assert http_request(server, "OPTIONS", SCALE) == (400, None)
-    assert server.post(f"{SCALE}:predict", {}).headers["access-control-allow-origin"] == "*"
-    assert "access-control-allow-origin" not in server.post("/elsewhere", {}).headers
-
-
-def test_names_are_matched_as_the_real_server_matches_them(server: ServerProcess) -> None:
-    """The path's fixed parts in any case, a name percent-encoded; the method as it is."""
+def test_a_name_may_be_percent_encoded(server: ServerProcess) -> None:
+    """A client may encode more of the path than it has to; the method is taken as it is."""
     body = {"instances": [[1, 2]]}
-    assert answer(server, "/V1/Models/%73cale:predict", body) == {"predictions": [[30.0, 60.0]]}
+    assert answer(server, "/v1/models/%73cale:predict", body) == {"predictions": [[30.0, 60.0]]}
     assert error(server, f"{SCALE}:PREDICT", body) == (400, f"Malformed request: POST {SCALE}:PREDICT")
 
 

@@ -128,16 +128,7 @@ DEEP = b"[" * 100 + b"1" + b"]" * 100
         (f"{SCALE}:explain", b"{}", 400, f"Malformed request: POST {SCALE}:explain"),
         (f"{SCALE}:predict?x=1", b"{}", 400, f"Malformed request: POST {SCALE}:predict?x=1"),
         (f"{SCALE}/versions/99999999999999999999:predict", b"{}", 400, "Failed to convert version: "),
-        (f"{SCALE}:classify", b'{"examples": [{"x": 1}]}', 400, "No classification inputs found in SignatureDef"),
-        ("/v1/models/examples:regress", b'{"examples": [{"x": 1.0}]}', 400, "Expected regression signature outputs"),
-        ("/v1/models/examples:classify", b'{"examples": []}', 400, "'examples' value is an empty array"),
-        (
-            "/v1/models/examples:classify",
-            b'{"examples": [{"x": [1, "a"]}]}',
-            400,
-            "Unexpected element type in feature: x",
-        ),
-        ("/v1/models/examples:classify", b'{"examples": [{"x": "a"}]}', 400, "x"),
+        (f"{SCALE}/versions/0:predict", b"{}", 404, "Servable not found for request: Specific(scale, 0)"),
         ("/elsewhere", b"{}", 404, "Not found: /elsewhere"),
     ],
 )
@@ -179,13 +170,14 @@ def test_a_large_body_is_only_a_bad_request(server: ServerProcess) -> None:
 
 
 def test_a_body_beyond_the_limit_is_413(server: ServerProcess) -> None:
-    """Whether it is sent whole or only inflates to that size; the connection hears it in full."""
+    """Whether it is sent whole, in parts, or only inflates to that size; the connection hears it in full."""
 
     def stream() -> Iterator[bytes]:
         for _ in range(33):
             yield b" " * 1024 * 1024
 
     for response in (
+        server.post(f"{SCALE}:predict", b" " * (LIMIT + 1)),
         server.post(f"{SCALE}:predict", gzip.compress(b" " * (LIMIT + 1)), headers={"Content-Encoding": "gzip"}),
         requests.post(f"{server.url}{SCALE}:predict", data=stream(), timeout=60),
     ):

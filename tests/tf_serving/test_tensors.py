@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from tests.tf_serving.grpc_client import TIMEOUT, failure, predict_request
+from tests.tf_serving.grpc_requests import TIMEOUT, failure, predict_request
 from tests.tf_serving.process import ServerProcess
 
 

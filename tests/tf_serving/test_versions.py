@@ -95,7 +95,8 @@ def test_a_new_version_takes_over_without_a_lost_request(start: Start, tmp_path:
         "--model_name=scale",
         f"--model_base_path={base}",
         "--max_num_load_retries=0",
-        "--tensorflow_session_parallelism=1",
+        "--tensorflow_intra_op_parallelism=1",
+        "--tensorflow_inter_op_parallelism=1",
     )
     server.wait("scale")
     with Load(server, "scale") as load:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from ts.context import Context, RequestProcessor
 
-import flask_server.wire
+import flask_server.predict_body
 from loadtest.servers.artifact import ROOT
 
 
@@ -28,7 +28,7 @@ def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -
         sizes.append(len(batch))
         return batch.sum((1, 2))[:, None]
 
-    monkeypatch.setitem(sys.modules, "wire", flask_server.wire)
+    monkeypatch.setitem(sys.modules, "predict_body", flask_server.predict_body)
     loader: Any = ModuleType("load")
     loader.load = lambda folder: model
     monkeypatch.setitem(sys.modules, "load", loader)

@@ -1,12 +1,13 @@
-"""A drop-in for `tensorflow_model_server` over the TensorFlow runtime that `pip` installs.
+"""A stand-in for `tensorflow_model_server` over the TensorFlow runtime that `pip` installs.
 
-Same flags, same REST and gRPC API, same version folders. Start it with `python -m tf_serving.embedded`.
+It has the flags, the REST and gRPC API and the version folders that users of a prediction service need. Start it
+with `python -m tf_serving.embedded`.
 """
 
 import os
 
-# Read when TensorFlow and gRPC are first imported, by whichever module here does so: only errors are logged.
+# TensorFlow and gRPC read these when they are first imported. Only errors are logged.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-# oneDNN's own allocator keeps whatever the largest requests took, gigabytes, for as long as the process lives.
+# oneDNN's own allocator never returns memory: it would keep the gigabytes that the largest requests took.
 os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")

@@ -16,14 +16,14 @@ from tf_serving.embedded.flags import FlagError, Options, parse, usage
 
 
 def main(argv: list[str]) -> int:
-    """Runs the server until it is told to stop; returns the exit code."""
+    """Run the server until it is told to stop, and return the exit code."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # until the server has its own handlers
     if "--help" in argv:
         sys.stdout.write(f"{usage()}\n")
         return 0
     try:
-        options, warnings = parse(argv)
+        options = parse(argv)
     except FlagError as error:
         sys.stderr.write(f"{error}\n{usage()}\n")
         return 1
@@ -32,8 +32,6 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(f"TensorFlow ModelServer: embedded, API of {api}\nTensorFlow Library: {library}\n")
         return 0
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    for warning in warnings:
-        logging.warning("%s", warning)
     try:
         _serve(options)
     except (ServingError, OSError) as error:
@@ -44,10 +42,9 @@ def main(argv: list[str]) -> int:
 
 def _serve(options: Options) -> None:
     host = os.environ.get("TF_SERVING_EMBEDDED_HOST", "127.0.0.1")
-    # Bound before TensorFlow is imported, so that a port in use is known at once; nobody is answered yet.
+    # Bound before TensorFlow is imported, so that a port in use is reported at once. Nothing is answered yet.
     listener = _bind(host, options.rest_api_port) if options.rest_api_port else None
-    if options.port:
-        _bind(host, options.port).close()
+    _bind(host, options.port).close()
 
     from tf_serving.embedded import server
 
@@ -70,5 +67,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     logging.shutdown()
     sys.stdout.flush()
-    # Threads may still be inside TensorFlow (a load, a request out of grace); they must not hold the process up.
+    # A thread may still be inside TensorFlow, with a load or a late request; the process does not wait for it.
     os._exit(code)

@@ -15,12 +15,12 @@ from tf_serving.embedded.flags import Options, schedulable_cpus
 
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 
-_PACKAGE = "bakeoff.tf_serving"  # text protos carry no package name, and the real one may be registered already
+_PACKAGE = "bakeoff.tf_serving"  # a text file names no package, and the real name may be registered already
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
 def _describe(message: str, fields: dict[str, int | str]) -> Any:
-    """A message type whose fields, numbered in order, are scalars (a type code) or messages (a full name)."""
+    """Return a message type whose fields, numbered in order, are scalars (a type code) or messages (a full name)."""
     description = descriptor_pb2.DescriptorProto(name=message)
     for number, (name, kind) in enumerate(fields.items(), start=1):
         field = description.field.add(name=name, number=number, label=_Field.LABEL_OPTIONAL)
@@ -34,7 +34,7 @@ def _describe(message: str, fields: dict[str, int | str]) -> Any:
 
 
 def _message_classes() -> tuple[Any, Any]:
-    int64, boolean = ".google.protobuf.Int64Value", ".google.protobuf.BoolValue"
+    int64 = ".google.protobuf.Int64Value"
     file = descriptor_pb2.FileDescriptorProto(
         name="bakeoff/tf_serving_config.proto",
         package=_PACKAGE,
@@ -50,11 +50,7 @@ def _message_classes() -> tuple[Any, Any]:
                     "batch_timeout_micros": int64,
                     "max_enqueued_batches": int64,
                     "num_batch_threads": int64,
-                    "thread_pool_name": ".google.protobuf.StringValue",
                     "allowed_batch_sizes": _Field.TYPE_INT64,
-                    "pad_variable_length_inputs": _Field.TYPE_BOOL,
-                    "enable_large_batch_splitting": boolean,
-                    "max_execution_batch_size": int64,
                 },
             ),
             _describe("PrometheusConfig", {"enable": _Field.TYPE_BOOL, "path": _Field.TYPE_STRING}),
@@ -68,14 +64,14 @@ def _message_classes() -> tuple[Any, Any]:
     return get(find(f"{_PACKAGE}.BatchingParameters")), get(find(f"{_PACKAGE}.MonitoringConfig"))
 
 
-_BatchingParameters, _MonitoringConfig = _message_classes()
+_BatchingProto, _MonitoringProto = _message_classes()
 
 
 def read_text_proto(path: str, message: Any) -> Any:
-    """Fills a message from a text file and returns it.
+    """Fill a message from a text file and return it.
 
     Raises:
-        ServingError: the file cannot be read or parsed.
+        ServingError: The file cannot be read or parsed.
     """
     try:
         return text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
@@ -86,17 +82,15 @@ def read_text_proto(path: str, message: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Batching:
+class BatchingParameters:
     """The parameters of the batch scheduler, with the real server's defaults.
 
     Attributes:
-        max_batch_size: rows in one forward pass, and in one request unless `split_large`.
-        timeout_micros: how long the first request of a batch waits for others.
-        max_enqueued_batches: batches that may wait; a request that would start another is turned away.
-        threads: batches that run at the same time.
-        allowed_sizes: ascending; a batch is padded up to the next of them. Empty for any size.
-        split_large: whether a request of more than `max_batch_size` rows is split over batches.
-        max_execution_size: rows in one forward pass when `split_large`.
+        max_batch_size: Rows in one forward pass, and in one request.
+        timeout_micros: How long the first request of a batch waits for others.
+        max_enqueued_batches: Batches that may wait; a request that would start another is turned away.
+        threads: Batches that run at the same time.
+        allowed_sizes: Ascending; a batch is padded up to the next of them. Empty for any size.
     """
 
     max_batch_size: int = 1000
@@ -104,64 +98,58 @@ class Batching:
     max_enqueued_batches: int = 10
     threads: int = dataclasses.field(default_factory=schedulable_cpus)
     allowed_sizes: tuple[int, ...] = ()
-    split_large: bool = False
-    max_execution_size: int = 1000
 
 
-def read_batching(options: Options) -> tuple[Batching | None, list[str]]:
-    """The batching parameters the flags ask for, None without --enable_batching, and warnings."""
+def read_batching(options: Options) -> BatchingParameters | None:
+    """Read the batching parameters that the flags ask for; None without --enable_batching.
+
+    Raises:
+        ServingError: The file cannot be read, has a field that is not known here, or a value out of range.
+    """
     if not options.enable_batching:
-        return None, []
+        return None
     if not options.batching_parameters_file:
-        return Batching(), []
+        return BatchingParameters()
     path = options.batching_parameters_file
-    proto = read_text_proto(path, _BatchingParameters())
+    proto = read_text_proto(path, _BatchingProto())
     given = {
         "max_batch_size": "max_batch_size",
         "batch_timeout_micros": "timeout_micros",
         "max_enqueued_batches": "max_enqueued_batches",
         "num_batch_threads": "threads",
-        "enable_large_batch_splitting": "split_large",
     }
     values = {ours: getattr(proto, theirs).value for theirs, ours in given.items() if proto.HasField(theirs)}
-    largest = values.get("max_batch_size", Batching.max_batch_size)
-    has_limit = proto.HasField("max_execution_batch_size")
-    values["max_execution_size"] = proto.max_execution_batch_size.value if has_limit else largest
-    batching = Batching(**values, allowed_sizes=tuple(proto.allowed_batch_sizes))
+    batching = BatchingParameters(**values, allowed_sizes=tuple(proto.allowed_batch_sizes))
     _check_batching(batching, path)
-    warning = f"{path}: pad_variable_length_inputs has no effect; inputs of different shapes never share a batch"
-    return batching, [warning] if proto.pad_variable_length_inputs else []
+    return batching
 
 
-def _check_batching(batching: Batching, path: str) -> None:
-    for name in ("max_batch_size", "max_enqueued_batches", "threads", "max_execution_size"):
+def _check_batching(batching: BatchingParameters, path: str) -> None:
+    for name in ("max_batch_size", "max_enqueued_batches", "threads"):
         if getattr(batching, name) < 1:
             raise invalid_argument(f"{path}: {name} must be positive; was {getattr(batching, name)}")
     if batching.timeout_micros < 0:
         raise invalid_argument(f"{path}: batch_timeout_micros must not be negative; was {batching.timeout_micros}")
-    if batching.max_execution_size > batching.max_batch_size:
-        raise invalid_argument(f"{path}: max_execution_batch_size must not exceed max_batch_size")
     sizes = batching.allowed_sizes
     if sizes and (sorted(set(sizes)) != list(sizes) or sizes[0] < 1):
         raise invalid_argument(f"{path}: allowed_batch_sizes must be positive and ascending")
-    largest = batching.max_execution_size if batching.split_large else batching.max_batch_size
-    if sizes and sizes[-1] != largest:
+    if sizes and sizes[-1] != batching.max_batch_size:
         raise invalid_argument(
             f"{path}: Last entry in allowed_batch_sizes must match max_batch_size; "
-            f"last entry was {sizes[-1]}; expected {largest}"
+            f"last entry was {sizes[-1]}; expected {batching.max_batch_size}"
         )
 
 
 def read_metrics_path(options: Options) -> str | None:
-    """The URL path of the Prometheus page, or None when there is to be none."""
+    """Read the URL path of the Prometheus page, or None when there is to be none."""
     if not options.monitoring_config_file:
         return None
-    prometheus = read_text_proto(options.monitoring_config_file, _MonitoringConfig()).prometheus_config
+    prometheus = read_text_proto(options.monitoring_config_file, _MonitoringProto()).prometheus_config
     return (prometheus.path or DEFAULT_METRICS_PATH) if prometheus.enable else None
 
 
 def read_models(options: Options) -> Any:
-    """The ModelServerConfig of --model_config_file, or one model made of --model_name and --model_base_path."""
+    """Read the ModelServerConfig of --model_config_file, or one model made of --model_name and --model_base_path."""
     from tensorflow_serving.config import model_server_config_pb2
 
     config = model_server_config_pb2.ModelServerConfig()
@@ -175,10 +163,10 @@ def read_models(options: Options) -> Any:
 
 
 def check_models(config: Any) -> Any:
-    """Returns a ModelServerConfig that can be served.
+    """Return a ModelServerConfig that can be served.
 
     Raises:
-        ServingError: a custom config, a repeated name, a relative path or another platform than tensorflow.
+        ServingError: A custom config, a repeated name, a relative path or another platform than tensorflow.
     """
     if config.WhichOneof("config") == "custom_model_config":
         raise invalid_argument("only model_config_list is supported, not custom_model_config")
@@ -193,7 +181,8 @@ def check_models(config: Any) -> Any:
             raise invalid_argument(
                 f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
             )
-        platform = model.model_platform or ("tensorflow" if model.model_type else "")
-        if platform != "tensorflow":
-            raise invalid_argument(f"model {model.name} needs model_platform: 'tensorflow', not {platform!r}")
+        if model.model_platform != "tensorflow":
+            raise invalid_argument(
+                f"model {model.name} needs model_platform: 'tensorflow', not {model.model_platform!r}"
+            )
     return config

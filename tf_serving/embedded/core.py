@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from tf_serving.embedded.batching import BatchScheduler
+from tf_serving.embedded.batch_scheduler import BatchScheduler
 from tf_serving.embedded.manager import Handle, Manager
 from tf_serving.embedded.metrics import Metrics, micros_since
 from tf_serving.embedded.servable import Servable, Signature, Tensors
@@ -26,44 +26,41 @@ class Core:
     """Shared by the REST and the gRPC API.
 
     Attributes:
-        manager: the models.
-        scheduler: batches requests, unless it is None.
-        metrics: what is counted.
-        check_method_names: whether Classify and Regress insist on the signature's method name.
+        manager: The models.
+        scheduler: Batches requests, unless it is None.
+        metrics: What is counted.
     """
 
     manager: Manager
     scheduler: BatchScheduler | None
     metrics: Metrics
-    check_method_names: bool = False
 
     def acquire(self, spec: ModelSpec) -> Handle:
-        """The version a request is for; see `Manager.acquire`."""
+        """Return the version a request is for; see `Manager.acquire`."""
         return self.manager.acquire(spec.name, spec.version, spec.label)
 
-    def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int, api: str) -> Tensors:
-        """One request's forward pass, alone or in a batch.
+    def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int) -> Tensors:
+        """Run one request's forward pass, alone or in a batch.
 
         Args:
-            servable: the loaded version.
-            signature: one of its signatures.
-            inputs: every input, as `Signature.complete` returns them.
-            timeout_ms: give up after so long; 0 for no limit.
-            api: Predict, Classify or Regress, for the metrics.
+            servable: The loaded version.
+            signature: One of its signatures.
+            inputs: Every input, as `Signature.complete` returns them.
+            timeout_ms: Give up after so long; 0 for no limit.
 
         Raises:
-            ServingError: time is up, the queue is full, or the model failed.
+            ServingError: Time is up, the queue is full, or the model failed.
         """
         start = time.perf_counter()
         if self.scheduler is None:
             outputs = servable.run(signature, inputs, timeout_ms)
         else:
             outputs = self.scheduler.run(servable, signature, inputs, timeout_ms)
-        self.metrics.runtime_latency.observe(micros_since(start), servable.name, api, "TF1")
+        self.metrics.runtime_latency.observe(micros_since(start), servable.name, "Predict", "TF1")
         return outputs
 
     def status(self, spec: ModelSpec) -> Any:
-        """A GetModelStatusResponse; see `Manager.status`."""
+        """Return a GetModelStatusResponse; see `Manager.status`."""
         response = get_model_status_pb2.GetModelStatusResponse()
         for status in self.manager.status(spec.name, spec.version, spec.label):
             entry = response.model_version_status.add(version=status.version, state=int(status.state))
@@ -75,10 +72,10 @@ class Core:
         return response
 
     def metadata(self, spec: ModelSpec) -> tuple[Any, Any]:
-        """The ModelSpec message of the version that would answer, and its SignatureDefMap.
+        """Return the ModelSpec message of the version that would answer, and its SignatureDefMap.
 
         Raises:
-            ServingError: no such model, version or label.
+            ServingError: No such model, version or label.
         """
         with self.acquire(spec) as servable:
             found = model_pb2.ModelSpec(name=servable.name)
@@ -86,5 +83,5 @@ class Core:
             signatures = get_model_metadata_pb2.SignatureDefMap()
             for name, definition in servable.definitions.items():
                 signatures.signature_def[name].CopyFrom(definition)
-                signatures.signature_def[name].ClearField("defaults")  # kept to itself by the real server too
+                signatures.signature_def[name].ClearField("defaults")  # the real server does not tell them either
         return found, signatures

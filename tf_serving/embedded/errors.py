@@ -48,9 +48,9 @@ class ServingError(Exception):
     """A request, a load or a start that failed.
 
     Attributes:
-        code: the canonical status code.
-        message: what the client is told; the text TensorFlow Serving uses where clients may match on it.
-        lasting: whether it would be the same the next time, so that a load is not tried again.
+        code: The canonical status code.
+        message: What the client is told; the text TensorFlow Serving uses where clients may match on it.
+        lasting: Whether it would be the same the next time, so that a load is not tried again.
     """
 
     def __init__(self, code: Code, message: str, *, lasting: bool = False) -> None:
@@ -69,5 +69,5 @@ class ServingError(Exception):
 
 
 def invalid_argument(message: str) -> ServingError:
-    """Shorthand for the commonest fault: the request itself is wrong."""
+    """Return the error for a request that is itself wrong, the most common case."""
     return ServingError(Code.INVALID_ARGUMENT, message)

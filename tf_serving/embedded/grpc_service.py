@@ -11,16 +11,13 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
-    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
-    inference_pb2,
     model_management_pb2,
     predict_pb2,
-    regression_pb2,
 )
 
-from tf_serving.embedded import examples, tensor_proto
+from tf_serving.embedded import tensor_proto
 from tf_serving.embedded.config_files import check_models
 from tf_serving.embedded.core import Core, ModelSpec
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
@@ -31,37 +28,37 @@ from tf_serving.embedded.metrics import micros_since
 log = logging.getLogger(__name__)
 
 MAX_ANSWER = 2**31 - 1  # what the real server sets, for both directions
-MAX_DETAILS = 1024  # characters; beyond 8 KiB of headers a client hears of those instead of the error
+MAX_DETAILS = 1024  # characters; more than 8 KiB of headers is an error of its own at the client
 
-# The inputs in a message take at most so many times its size, parsed and as arrays: strings of two bytes each do.
+# Parsed and as arrays, the inputs in a message take at most this many times its size (strings of two bytes each).
 _EXPANSION = 32
 
 Method = Callable[[Any, Any, grpc.ServicerContext], Any]
 
 
 def _call(kind: Any, api: str = "") -> Callable[[Method], Method]:
-    """Wraps a method: takes one of the places, parses the message, counts the call, turns an error into a status.
+    """Wrap a method: limit the calls at a time, parse the message, count the call, turn an error into a status.
 
     Args:
-        kind: the class of the request's message.
-        api: the name under which its latency is counted; "" for calls that are not inference.
+        kind: The class of the request's message.
+        api: The name under which its latency is counted; "" for calls that are not inference.
     """
 
     def decorate(method: Method) -> Method:
         @functools.wraps(method)
         def wrapped(self: "_Service", message: bytes, context: grpc.ServicerContext) -> Any:
             start = time.perf_counter()
-            # Not the exception itself: with its traceback it would be a cycle that holds the message.
+            # Code and text only: a kept exception would refer to this frame, and so keep the message in memory.
             name, code, details = "", Code.OK, ""
             try:
                 # Parsed here and not by gRPC, so that it happens only once there is room for it.
-                with self.places, self.budget.hold(min(_EXPANSION * len(message), MAX_WORKING)):
+                with self.call_limit, self.budget.hold(min(_EXPANSION * len(message), MAX_WORKING)):
                     request = _parse(kind, message)
                     name = request.model_spec.name if api else ""
                     response = method(self, request, context)
             except ServingError as error:
                 code, details = error.code, error.message
-            except Exception:  # a fault of this server's own: the trace is for the log
+            except Exception:  # a fault of this server; the traceback goes to the log
                 log.exception("%s failed", method.__name__)
                 code, details = Code.INTERNAL, "internal error; the server's log has more"
             if api:
@@ -77,7 +74,7 @@ def _call(kind: Any, api: str = "") -> Callable[[Method], Method]:
     return decorate
 
 
-class _Places:
+class _CallLimit:
     """At most so many calls at a time; one more is refused, not queued."""
 
     def __init__(self, count: int) -> None:
@@ -96,14 +93,13 @@ class _Service:
     name: str
     methods: tuple[str, ...]
 
-    def __init__(self, core: Core, places: _Places, budget: Budget, as_content: bool) -> None:
+    def __init__(self, core: Core, call_limit: _CallLimit, budget: Budget) -> None:
         self.core = core
-        self.places = places
+        self.call_limit = call_limit
         self.budget = budget
-        self.as_content = as_content
 
     def handler(self) -> Any:
-        """What gRPC calls; it leaves the messages as they came."""
+        """Return the handler of this service; messages reach it unparsed."""
         methods = {
             method: grpc.unary_unary_rpc_method_handler(getattr(self, method), response_serializer=_serialize)
             for method in self.methods
@@ -140,51 +136,28 @@ def _fill_spec(response: Any, name: str, version: int, signature: str) -> None:
 
 
 class PredictionService(_Service):
-    """prediction_service.proto."""
+    """prediction_service.proto, without Classify, Regress and MultiInference: gRPC answers those UNIMPLEMENTED."""
 
     name = "tensorflow.serving.PredictionService"
-    methods = ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
+    methods = ("Predict", "GetModelMetadata")
 
     @_call(predict_pb2.PredictRequest, "Predict")
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """One forward pass over named tensors."""
+        """Run one forward pass over named tensors."""
         with self.core.acquire(_spec(request)) as servable:
             signature = tensor_proto.predict_signature(servable, request.model_spec.signature_name)
             wanted = _filter(request.output_filter, signature.outputs)
             inputs = signature.complete(tensor_proto.decode_all(request.inputs, signature))
-            outputs = self.core.run(servable, signature, inputs, _milliseconds_left(context), "Predict")
+            outputs = self.core.run(servable, signature, inputs, _milliseconds_left(context))
             response = predict_pb2.PredictResponse()
             _fill_spec(response, servable.name, servable.version, signature.name)
         for alias in wanted:
-            response.outputs[alias].CopyFrom(tensor_proto.encode(outputs[alias], self.as_content))
+            response.outputs[alias].CopyFrom(tensor_proto.encode(outputs[alias]))
         return response
-
-    @_call(classification_pb2.ClassificationRequest, "Classify")
-    def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """Labels and scores of tf.train.Examples."""
-        response = classification_pb2.ClassificationResponse()
-        for pairs in self._examples(examples.CLASSIFY, request, response, context, examples.classes):
-            row = response.result.classifications.add()
-            for label, score in pairs:
-                row.classes.add(label=label, score=score)
-        return response
-
-    @_call(regression_pb2.RegressionRequest, "Regress")
-    def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """One value per tf.train.Example."""
-        response = regression_pb2.RegressionResponse()
-        for value in self._examples(examples.REGRESS, request, response, context, examples.values):
-            response.result.regressions.add(value=value)
-        return response
-
-    @_call(inference_pb2.MultiInferenceRequest)
-    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """Not available."""
-        raise ServingError(Code.UNIMPLEMENTED, "MultiInference is not available in the embedded server")
 
     @_call(get_model_metadata_pb2.GetModelMetadataRequest)
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """The signatures of a version."""
+        """Return the signatures of a version."""
         spec = _spec(request)
         if not request.metadata_field:
             raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
@@ -196,19 +169,6 @@ class PredictionService(_Service):
         response.metadata["signature_def"].Pack(signatures)
         return response
 
-    def _examples(
-        self, task: examples.Task, request: Any, response: Any, context: Any, read: Callable[..., list[Any]]
-    ) -> list[Any]:
-        with self.core.acquire(_spec(request)) as servable:
-            name = request.model_spec.signature_name
-            signature = task.signature(servable, name, self.core.check_method_names)
-            batch = examples.from_proto(request.input)
-            inputs = task.inputs(signature, batch)
-            api = task.name.capitalize()
-            outputs = self.core.run(servable, signature, inputs, _milliseconds_left(context), api)
-            _fill_spec(response, servable.name, servable.version, name)
-        return read(outputs, len(batch))
-
 
 class ModelService(_Service):
     """model_service.proto."""
@@ -218,12 +178,12 @@ class ModelService(_Service):
 
     @_call(get_model_status_pb2.GetModelStatusRequest)
     def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 -- the RPC's name
-        """The state of a model's versions."""
+        """Return the state of a model's versions."""
         return self.core.status(_spec(request))
 
     @_call(model_management_pb2.ReloadConfigRequest)
     def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802 -- the RPC's name
-        """Replaces the configuration; answers once the new models serve."""
+        """Replace the configuration; answers once the new models serve."""
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
@@ -251,7 +211,7 @@ def _filter(names: Any, outputs: dict[str, Any]) -> list[str]:
 
 
 def _milliseconds_left(context: grpc.ServicerContext) -> int:
-    """Until the client's deadline, rounded up to a power of two; 0 for no deadline."""
+    """Return the time until the client's deadline, rounded up to a power of two; 0 for no deadline."""
     seconds = context.time_remaining()
     if seconds is None or seconds > 3600:
         return 0
@@ -259,32 +219,27 @@ def _milliseconds_left(context: grpc.ServicerContext) -> int:
 
 
 def start(core: Core, options: Options, host: str, budget: Budget) -> grpc.Server:
-    """Starts the gRPC server on `host` and on the socket path, as the flags say.
+    """Start the gRPC server on `host`.
 
     Raises:
-        ServingError: the port or the path cannot be bound.
+        ServingError: The port cannot be bound.
     """
-    arguments: list[tuple[str, Any]] = [
+    arguments = [
         ("grpc.max_receive_message_length", MAX_BODY),
         ("grpc.max_send_message_length", MAX_ANSWER),
-        ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
+        ("grpc.so_reuseport", 0),  # or a second server could share the port unnoticed
     ]
-    for pair in filter(None, options.grpc_channel_arguments.split(",")):
-        key, _, value = pair.partition("=")
-        arguments.append((key, int(value) if value.lstrip("-").isdigit() else value))
-    # Two threads more than places, so that a call too many hears so at once.
+    # Two threads more than calls are allowed, so that a call beyond the limit is refused at once.
     workers = ThreadPoolExecutor(options.grpc_max_threads + 2, thread_name_prefix="grpc")
     server = grpc.server(workers, options=arguments)
-    parts = (core, _Places(options.grpc_max_threads), budget, options.enable_serialization_as_tensor_content)
+    parts = (core, _CallLimit(options.grpc_max_threads), budget)
     server.add_generic_rpc_handlers((PredictionService(*parts).handler(), ModelService(*parts).handler()))
     host = f"[{host}]" if ":" in host else host
-    addresses = [f"{host}:{options.port}"] if options.port else []
-    addresses += [f"unix:{options.grpc_socket_path}"] if options.grpc_socket_path else []
-    for address in addresses:
-        try:
-            server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise ServingError(Code.UNAVAILABLE, f"cannot serve gRPC on {address}: is it in use?") from error
+    address = f"{host}:{options.port}"
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ServingError(Code.UNAVAILABLE, f"cannot serve gRPC on {address}: is it in use?") from error
     server.start()
-    log.info("gRPC on %s", " and ".join(addresses))
+    log.info("gRPC on %s", address)
     return server

@@ -4,7 +4,6 @@ import base64
 import binascii
 import json
 import math
-import re
 from typing import Any
 
 import orjson
@@ -12,24 +11,19 @@ import orjson
 from tf_serving.embedded.errors import ServingError, invalid_argument
 
 _EXCERPT = 256
-_BOM = b"\xef\xbb\xbf"
-
-# Every escape in its turn, so that "\\\\ud800" is not taken for one; the group is half of a surrogate pair by itself.
-_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL)
 
 
 def parse(body: bytes | bytearray) -> dict[str, Any]:
-    """The request's JSON object.
+    """Read the request's JSON object.
 
-    NaN, Infinity and -Infinity are numbers, and a byte order mark may come first, as in the real server.
+    NaN, Infinity and -Infinity are numbers, as in the real server.
 
     Raises:
-        ServingError: not JSON, or not an object.
+        ServingError: Not JSON, or not an object.
     """
     if not body.strip():
         raise _parse_error("The document is empty")
     document: Any
-    body = body.removeprefix(_BOM)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -41,17 +35,16 @@ def parse(body: bytes | bytearray) -> dict[str, Any]:
 
 def _parse_leniently(body: bytes | bytearray) -> Any:
     try:
-        text = body.decode()
-        document = _DECODER.decode(text)
+        document = _DECODER.decode(body.decode())
+        json.dumps(document, ensure_ascii=False).encode()  # fails for half of a surrogate pair
     except json.JSONDecodeError as error:
         raise _parse_error(f"{error.msg} at offset: {error.pos}") from error
     except UnicodeDecodeError as error:
         raise _parse_error(f"Invalid encoding in string. at offset: {error.start}") from error
+    except UnicodeEncodeError as error:
+        raise _parse_error("The surrogate pair in string is invalid.") from error
     except RecursionError as error:
         raise _parse_error("nested too deeply") from error
-    for escape in _ESCAPE.finditer(text):
-        if escape[1]:
-            raise _parse_error(f"The surrogate pair in string is invalid. at offset: {escape.start()}")
     return document
 
 
@@ -67,7 +60,7 @@ def _float(digits: str) -> float:
 
 
 def _int(digits: str) -> int | float:
-    """An integer, or the nearest double where 64 bits are too few."""
+    """Return an integer, or the nearest double where 64 bits are too few."""
     number = int(digits) if len(digits) <= 20 else _float(digits)
     return number if -(2**63) <= number < 2**64 else float(number)
 
@@ -76,7 +69,7 @@ _DECODER = json.JSONDecoder(parse_float=_float, parse_int=_int)
 
 
 def excerpt(value: Any) -> str:
-    """The beginning of a JSON value, for error messages; a large value is not written out first."""
+    """Return the beginning of a JSON value, for error messages; a large value is not written out first."""
     text = ""
     try:
         for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
@@ -89,10 +82,10 @@ def excerpt(value: Any) -> str:
 
 
 def signature_name(document: dict[str, Any]) -> str:
-    """The signature the request names; "" when it names none.
+    """Return the signature the request names; "" when it names none.
 
     Raises:
-        ServingError: it is not a string.
+        ServingError: It is not a string.
     """
     name = document.get("signature_name", "")
     if not isinstance(name, str):
@@ -103,7 +96,7 @@ def signature_name(document: dict[str, Any]) -> str:
 
 
 def type_name(value: Any) -> str:
-    """The JSON type of a parsed value, as error messages name it."""
+    """Return the JSON type of a parsed value, as error messages name it."""
     if isinstance(value, bool):
         return str(value)
     names = {dict: "Object", list: "Array", str: "String", type(None): "Null"}
@@ -111,15 +104,15 @@ def type_name(value: Any) -> str:
 
 
 def is_base64(value: Any) -> bool:
-    """Whether a JSON value is an object that stands for bytes: {"b64": "..."} and nothing else."""
+    """Return whether a JSON value is an object that stands for bytes: {"b64": "..."} and nothing else."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def decode_base64(value: Any) -> bytes:
-    """The bytes of {"b64": "..."}; padding may be left out.
+    """Return the bytes of {"b64": "..."}; padding may be left out.
 
     Raises:
-        ServingError: another object, or not base64.
+        ServingError: Another object, or not base64.
     """
     if not is_base64(value):
         raise invalid_argument(f"JSON Value: {excerpt(value)} not formatted correctly for base64 data")

@@ -1,29 +1,34 @@
 """Predict requests and answers in JSON: row format ("instances") and column format ("inputs")."""
 
-import math
+import base64
+import json
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
+import orjson
 
-from tf_serving.embedded import json_text, json_values
+from tf_serving.embedded import json_values
 from tf_serving.embedded.errors import invalid_argument
 from tf_serving.embedded.json_body import excerpt, is_base64
 from tf_serving.embedded.servable import Signature, Tensors
 
+_WRITABLE = {"float32", "float64", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "bool"}
+
 
 def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray) -> tuple[Tensors, bool]:
-    """The inputs of a predict request.
+    """Read the inputs of a predict request.
 
     Args:
-        document: the parsed body.
-        signature: what the inputs are for.
-        body: the body itself, to see at once whether it has booleans.
+        document: The parsed body.
+        signature: What the inputs are for.
+        body: The body itself, to search it for booleans.
 
     Returns:
-        the inputs by alias, and whether they came in row format.
+        The inputs by alias, and whether they came in row format.
 
     Raises:
-        ServingError: the request does not describe tensors of the signature's types.
+        ServingError: The request does not describe tensors of the signature's types.
     """
     if "instances" in document and "inputs" in document:
         raise invalid_argument(
@@ -101,51 +106,55 @@ def _columns(inputs: Any, signature: Signature, has_booleans: bool) -> Tensors:
 
 
 def write(outputs: Tensors, by_row: bool) -> bytes:
-    """The answer: {"predictions": ...} by row, {"outputs": ...} by column; a single output goes unnamed.
+    """Write the answer: {"predictions": ...} by row, {"outputs": ...} by column; a single output goes unnamed.
+
+    Every float32 and float64 has as many digits as it takes to read the same value back.
 
     Raises:
-        ServingError: an output has no batch dimension (by row), or a type JSON has no form for.
+        ServingError: An output has no batch dimension (by row), or a type JSON has no form for.
     """
-    return _write_rows(outputs) if by_row else _write_columns(outputs)
+    values: dict[str, Any] = {alias: _writable(alias, array) for alias, array in outputs.items()}
+    if by_row:
+        _check_rows(outputs)
+    if len(values) == 1:
+        (answer,) = values.values()
+    elif by_row:
+        answer = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    else:
+        answer = values
+    document = {"predictions" if by_row else "outputs": answer}
+    plain = all(array.dtype != object for array in outputs.values())
+    if plain and all(np.isfinite(array).all() for array in outputs.values()):
+        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    # orjson writes null for NaN, where the real server writes NaN, and refuses text that is not UTF-8.
+    return json.dumps(document, ensure_ascii=False, default=_plain).encode("utf-8", "surrogateescape")
 
 
-def _write_rows(outputs: Tensors) -> bytes:
-    sizes = {}
+def _plain(value: Any) -> Any:
+    """Return a NumPy value as Python's; for a float32 the double that has the same few digits."""
+    return (value.astype(np.str_).astype(np.float64) if value.dtype == np.float32 else value).tolist()
+
+
+def _writable(alias: str, array: npt.NDArray[Any]) -> Any:
+    """Return what stands for an output in JSON: strings as text, or as base64 where the name ends in _bytes."""
+    if array.dtype.name in _WRITABLE:
+        return np.ascontiguousarray(array) if array.ndim else array[()]
+    if array.dtype != object:
+        raise invalid_argument(f"Failed to write JSON value for tensor type: {array.dtype}")
+    if alias.endswith("_bytes"):
+        texts = [{"b64": base64.b64encode(raw).decode()} for raw in array.flat]
+    else:
+        texts = [raw.decode("utf-8", "surrogateescape") for raw in array.flat]
+    found = np.empty(array.size, dtype=object)
+    found[:] = texts
+    return found.reshape(array.shape).tolist()
+
+
+def _check_rows(outputs: Tensors) -> None:
+    batch: int | None = None
     for alias, array in outputs.items():
         if array.ndim == 0:
             raise invalid_argument(f"Tensor name: {alias} has no shape information ")
-        sizes[alias] = len(array)
-    batch = next(iter(sizes.values()))
-    for alias, size in sizes.items():
-        if size != batch:
-            raise invalid_argument(f"Tensor name: {alias} has inconsistent batch size: {size} expecting: {batch}")
-    named = len(outputs) > 1
-    columns = {alias: _column(alias, array, 3 if named else 2) for alias, array in outputs.items()}
-    if not named:
-        return json_text.document("predictions", json_text.rows(next(iter(columns.values()))))
-    instances = (
-        "{" + ",".join(json_text.member(alias, column[row], 3) for alias, column in columns.items()) + "\n        }"
-        for row in range(batch)
-    )
-    return json_text.document("predictions", json_text.nested(list(instances), [batch], 1))
-
-
-def _column(alias: str, array: npt.NDArray[Any], depth: int) -> list[str]:
-    """The text of every instance of one output."""
-    texts = json_text.leaves(alias, array, depth + array.ndim - 1)
-    if array.ndim == 1:
-        return texts
-    size = math.prod(array.shape[1:])
-    return [json_text.nested(texts[row * size : (row + 1) * size], array.shape[1:]) for row in range(len(array))]
-
-
-def _write_columns(outputs: Tensors) -> bytes:
-    depth = 2 if len(outputs) > 1 else 1
-    columns = {
-        alias: json_text.nested(json_text.leaves(alias, array, depth + array.ndim), array.shape, depth)
-        for alias, array in outputs.items()
-    }
-    if len(outputs) == 1:
-        return json_text.document("outputs", next(iter(columns.values())))
-    members = ",".join(json_text.member(alias, column, 2) for alias, column in columns.items())
-    return json_text.document("outputs", "{" + members + "\n    }")
+        batch = len(array) if batch is None else batch
+        if len(array) != batch:
+            raise invalid_argument(f"Tensor name: {alias} has inconsistent batch size: {len(array)} expecting: {batch}")

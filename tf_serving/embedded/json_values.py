@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.json_body import decode_base64, excerpt, type_name
-from tf_serving.embedded.servable import TensorSpec
+from tf_serving.embedded.servable import SignatureTensor
 
 # TensorFlow types that JSON numbers and booleans can stand for, and the kinds of NumPy array that convert to them.
 _KINDS = {
@@ -28,19 +28,19 @@ _KINDS = {
     "bool": "b",
 }
 
-MAX_RANK = 64  # NumPy has no more
+MAX_RANK = 64  # NumPy's limit
 
 
-def tensor(value: Any, spec: TensorSpec, has_booleans: bool) -> npt.NDArray[Any]:
-    """A nested list, or a single value, as an array.
+def tensor(value: Any, spec: SignatureTensor, has_booleans: bool) -> npt.NDArray[Any]:
+    """Return a nested list, or a single value, as an array.
 
     Args:
-        value: the JSON value.
-        spec: the tensor it is for.
-        has_booleans: whether the request has true or false anywhere, which NumPy would take for 1 and 0.
+        value: The JSON value.
+        spec: The tensor it is for.
+        has_booleans: Whether the request has true or false anywhere, which NumPy would take for 1 and 0.
 
     Raises:
-        ServingError: ragged, or not of the tensor's type.
+        ServingError: Ragged, or not of the tensor's type.
     """
     array = _convert(value, spec, has_booleans)
     if array is not None:
@@ -49,17 +49,17 @@ def tensor(value: Any, spec: TensorSpec, has_booleans: bool) -> npt.NDArray[Any]
     return _array(list(_leaves(value, shape, spec)), shape, spec)
 
 
-def stack(values: list[Any], spec: TensorSpec, has_booleans: bool, keyed: bool) -> npt.NDArray[Any]:
-    """Instances along a new first dimension; each must have the shape of the first.
+def stack(values: list[Any], spec: SignatureTensor, has_booleans: bool, keyed: bool) -> npt.NDArray[Any]:
+    """Stack instances along a new first dimension; each must have the shape of the first.
 
     Args:
-        values: one JSON value per instance, at least one.
-        spec: the tensor they are for.
-        has_booleans: as for `tensor`.
-        keyed: whether the instances are objects, so that an error names the key.
+        values: One JSON value per instance, at least one.
+        spec: The tensor they are for.
+        has_booleans: As for `tensor`.
+        keyed: Whether the instances are objects, so that an error names the key.
 
     Raises:
-        ServingError: names the first instance that is ragged, of another shape or not of the tensor's type.
+        ServingError: Names the first instance that is ragged, of another shape or not of the tensor's type.
     """
     array = _convert(values, spec, has_booleans)
     if array is not None:
@@ -80,7 +80,7 @@ def stack(values: list[Any], spec: TensorSpec, has_booleans: bool, keyed: bool) 
     return _array(flat, [len(values), *first], spec)
 
 
-def _convert(value: Any, spec: TensorSpec, has_booleans: bool) -> npt.NDArray[Any] | None:
+def _convert(value: Any, spec: SignatureTensor, has_booleans: bool) -> npt.NDArray[Any] | None:
     kinds = _KINDS.get(spec.type_name)
     if kinds is None or (has_booleans and kinds != "b"):
         return None
@@ -108,7 +108,7 @@ def _shape(value: Any) -> list[int]:
     return shape
 
 
-def _leaves(value: Any, shape: list[int], spec: TensorSpec, level: int = 0) -> Iterator[Any]:
+def _leaves(value: Any, shape: list[int], spec: SignatureTensor, level: int = 0) -> Iterator[Any]:
     rank = len(shape)
     if not isinstance(value, list):
         if level != rank:
@@ -128,7 +128,7 @@ def _leaves(value: Any, shape: list[int], spec: TensorSpec, level: int = 0) -> I
         yield from _leaves(item, shape, spec, level + 1)
 
 
-def _leaf(value: Any, spec: TensorSpec) -> Any:
+def _leaf(value: Any, spec: SignatureTensor) -> Any:
     if spec.type_name == "string":
         if isinstance(value, str):
             return value.encode("utf-8", "surrogatepass")
@@ -154,16 +154,16 @@ def _leaf(value: Any, spec: TensorSpec) -> Any:
     )
 
 
-def _wire_type(spec: TensorSpec) -> np.dtype[Any]:
-    """The type a value must fit. The narrow integers travel as int32 and wrap around, as in the real server."""
+def _wire_type(spec: SignatureTensor) -> np.dtype[Any]:
+    """Return the type a value must fit. The narrow integers travel as int32 and wrap around, as in the real server."""
     return np.dtype(np.int32) if spec.dtype.kind in "iu" and spec.dtype.itemsize < 4 else spec.dtype
 
 
-def _array(flat: list[Any], shape: list[int], spec: TensorSpec) -> npt.NDArray[Any]:
+def _array(flat: list[Any], shape: list[int], spec: SignatureTensor) -> npt.NDArray[Any]:
     if len(shape) > MAX_RANK:
         raise invalid_argument(f"JSON Value is nested too deeply for a tensor: {len(shape)} levels")
     if spec.type_name == "string":
-        array = np.empty(len(flat), dtype=object)  # np.array would take bytes for fixed-width and strip zeros
+        array = np.empty(len(flat), dtype=object)  # np.array would make fixed-width strings and strip trailing zeros
         array[:] = flat
     else:
         with np.errstate(over="ignore"):

@@ -10,7 +10,7 @@ from typing import Any
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.servable import Servable
 from tf_serving.embedded.version_folders import aspired_versions
-from tf_serving.embedded.versions import Model, State, Version, VersionStatus
+from tf_serving.embedded.version_lifecycle import ServedModel, State, Version, VersionStatus
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,11 @@ class Manager:
     """All models of the server. Every method may be called from any thread.
 
     Args:
-        loader: loads and warms up one version, given its model's name, its number and its folder.
-        poll_seconds: how often folders are looked at; 0 for once per configuration, negative for never.
-        max_load_retries: further attempts after a failed load.
-        retry_interval: seconds between those.
-        allow_labels_for_unavailable: whether a new label may name a version that is not loaded.
+        loader: Loads and warms up one version, given its model's name, its number and its folder.
+        poll_seconds: How often folders are looked at; 0 for once per configuration, negative for never.
+        max_load_retries: Further attempts after a failed load.
+        retry_interval: Seconds between those.
+        allow_labels_for_unavailable: Whether a new label may name a version that is not loaded.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Manager:
         self._load_attempts = 1 + max(0, max_load_retries)
         self._retry_interval = max(0.0, retry_interval)
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
-        self._models: dict[str, Model] = {}
-        self._history: dict[str, dict[int, VersionStatus]] = {}  # also of versions long gone
+        self._models: dict[str, ServedModel] = {}
+        self._history: dict[str, dict[int, VersionStatus]] = {}  # includes versions that were unloaded
         self._changed = threading.Condition()
         self._closing = False
         self._poll_now = False
@@ -68,10 +68,10 @@ class Manager:
         self._watcher.start()
 
     def acquire(self, name: str, version: int | None = None, label: str = "") -> Handle:
-        """The version a request asks for, by default the latest one that serves.
+        """Return the version a request asks for, by default the latest one that serves.
 
         Raises:
-            ServingError: no such model, version or label.
+            ServingError: No such model, version or label.
         """
         with self._changed:
             version = self._labelled(name, label) if label else version
@@ -86,17 +86,17 @@ class Manager:
             return Handle(self, found, found.servable)
 
     def release(self, version: Version) -> None:
-        """Ends what `acquire` began; a handle does it."""
+        """Give back a version that `acquire` returned; leaving the handle does it."""
         with self._changed:
             version.in_flight -= 1
             if not version.in_flight and version.state is State.UNLOADING:
                 self._changed.notify_all()
 
     def status(self, name: str, version: int | None = None, label: str = "") -> list[VersionStatus]:
-        """The versions of a model that are or were here, newest first; or only the one asked for.
+        """Return the versions of a model that are or were here, newest first; or only the one asked for.
 
         Raises:
-            ServingError: no such model, version or label.
+            ServingError: No such model, version or label.
         """
         with self._changed:
             version = self._labelled(name, label) if label else version
@@ -116,13 +116,13 @@ class Manager:
         return model.labels[label]
 
     def configure(self, config: Any) -> list[str]:
-        """Sets out to serve the models of a checked ModelServerConfig, and no others.
+        """Start to serve the models of a checked ModelServerConfig, and no others.
 
         Returns:
-            the names of the models that were not configured before, or do not serve.
+            The names of the models that were not configured before, or do not serve.
 
         Raises:
-            ServingError: a label names a version that is not available; nothing has changed then.
+            ServingError: A label names a version that is not available; nothing has changed then.
         """
         wanted = {model.name: model for model in config.model_config_list.config}
         with self._changed:
@@ -130,10 +130,10 @@ class Manager:
                 self._check_labels(model_config)
             known = {name for name, model in self._models.items() if model.configured}
             for name, model_config in wanted.items():
-                model = self._models.setdefault(name, Model(model_config))
+                model = self._models.setdefault(name, ServedModel(model_config))
                 model.config, model.configured = model_config, True
                 model.labels = dict(model_config.version_labels)
-                model.forget_failures()  # the folder may be another one now, or have been mended
+                model.forget_failures()  # the folder may be another one now, or have been repaired
             for name in known - wanted.keys():
                 model = self._models[name]
                 model.configured, model.labels = False, {}
@@ -143,14 +143,14 @@ class Manager:
             return [name for name in wanted if name not in known or self._models[name].latest is None]
 
     def wait_until_available(self, names: list[str]) -> None:
-        """Returns once every version found for these models has loaded or failed.
+        """Return once every version found for these models has loaded or failed.
 
         Raises:
-            ServingError: a model of them has no version that serves.
+            ServingError: A model of them has no version that serves.
         """
         with self._changed:
 
-            def models() -> list[Model]:
+            def models() -> list[ServedModel]:
                 found = (self._models.get(name) for name in names)
                 return [model for model in found if model is not None and model.configured]
 
@@ -175,7 +175,7 @@ class Manager:
                 )
 
     def close(self) -> None:
-        """Stops watching and ends every wait; what is loaded stays loaded."""
+        """Stop watching and end every wait; what is loaded stays loaded."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -199,7 +199,7 @@ class Manager:
                 if not self._poll_now and not self._closing:
                     self._changed.wait(max(0.0, due - time.monotonic()) if self._poll_seconds > 0 else None)
 
-    def _poll(self, model: Model) -> None:
+    def _poll(self, model: ServedModel) -> None:
         config = model.config
         folders, trouble = aspired_versions(config.name, config.base_path, config.model_version_policy)
         with self._changed:
@@ -209,11 +209,11 @@ class Manager:
             if folders is not None and model.configured and model.config is config:
                 for version in model.aspire(folders):
                     self._set(model, version, State.START)
-                self._changed.notify_all()  # a load that waits to be tried again may no longer be wanted
+                self._changed.notify_all()  # ends the wait of a retry that is no longer wanted
 
     def _advance(self) -> None:
         for name, model in list(self._models.items()):
-            # A version may have been wanted again while it was on its way out.
+            # A version may have been asked for again while it was unloaded.
             self._poll_now |= model.drop_finished()
             step = model.next_step()
             if step is not None:
@@ -224,14 +224,14 @@ class Manager:
             elif not model.configured and not model.versions:
                 del self._models[name]
 
-    def _set(self, model: Model, version: Version, state: State, error: ServingError | None = None) -> None:
+    def _set(self, model: ServedModel, version: Version, state: State, error: ServingError | None = None) -> None:
         version.state, version.error = state, error
         serving = [v for v in model.versions.values() if v.state is State.AVAILABLE]
         model.latest = max(serving, key=lambda v: v.number, default=None)
         self._history.setdefault(version.name, {})[version.number] = VersionStatus(version.number, state, error)
         self._changed.notify_all()
 
-    def _load(self, model: Model, version: Version) -> None:
+    def _load(self, model: ServedModel, version: Version) -> None:
         for attempt in range(1, self._load_attempts + 1):
             start = time.perf_counter()
             try:
@@ -256,7 +256,7 @@ class Manager:
                     self._set(model, version, State.END, fault)
                     return
 
-    def _unload(self, model: Model, version: Version) -> None:
+    def _unload(self, model: ServedModel, version: Version) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not version.in_flight)
             servable, version.servable = version.servable, None

@@ -16,7 +16,7 @@ from tf_serving.embedded.errors import invalid_argument
 MIB = 1024 * 1024
 MAX_BODY = 32 * MIB  # of one request, as sent and as inflated; the same as in the other servers of this project
 MAX_BODIES = 256 * MIB  # of all requests that are being received or wait for a thread
-MAX_WORKING = 768 * MIB  # what all large requests together are taken to need while they are worked on
+MAX_WORKING = 768 * MIB  # estimated need of all large requests that are processed at a time
 SMALL = 1 * MIB  # a request that takes no more than this never waits
 PAUSE_SECONDS = 0.2  # from the end of the last large request until its memory is given back
 
@@ -29,7 +29,7 @@ class Budget:
     """Room for large requests; may be used by any number of threads.
 
     Args:
-        total: bytes to share out.
+        total: Bytes to share out.
     """
 
     def __init__(self, total: int = MAX_WORKING) -> None:
@@ -40,13 +40,13 @@ class Budget:
         self._pending: threading.Timer | None = None
 
     def hold(self, size: int) -> AbstractContextManager[None]:
-        """Room for a request for as long as the `with` block lasts; waits its turn for it.
+        """Reserve memory for a request for as long as the `with` block lasts; wait in turn until there is enough.
 
         Args:
-            size: bytes the request will take at most.
+            size: Bytes the request will take at most.
 
         Raises:
-            ServingError: there is not so much at all.
+            ServingError: There is not so much at all.
         """
         if size > self._total:
             with self._changed:
@@ -60,7 +60,7 @@ class Budget:
     def _room(self, size: int) -> Iterator[None]:
         ticket = object()
         with self._changed:
-            self._waiting.append(ticket)  # in turn, so that a large one is not passed by others for ever
+            self._waiting.append(ticket)  # first come, first served, so that a large request is not overtaken for ever
             self._changed.wait_for(lambda: self._waiting[0] is ticket and self._taken + size <= self._total)
             self._waiting.popleft()
             self._taken += size
@@ -86,7 +86,7 @@ class Budget:
 
 
 def give_back() -> None:
-    """Returns freed memory to the operating system.
+    """Return freed memory to the operating system.
 
     glibc keeps what was freed below a block that is still in use, in one heap for every thread: gigabytes after a few
     large requests. Other C libraries have no such function, and do without.
@@ -99,7 +99,7 @@ _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def json_size(text: bytes | bytearray) -> int:
-    """The memory that the values of a JSON text take at most, parsed and as an array, in bytes; 0 for a short one.
+    """Return how many bytes the values of a JSON text take at most as Python objects and an array; 0 if short.
 
     Measured with orjson and CPython 3.11 on texts of nothing but empty lists, objects, keys, numbers or short strings.
     """

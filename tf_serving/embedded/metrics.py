@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterable
 
-# Buckets of every latency there: 10 us times powers of 1.8, 33 finite limits, some twenty minutes.
+# The real server's buckets for latencies: 33 limits, 10 us times powers of 1.8, up to some twenty minutes.
 LATENCY_LIMITS = tuple(10 * 1.8**power for power in range(33))
-MAX_SERIES = 10_000  # a client chooses the model name that a failed request is counted under,
-MAX_LABEL = 256  # and its length
+# A failed request is counted under the model name that the client sent, so number and length are limited.
+MAX_SERIES = 10_000
+MAX_LABEL = 256
 
 
 def _escape(value: str) -> str:
@@ -29,7 +30,7 @@ class _Metric:
         return ",".join(f'{label}="{_escape(value)}"' for label, value in zip(self._labels, values, strict=True))
 
 
-class Counter(_Metric):
+class PrometheusCounter(_Metric):
     """A number per combination of label values that only grows."""
 
     def __init__(self, name: str, labels: tuple[str, ...]) -> None:
@@ -37,7 +38,7 @@ class Counter(_Metric):
         self._cells: dict[tuple[str, ...], int] = {}
 
     def increment(self, *values: str) -> None:
-        """Adds one to the cell of these label values."""
+        """Add one to the cell of these label values."""
         with self._lock:
             if values not in self._cells:
                 values = tuple(value[:MAX_LABEL] for value in values)
@@ -45,14 +46,14 @@ class Counter(_Metric):
                 self._cells[values] = self._cells.get(values, 0) + 1
 
     def lines(self) -> list[str]:
-        """This metric's part of the page."""
+        """Return this metric's part of the page."""
         with self._lock:
             cells = sorted(self._cells.items())
         body = [f"{self.name}{{{self._label_text(values)}}} {count}" for values, count in cells]
         return [f"# TYPE {self.name} counter", *body]
 
 
-class Histogram(_Metric):
+class PrometheusHistogram(_Metric):
     """A distribution per combination of label values, in fixed buckets."""
 
     def __init__(self, name: str, labels: tuple[str, ...], limits: tuple[float, ...] = LATENCY_LIMITS) -> None:
@@ -61,7 +62,7 @@ class Histogram(_Metric):
         self._cells: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
 
     def observe(self, value: float, *values: str) -> None:
-        """Adds one observation to the cell of these label values."""
+        """Add one observation to the cell of these label values."""
         bucket = bisect.bisect_left(self._limits, value)
         with self._lock:
             if values not in self._cells:
@@ -73,7 +74,7 @@ class Histogram(_Metric):
             total[0] += value
 
     def lines(self) -> list[str]:
-        """This metric's part of the page: cumulative buckets, sum and count."""
+        """Return this metric's part of the page: cumulative buckets, sum and count."""
         with self._lock:
             cells = sorted((values, list(counts), total[0]) for values, (counts, total) in self._cells.items())
         out = [f"# TYPE {self.name} histogram"]
@@ -93,22 +94,22 @@ class Metrics:
 
     def __init__(self) -> None:
         serving = ":tensorflow:serving:"
-        self.requests = Counter(f"{serving}request_count", ("model_name", "status"))
-        self.request_latency = Histogram(f"{serving}request_latency", ("model_name", "API", "entrypoint"))
-        self.runtime_latency = Histogram(f"{serving}runtime_latency", ("model_name", "API", "runtime"))
-        self.warmup_latency = Histogram(f"{serving}model_warmup_latency", ("model_path", "status"))
-        self.queuing_latency = Histogram(
+        self.requests = PrometheusCounter(f"{serving}request_count", ("model_name", "status"))
+        self.request_latency = PrometheusHistogram(f"{serving}request_latency", ("model_name", "API", "entrypoint"))
+        self.runtime_latency = PrometheusHistogram(f"{serving}runtime_latency", ("model_name", "API", "runtime"))
+        self.warmup_latency = PrometheusHistogram(f"{serving}model_warmup_latency", ("model_path", "status"))
+        self.queuing_latency = PrometheusHistogram(
             f"{serving}batching_session:queuing_latency",
             ("thread_pool_name",),
             tuple(100 * 1.2**power for power in range(52)),
         )
-        self.batch_runs = Counter(f"{serving}batching_session:wrapped_run_count", ())
+        self.batch_runs = PrometheusCounter(f"{serving}batching_session:wrapped_run_count", ())
 
     def page(self) -> str:
-        """The page in Prometheus' text format; latencies are in microseconds."""
+        """Return the page in Prometheus' text format; latencies are in microseconds."""
         return "\n".join(line for metric in vars(self).values() for line in metric.lines()) + "\n"
 
 
 def micros_since(start: float) -> float:
-    """Microseconds since a reading of time.perf_counter()."""
+    """Return the microseconds since a reading of time.perf_counter()."""
     return (time.perf_counter() - start) * 1e6

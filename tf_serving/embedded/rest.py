@@ -8,9 +8,10 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
+import orjson
 from google.protobuf import json_format
 
-from tf_serving.embedded import examples, json_body, json_predict, json_text
+from tf_serving.embedded import json_body, json_predict
 from tf_serving.embedded.core import Core, ModelSpec
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.metrics import micros_since
@@ -19,9 +20,9 @@ from tf_serving.embedded.servable import DEFAULT_SIGNATURE
 log = logging.getLogger(__name__)
 
 _MODEL = r"(?:/versions/0*(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-_CALL = re.compile(rf"/v1/models/(?P<name>[^/:]+){_MODEL}:(?P<method>classify|regress|predict)", re.IGNORECASE)
-_INFO = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_MODEL}(?:/(?P<what>metadata))?", re.IGNORECASE)
-_NONE = re.compile(r"(?!)")  # other methods reach nothing
+_CALL = re.compile(rf"/v1/models/(?P<name>[^/:]+){_MODEL}:(?P<method>classify|regress|predict)")
+_INFO = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_MODEL}(?:/(?P<what>metadata))?")
+_NONE = re.compile(r"(?!)")  # matches nothing: other methods are not allowed
 
 JSON = "application/json"
 
@@ -36,8 +37,8 @@ class Response:
 
 
 def error_response(status: int, message: str) -> Response:
-    """The body every error has: {"error": message}."""
-    return Response(status, json_text.document("error", json_text.string(message.encode("utf-8", "replace").decode())))
+    """Return the body that every error has: {"error": message}."""
+    return Response(status, orjson.dumps({"error": message.encode("utf-8", "replace").decode()}))
 
 
 class RestApi:
@@ -49,33 +50,34 @@ class RestApi:
         self._metrics_path = metrics_path
 
     def handle(self, method: str, path: str, query: str, body: bytes | bytearray) -> Response:
-        """Answers one request.
+        """Answer one request.
 
         Args:
-            method: such as "POST".
-            path: as on the wire, still percent-encoded.
-            query: what stood after the question mark; the API has none, and refuses it.
-            body: the whole body, uncompressed.
+            method: Such as "POST".
+            path: As on the wire, still percent-encoded.
+            query: What stood after the question mark; the API has none, and refuses it.
+            body: The whole body, uncompressed.
         """
         start = time.perf_counter()
         if path == self._metrics_path:
             return Response(200, self._core.metrics.page().encode(), "text/plain")
-        if not path.lower().startswith("/v1/"):
+        if not path.startswith("/v1/"):
             return error_response(404, f"Not found: {path}")
         name = call = ""
         try:
             target = f"{path}?{query}" if query else path
             match = {"POST": _CALL, "GET": _INFO}.get(method, _NONE).fullmatch(target)
-            # Any case will do for the rest of the path, but not for the method.
-            if match is None or (method == "POST" and match["method"] not in ("classify", "regress", "predict")):
+            if match is None:
                 raise invalid_argument(f"Malformed request: {method} {target}")
             spec = _model_spec(match)
             name, call = spec.name, match["method"] if method == "POST" else ""
-            response = Response(200, self._call(call, spec, body) if call else self._info(spec, match["what"]))
+            if call in ("classify", "regress"):
+                raise ServingError(Code.UNIMPLEMENTED, f"{call} is not available in the embedded server, only predict")
+            response = Response(200, self._predict(spec, body) if call else self._info(spec, match["what"]))
         except ServingError as error:
             self._core.metrics.requests.increment(name, error.code.name)
             return error_response(error.http_status, error.message)
-        except Exception:  # a fault of this server's own: a 500 for the client, the trace for the log
+        except Exception:  # a fault of this server; the traceback goes to the log
             log.exception("%s %s failed", method, path)
             self._core.metrics.requests.increment(name, Code.INTERNAL.name)
             return error_response(500, "internal error; the server's log has more")
@@ -83,22 +85,9 @@ class RestApi:
         self._core.metrics.request_latency.observe(micros_since(start), name, call, "REST")
         return response
 
-    def _call(self, method: str, spec: ModelSpec, body: bytes | bytearray) -> bytes:
+    def _predict(self, spec: ModelSpec, body: bytes | bytearray) -> bytes:
         document = json_body.parse(body)
         signature_name = json_body.signature_name(document)
-        if method == "predict":
-            return self._predict(spec, document, signature_name, body)
-        task = examples.CLASSIFY if method == "classify" else examples.REGRESS
-        batch = examples.from_json(document, method)
-        with self._core.acquire(spec) as servable:
-            signature = task.signature(servable, signature_name, self._core.check_method_names)
-            inputs = task.inputs(signature, batch)
-            outputs = self._core.run(servable, signature, inputs, self._timeout_ms, method.capitalize())
-        return examples.write(task, outputs, len(batch))
-
-    def _predict(
-        self, spec: ModelSpec, document: dict[str, Any], signature_name: str, body: bytes | bytearray
-    ) -> bytes:
         with self._core.acquire(spec) as servable:
             signature = servable.find_signature(signature_name)
             if signature is None:
@@ -107,9 +96,9 @@ class RestApi:
             if not signature.inputs:
                 raise invalid_argument(f"Failed to get input map for signature: {signature_name or 'DEFAULT'}")
             inputs, by_row = json_predict.read(document, signature, body)
-            document.clear()  # of a large request these are gigabytes of objects; the model needs room too
+            document.clear()  # may be gigabytes of objects, memory that the model needs
             inputs = signature.complete(inputs)
-            outputs = self._core.run(servable, signature, inputs, self._timeout_ms, "Predict")
+            outputs = self._core.run(servable, signature, inputs, self._timeout_ms)
         return json_predict.write(outputs, by_row)
 
     def _info(self, spec: ModelSpec, what: str | None) -> bytes:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.client import pywrap_tf_session as tf_session
 
-from tf_serving.embedded import artifact
+from tf_serving.embedded import version_integrity
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.flags import Options
 from tf_serving.embedded.runtime import tf
@@ -30,15 +30,15 @@ DEFAULT_SIGNATURE = "serving_default"
 
 
 @dataclasses.dataclass(frozen=True)
-class TensorSpec:
+class SignatureTensor:
     """One input or output of a signature.
 
     Attributes:
-        alias: its name in the signature, which requests use.
-        tensor: its name in the graph; empty for a sparse tensor, which cannot be served.
-        dtype: its NumPy type; `object` for strings.
-        type_name: its TensorFlow type, such as "float" or "string".
-        shape: its dimensions, None for one that may vary; None as a whole for an unknown rank.
+        alias: Its name in the signature, which requests use.
+        tensor: Its name in the graph; empty for a sparse tensor, which cannot be served.
+        dtype: Its NumPy type; `object` for strings.
+        type_name: Its TensorFlow type, such as "float" or "string".
+        shape: Its dimensions, None for one that may vary; None as a whole for an unknown rank.
     """
 
     alias: str
@@ -48,7 +48,7 @@ class TensorSpec:
     shape: tuple[int | None, ...] | None
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of this shape may be fed."""
+        """Return whether an array of this shape may be fed."""
         if self.shape is None:
             return True
         return len(shape) == len(self.shape) and all(
@@ -56,7 +56,7 @@ class TensorSpec:
         )
 
     def shape_text(self) -> str:
-        """The shape as error messages show it, -1 for a dimension that may vary."""
+        """Return the shape as error messages show it, -1 for a dimension that may vary."""
         return str([-1 if size is None else size for size in self.shape or ()]).replace(" ", "")
 
 
@@ -69,16 +69,16 @@ class Signature:
 
     name: str
     method_name: str
-    inputs: dict[str, TensorSpec]
-    outputs: dict[str, TensorSpec]
+    inputs: dict[str, SignatureTensor]
+    outputs: dict[str, SignatureTensor]
     defaults: Tensors
     max_instances: int | None
 
     def check_names(self, names: Iterable[str]) -> None:
-        """Checks the names of a request's inputs.
+        """Check the names of a request's inputs.
 
         Raises:
-            ServingError: one is missing or unknown.
+            ServingError: One is missing or unknown.
         """
         found = set(names)
         missing = self.inputs.keys() - found - self.defaults.keys()
@@ -91,10 +91,10 @@ class Signature:
             )
 
     def check(self, alias: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        """Checks one input of a request.
+        """Check one input of a request.
 
         Raises:
-            ServingError: it is of another type or shape, or has too many instances.
+            ServingError: It is of another type or shape, or has too many instances.
         """
         spec = self.inputs[alias]
         if dtype != spec.dtype:
@@ -107,10 +107,10 @@ class Signature:
             raise invalid_argument(f"{shape[0]} instances in one request; the limit is {self.max_instances}")
 
     def complete(self, inputs: Tensors) -> Tensors:
-        """Checks the inputs of a request against the signature and adds its defaults.
+        """Check the inputs of a request against the signature and add its defaults.
 
         Raises:
-            ServingError: an input is missing, unknown, too long, or of another type or shape.
+            ServingError: An input is missing, unknown, too long, or of another type or shape.
         """
         self.check_names(inputs)
         complete = {alias: inputs[alias] if alias in inputs else self.defaults[alias] for alias in self.inputs}
@@ -119,10 +119,10 @@ class Signature:
         return complete
 
 
-def _spec(alias: str, info: Any) -> TensorSpec:
+def _spec(alias: str, info: Any) -> SignatureTensor:
     dtype = tf.as_dtype(info.dtype) if info.dtype else tf.resource  # an initializer has no type
     dims = None if info.tensor_shape.unknown_rank else info.tensor_shape.dim
-    return TensorSpec(
+    return SignatureTensor(
         alias=alias,
         tensor=info.name,
         dtype=np.dtype(dtype.as_numpy_dtype if dtype.is_numpy_compatible else object),
@@ -164,23 +164,23 @@ class Servable:
         self._signatures = {key: _signature(key, definition, max_instances) for key, definition in definitions.items()}
         self._endpoints = {key: self._resolve(signature) for key, signature in self._signatures.items()}
         with session.graph.as_default():
-            # Hands the graph to the session, which a model without variables may have had no reason for yet.
+            # Makes the session take over the graph; loading a model without variables runs nothing, so it may not have.
             session.run(tf.no_op())
 
     def find_signature(self, name: str) -> Signature | None:
-        """The signature of that name ("" for the default one), or None."""
+        """Return the signature of that name ("" for the default one), or None."""
         return self._signatures.get(name or DEFAULT_SIGNATURE)
 
     def run(self, signature: Signature, inputs: Tensors, timeout_ms: int = 0) -> Tensors:
-        """One forward pass.
+        """Run one forward pass.
 
         Args:
-            signature: one of this servable's.
-            inputs: every input, as `Signature.complete` returns them.
-            timeout_ms: give up after so long; 0 for no limit.
+            signature: One of this servable's.
+            inputs: Every input, as `Signature.complete` returns them.
+            timeout_ms: Give up after so long; 0 for no limit.
 
         Raises:
-            ServingError: what TensorFlow raised, or the signature has a sparse tensor.
+            ServingError: What TensorFlow raised, or the signature has a sparse tensor.
         """
         endpoints = self._endpoints[signature.name]
         if endpoints is None:
@@ -197,7 +197,7 @@ class Servable:
         return dict(zip(signature.outputs, outputs, strict=True))
 
     def _resolve(self, signature: Signature) -> tuple[list[Any], list[Any]] | None:
-        """The graph's ends of a signature's inputs and outputs; None if one is sparse or no tensor at all."""
+        """Return the graph's ends of a signature's inputs and outputs; None if one is sparse or no tensor at all."""
         specs = (*signature.inputs.values(), *signature.outputs.values())
         ends = [self._session.graph.as_graph_element(spec.tensor) if spec.tensor else None for spec in specs]
         if not all(isinstance(end, tf.Tensor) for end in ends):
@@ -206,7 +206,7 @@ class Servable:
         return handles[: len(signature.inputs)], handles[len(signature.inputs) :]
 
     def close(self) -> None:
-        """Frees the model; no call may be running."""
+        """Free the model; no call may be running."""
         self._session.close()
 
 
@@ -222,43 +222,39 @@ class Runtime:
     """How sessions of this process run.
 
     Attributes:
-        config: the session configuration.
-        turns: entered for the time of a forward pass.
-        tags: which graph of a SavedModel to load.
+        config: The session configuration.
+        turns: Entered for the time of a forward pass.
     """
 
     config: Any
     turns: Turns
-    tags: list[str]
 
 
 def runtime(options: Options) -> Runtime:
-    """What the thread flags and the tags ask for; 0 threads leaves the choice to TensorFlow."""
-    both = options.tensorflow_session_parallelism
-    intra = options.tensorflow_intra_op_parallelism or both
-    inter = options.tensorflow_inter_op_parallelism or both
+    """Return what the thread flags ask for; 0 threads leaves the choice to TensorFlow."""
+    intra, inter = options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism
     turns: Turns = contextlib.nullcontext()
     if inter == 1:
         # One operation at a time needs no thread pool: requests take turns and stay in their own thread (-1), which
         # saves the switch to another one and back.
         inter, turns = -1, threading.Lock()
     config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=intra, inter_op_parallelism_threads=inter)
-    return Runtime(config, turns, options.saved_model_tags.split(","))
+    return Runtime(config, turns)
 
 
 def load(name: str, version: int, path: str, how: Runtime) -> Servable:
-    """Loads a SavedModel folder.
+    """Load a SavedModel folder.
 
     Raises:
-        ServingError: the folder holds no SavedModel that TensorFlow can load with these tags, or not the one its
-            artifact's manifest lists.
+        ServingError: The folder holds no SavedModel that TensorFlow can load with the tag `serve`, or not the one
+            that its artifact's manifest lists.
     """
-    max_instances = artifact.check(Path(path))
+    max_instances = version_integrity.check(Path(path))
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=how.config)
     try:
         with graph.as_default():
-            meta_graph = tf.compat.v1.saved_model.load(session, how.tags, path)
+            meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], path)
         return Servable(name, version, path, session, dict(meta_graph.signature_def), how.turns, max_instances)
     except tf.errors.OpError as error:
         session.close()

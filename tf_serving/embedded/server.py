@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 
 from tf_serving.embedded import grpc_service, servable, warmup
-from tf_serving.embedded.batching import BatchScheduler
+from tf_serving.embedded.batch_scheduler import BatchScheduler
 from tf_serving.embedded.config_files import read_batching, read_metrics_path, read_models
 from tf_serving.embedded.core import Core
 from tf_serving.embedded.errors import ServingError
@@ -34,15 +34,15 @@ KEEP_ALIVE_SECONDS = 3600
 
 
 def run(options: Options, host: str, listener: socket.socket | None) -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT.
 
     Args:
-        options: the flags.
-        host: address to bind gRPC to.
-        listener: the bound REST socket, or None for no REST API.
+        options: The flags.
+        host: Address to bind gRPC to.
+        listener: The bound REST socket, or None for no REST API.
 
     Raises:
-        ServingError: a file or a model cannot be loaded, or the gRPC port cannot be bound.
+        ServingError: A file or a model cannot be loaded, or the gRPC port cannot be bound.
     """
     uvloop.run(_run(options, host, listener))
 
@@ -52,9 +52,7 @@ async def _run(options: Options, host: str, listener: socket.socket | None) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics()
-    batching, warnings = read_batching(options)
-    for warning in warnings:
-        log.warning("%s", warning)
+    batching = read_batching(options)
     metrics_path = read_metrics_path(options)
     models = read_models(options)
     manager = Manager(
@@ -71,12 +69,12 @@ async def _run(options: Options, host: str, listener: socket.socket | None) -> N
         loading.result()
         if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
             threading.Thread(target=_follow_config, args=(options, manager, models), daemon=True).start()
-        # What is loaded by now stays; without this, TensorFlow's many objects are gone through again and again
-        # while requests wait.
+        # What is loaded by now stays. Without this, the garbage collector would go through TensorFlow's many objects
+        # again and again while requests wait.
         gc.collect()
         gc.freeze()
         scheduler = BatchScheduler(batching, metrics) if batching else None
-        core = Core(manager, scheduler, metrics, options.enable_signature_method_name_check)
+        core = Core(manager, scheduler, metrics)
         await _serve(core, options, host, listener, metrics_path, stop)
     manager.close()
     log.info("stopped")
@@ -90,11 +88,11 @@ async def _serve(
     metrics_path: str | None,
     stop: asyncio.Event,
 ) -> None:
-    """Answers on both ports until `stop`, then lets the requests in flight finish."""
+    """Answer on both ports until `stop`, then let the requests in flight finish."""
     budget = Budget()
     grpc_server = grpc_service.start(core, options, host, budget)
     api = RestApi(core, options.rest_api_timeout_in_ms, metrics_path)
-    app = HttpApp(api, options.rest_api_num_threads, budget, options.rest_api_enable_cors_support)
+    app = HttpApp(api, options.rest_api_num_threads, budget)
     http_server = _HttpServer(
         uvicorn.Config(
             app,
@@ -121,7 +119,7 @@ async def _serve(
     stopped = grpc_server.stop(GRACE_SECONDS)
     if listener is not None:
         http_server.should_exit = True
-        await rest  # raises what ended it early: another process listens on the port by now
+        await rest  # raises if it ended early because another process listens on the port
     await asyncio.to_thread(stopped.wait)
 
 
@@ -133,13 +131,12 @@ async def _first_of(task: asyncio.Future[Any], stop: asyncio.Event) -> None:
 
 def _loader(options: Options, metrics: Metrics) -> Loader:
     how = servable.runtime(options)
-    iterations = max(1, options.num_request_iterations_for_warmup)
 
     def load(name: str, version: int, path: str) -> Servable:
         loaded = servable.load(name, version, path, how)
         if options.enable_model_warmup:
             try:
-                warmup.replay(loaded, iterations, metrics)
+                warmup.replay(loaded, metrics)
             except ServingError:
                 loaded.close()
                 raise
@@ -151,12 +148,12 @@ def _loader(options: Options, metrics: Metrics) -> Loader:
 class _HttpServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals to `_run`, which has more to stop than this."""
+        """Leave the signals to `_run`, which has more to stop than this."""
         yield
 
 
 def _follow_config(options: Options, manager: Manager, current: object) -> None:
-    """Takes over every change of the model config file; a file that cannot be served changes nothing."""
+    """Take over every change of the model config file; a file that cannot be served changes nothing."""
     trouble = ""
     while True:
         time.sleep(options.model_config_file_poll_wait_seconds)

@@ -26,33 +26,31 @@ _FIELDS = {
     "uint64": "uint64_val",
     "bool": "bool_val",
 }
-_MORE_FIELDS = {  # those that TensorFlow itself writes best
+_MORE_FIELDS = {  # written by tf.make_tensor_proto
     "object": "string_val",
     "float16": "half_val",
     "bfloat16": "half_val",
-    "complex64": "scomplex_val",
-    "complex128": "dcomplex_val",
 }
 _ALL_FIELDS = _FIELDS | _MORE_FIELDS
-_PARTS = {"int_val": np.int32, "half_val": np.uint16, "scomplex_val": np.float32, "dcomplex_val": np.float64}
+_PARTS = {"int_val": np.int32, "half_val": np.uint16}
 
 # One value may stand for a whole tensor. In the real server that is any tensor; here only so many bytes of a request
-# may be promised and not sent, or fifty bytes would take the memory of the machine.
+# may be implied by a shape, or a request of fifty bytes could use up the memory of the machine.
 MAX_FILLED = 1024 * 1024
-MAX_RANK = 64  # NumPy has no more
+MAX_RANK = 64  # NumPy's limit
 _STRING_BYTES = 32  # of an empty string, in an array and in a tensor
 
 
 def decode_all(protos: Mapping[str, Any], signature: Signature, max_filled: float = MAX_FILLED) -> Tensors:
-    """The inputs of a request as arrays; nothing is made of one that is not what the signature asks for.
+    """Read the inputs of a request as arrays; nothing is made of one that is not what the signature asks for.
 
     Args:
         protos: TensorProto by alias.
-        signature: what they are for.
-        max_filled: bytes that their shapes may promise beyond the values they bring.
+        signature: What they are for.
+        max_filled: Bytes that their shapes may promise beyond the values they bring.
 
     Raises:
-        ServingError: a tensor is missing or unknown, of another type or shape, or its values do not fill its shape.
+        ServingError: A tensor is missing or unknown, of another type or shape, or its values do not fill its shape.
     """
     signature.check_names(protos)
     arrays = {}
@@ -86,7 +84,7 @@ def _shape(proto: Any) -> tuple[int, ...]:
 def _decode(
     proto: Any, target: np.dtype[Any], shape: tuple[int, ...], max_filled: float
 ) -> tuple[npt.NDArray[Any], int]:
-    """The array, and how many bytes of it were promised only."""
+    """Return the array, and how many bytes of it were promised only."""
     count = math.prod(shape)
     if proto.tensor_content:
         if target.hasobject or len(proto.tensor_content) != count * target.itemsize:
@@ -94,19 +92,19 @@ def _decode(
         return np.frombuffer(proto.tensor_content, dtype=target).copy().reshape(shape), 0
     field = _ALL_FIELDS[target.name]
     sent = _values(getattr(proto, field), field, target)
-    # A dimension of 0 hides the others from the count, but not from whatever is made of the shape later.
+    # With a dimension of 0 the count is 0, but the other dimensions still count for what is later made of the shape.
     missing = max(0, math.prod(max(size, 1) for size in shape) - len(sent))
     filled = missing * (_STRING_BYTES if target.hasobject else target.itemsize)
     if filled > max_filled:
         raise ValueError(f"{len(sent)} values for shape {list(shape)}")
-    if len(sent) < count:  # the last value goes on to the end, and none are zeros
+    if len(sent) < count:  # the last value is repeated; without values, zero
         last = sent[-1] if len(sent) else b"" if target.hasobject else target.type(0)
         sent = np.concatenate([sent, np.full(count - len(sent), last, dtype=target)])
     return sent[:count].reshape(shape), filled
 
 
 def _values(sent: Any, field: str, target: np.dtype[Any]) -> npt.NDArray[Any]:
-    """The values of a typed field; too large an integer wraps around, as in C."""
+    """Return the values of a typed field; too large an integer wraps around, as in C."""
     if field == "string_val":
         array = np.empty(len(sent), dtype=object)
         array[:] = list(sent)
@@ -115,12 +113,11 @@ def _values(sent: Any, field: str, target: np.dtype[Any]) -> npt.NDArray[Any]:
     return parts.astype(target, copy=False) if field == "int_val" else parts.view(target)
 
 
-def encode(array: npt.NDArray[Any], as_content: bool = False) -> Any:
-    """One array as a proto: its values in the typed field, as the real server sends them.
+def encode(array: npt.NDArray[Any]) -> Any:
+    """Write one array as a proto: its values in the typed field, as the real server sends them.
 
     Args:
-        array: any shape; `object` holds bytes.
-        as_content: put the raw bytes in tensor_content instead (strings excepted).
+        array: Any shape; `object` holds bytes.
     """
     field = _FIELDS.get(array.dtype.name)
     if field is None:
@@ -128,18 +125,15 @@ def encode(array: npt.NDArray[Any], as_content: bool = False) -> Any:
     proto = tensor_pb2.TensorProto(dtype=tf.as_dtype(array.dtype).as_datatype_enum)
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    if as_content:
-        proto.tensor_content = np.ascontiguousarray(array).tobytes()
-    else:
-        getattr(proto, field).extend(array.ravel().tolist())
+    getattr(proto, field).extend(array.ravel().tolist())
     return proto
 
 
 def predict_signature(servable: Servable, name: str) -> Signature:
-    """The signature a PredictRequest names.
+    """Return the signature a PredictRequest names.
 
     Raises:
-        ServingError: the model has none of that name.
+        ServingError: The model has none of that name.
     """
     signature = servable.find_signature(name)
     if signature is None:

@@ -5,15 +5,15 @@ from typing import Any
 
 
 def aspired_versions(name: str, base_path: str, policy: Any) -> tuple[dict[int, str] | None, str]:
-    """Looks at a model's folder.
+    """Look at a model's folder.
 
     Args:
-        name: the model.
-        base_path: the folder that holds one folder per version, named by its number.
-        policy: a ServableVersionPolicy: latest (of one version, unless it says more), all, or specific.
+        name: The model.
+        base_path: The folder that holds one folder per version, named by its number.
+        policy: A ServableVersionPolicy: latest (of one version, unless it says more), all, or specific.
 
     Returns:
-        the folder of every version to serve by number, or None when the base path is not there, in which case
+        The folder of every version to serve by number, or None when the base path is not there, in which case
         whatever is loaded stays; and what an operator should know, or "".
     """
     try:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tf_serving.embedded import examples, tensor_proto
+from tf_serving.embedded import tensor_proto
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.metrics import Metrics, micros_since
 from tf_serving.embedded.runtime import tf
@@ -17,11 +17,11 @@ MAX_RECORDS = 1000
 log = logging.getLogger(__name__)
 
 
-def replay(servable: Servable, iterations: int, metrics: Metrics) -> None:
-    """Runs every record of assets.extra/tf_serving_warmup_requests, a TFRecord file of PredictionLog.
+def replay(servable: Servable, metrics: Metrics) -> None:
+    """Run every record of assets.extra/tf_serving_warmup_requests, a TFRecord file of PredictionLog.
 
     Raises:
-        ServingError: a record cannot be read, or its request fails; the version is then not served.
+        ServingError: A record cannot be read, or its request fails; the version is then not served.
     """
     file = Path(servable.path, "assets.extra", "tf_serving_warmup_requests")
     if not file.is_file():
@@ -33,8 +33,7 @@ def replay(servable: Servable, iterations: int, metrics: Metrics) -> None:
             count += 1
             if count > MAX_RECORDS:
                 raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {file}")
-            for _ in range(iterations):
-                _run(servable, record, file)
+            _run(servable, record, file)
     except tf.errors.OpError as error:
         raise ServingError(Code(error.error_code), f"cannot read {file}: {error.message}") from error
     metrics.warmup_latency.observe(micros_since(start), servable.path, "OK")
@@ -50,16 +49,9 @@ def _run(servable: Servable, record: bytes, file: Path) -> None:
     except DecodeError as error:
         raise invalid_argument(f"{file} holds a record that is not a PredictionLog") from error
     kind = entry.WhichOneof("log_type")
-    if kind == "predict_log":
-        request = entry.predict_log.request
-        signature = tensor_proto.predict_signature(servable, request.model_spec.signature_name)
-        servable.run(
-            signature, signature.complete(tensor_proto.decode_all(request.inputs, signature, max_filled=math.inf))
-        )
-    elif kind in ("classify_log", "regress_log"):
-        task = examples.CLASSIFY if kind == "classify_log" else examples.REGRESS
-        request = getattr(entry, kind).request
-        signature = task.signature(servable, request.model_spec.signature_name)
-        servable.run(signature, task.inputs(signature, examples.from_proto(request.input)))
-    else:
+    if kind != "predict_log":
         raise ServingError(Code.UNIMPLEMENTED, f"{file} holds a {kind}, which cannot be replayed")
+    request = entry.predict_log.request
+    signature = tensor_proto.predict_signature(servable, request.model_spec.signature_name)
+    inputs = tensor_proto.decode_all(request.inputs, signature, max_filled=math.inf)
+    servable.run(signature, signature.complete(inputs))

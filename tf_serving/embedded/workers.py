@@ -22,13 +22,13 @@ class Workers:
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function in one of the threads, when one is free; returns or raises what it does."""
+        """Call the function in one of the threads, when one is free; return or raise what it does."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._calls.put((future, lambda: function(*args, **kwargs)))
         try:
             return await future
         finally:
-            del future  # with an exception in it, it would be part of a cycle that holds the request's body
+            del future  # its exception would refer to this frame, and so keep the request's body in memory
 
     def _work(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Parity: every export answers like the float64 reference, or it is no export of this model."""
+"""Parity of the exports: each must give the answers of the float64 reference."""
 
 import tempfile
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import mar, savedmodel, torch_form
-from models.errors import ArtifactError, ParityError
-from models.manifest import Manifest
+from models import mar, savedmodel, torch_export
+from models.artifact_manifest import Manifest
+from models.errors import BrokenArtifactError, ExportParityError
 from models.workload import Forward
 
 
 def check(folder: Path, manifest: Manifest) -> dict[str, float]:
-    """Loads every export of the artifact in `folder` and compares its answers with the golden outputs.
+    """Load every export of the artifact in `folder` and compare its answers with the golden outputs.
 
     Each is asked twice, all instances in one batch and one by one: the free batch size is part of the model.
 
@@ -22,9 +22,9 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
         Largest absolute difference per export.
 
     Raises:
-        ParityError: an answer differs; names the export, the instance, the class and both values.
-        ExportError: an export cannot be loaded.
-        ArtifactError: the golden files or the .mar cannot be read.
+        ExportParityError: An answer differs; names the export, the instance, the class and both values.
+        ExportError: An export cannot be loaded.
+        BrokenArtifactError: The golden files or the .mar cannot be read.
     """
     inputs, expected = _golden(folder, manifest, "inputs"), _golden(folder, manifest, "outputs")
     with tempfile.TemporaryDirectory() as unpacked:
@@ -32,8 +32,8 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
         version = folder / "saved_model" / str(manifest.version)
         exports: dict[str, Forward] = {
             "saved_model": savedmodel.load(version, manifest.input, manifest.output),
-            "torch": torch_form.load(folder / "torch"),
-            "model_store": torch_form.load(Path(unpacked)),
+            "torch": torch_export.load(folder / "torch"),
+            "model_store": torch_export.load(Path(unpacked)),
         }
         worst = {}
         for name, forward in exports.items():
@@ -52,19 +52,19 @@ def compare(
     labels: tuple[str, ...],
     tolerance: float,
 ) -> float:
-    """Compares outputs (n, classes) with the reference and returns the largest absolute difference.
+    """Compare outputs (n, classes) with the reference and return the largest absolute difference.
 
     Raises:
-        ParityError: the shape differs, or a difference exceeds `tolerance` or is no number; names the worst.
+        ExportParityError: The shape differs, or a difference exceeds `tolerance` or is no number; names the worst.
     """
     if actual.shape != expected.shape:
-        raise ParityError(f"{export} answers in shape {actual.shape}, the reference in {expected.shape}")
+        raise ExportParityError(f"{export} answers in shape {actual.shape}, the reference in {expected.shape}")
     difference = np.abs(actual.astype(np.float64) - expected)
     difference[np.isnan(difference)] = np.inf
     instance, position = (int(i) for i in np.unravel_index(difference.argmax(), difference.shape))
     worst = float(difference[instance, position])
     if worst > tolerance:
-        raise ParityError(
+        raise ExportParityError(
             f"{export} differs from the reference: instance {instance}, class {labels[position]}: "
             f"{actual[instance, position]:.9g} instead of {expected[instance, position]:.9g} "
             f"(off by {worst:.3g}, allowed {tolerance:g})"
@@ -76,5 +76,5 @@ def _golden(folder: Path, manifest: Manifest, key: str) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(folder / manifest.golden[key], allow_pickle=False)
     except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"golden {key} of {folder} cannot be read: {error}") from error
+        raise BrokenArtifactError(f"golden {key} of {folder} cannot be read: {error}") from error
     return array

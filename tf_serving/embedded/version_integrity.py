@@ -21,16 +21,16 @@ SCHEMA_KEYS = (
 
 
 def check(version: Path) -> int | None:
-    """Compares the files of a version with the artifact's manifest.
+    """Compare the files of a version with the artifact's manifest.
 
     Args:
-        version: the folder of the version.
+        version: The folder of the version.
 
     Returns:
-        how many instances a request may have, or None when no manifest says so.
+        How many instances a request may have, or None when no manifest says so.
 
     Raises:
-        ServingError: a file is missing or altered, or the manifest that lists it is of another schema or unreadable.
+        ServingError: A file is missing or altered, or the manifest that lists it is of another schema or unreadable.
     """
     base = version.parent.resolve()
     manifest = _read(base.parent / MANIFEST)

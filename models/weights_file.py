@@ -1,18 +1,18 @@
-"""The framework-neutral weights file: float32 tensors in safetensors, nothing to unpickle."""
+"""The framework-neutral weights file: float32 tensors in the safetensors format, without pickle."""
 
 from pathlib import Path
 
 import numpy as np
 
-from models.errors import ArtifactError, ExportError
+from models.errors import BrokenArtifactError, ExportError
 from models.workload import Weights
 
 
 def write(path: Path, weights: Weights) -> None:
-    """Writes `weights` to `path`; the same values always give the same bytes.
+    """Write `weights` to `path`; the same values always give the same bytes.
 
     Raises:
-        ExportError: a tensor is not float32, or not finite.
+        ExportError: A tensor is not float32, or not finite.
     """
     from safetensors.numpy import save
 
@@ -26,10 +26,10 @@ def write(path: Path, weights: Weights) -> None:
 
 
 def read(path: Path) -> Weights:
-    """Reads what `write` wrote.
+    """Read what `write` wrote.
 
     Raises:
-        ArtifactError: the file is missing or not in the safetensors format.
+        BrokenArtifactError: The file is missing or not in the safetensors format.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -37,5 +37,5 @@ def read(path: Path) -> Weights:
     try:
         tensors: Weights = load(path.read_bytes())
     except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"{path.name} cannot be read: {error}") from error
+        raise BrokenArtifactError(f"{path.name} cannot be read: {error}") from error
     return tensors

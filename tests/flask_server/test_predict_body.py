@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from flask_server.wire import InvalidRequest, encode_predictions, parse_instances
+from flask_server.predict_body import InvalidRequest, encode_predictions, parse_instances
 
 SHAPE = (2, 3)
 MOST = 4

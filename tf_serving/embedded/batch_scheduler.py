@@ -15,7 +15,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from tf_serving.embedded.config_files import Batching
+from tf_serving.embedded.config_files import BatchingParameters
 from tf_serving.embedded.errors import Code, ServingError, invalid_argument
 from tf_serving.embedded.metrics import Metrics, micros_since
 from tf_serving.embedded.servable import Servable, Signature, Tensors
@@ -49,9 +49,9 @@ class _Queue:
 class BatchScheduler:
     """Runs requests in batches; `run` may be called from any number of threads."""
 
-    def __init__(self, parameters: Batching, metrics: Metrics) -> None:
+    def __init__(self, parameters: BatchingParameters, metrics: Metrics) -> None:
         self._parameters = parameters
-        self._limit = parameters.max_execution_size if parameters.split_large else parameters.max_batch_size
+        self._limit = parameters.max_batch_size
         self._metrics = metrics
         self._queues: dict[Hashable, _Queue] = {}  # in the order they are served; only those with work
         self._ready = threading.Condition()
@@ -64,32 +64,29 @@ class BatchScheduler:
             thread.start()
 
     def run(self, servable: Servable, signature: Signature, inputs: Tensors, timeout_ms: int = 0) -> Tensors:
-        """One request's outputs, computed together with others'.
+        """Return one request's outputs, computed together with others'.
 
         Args:
-            servable: the loaded version; it must stay loaded until this returns.
-            signature: one of its signatures.
-            inputs: every input, as `Signature.complete` returns them; all with the same first dimension.
-            timeout_ms: give up after so long; 0 for no limit.
+            servable: The loaded version; it must stay loaded until this returns.
+            signature: One of its signatures.
+            inputs: Every input, as `Signature.complete` returns them; all with the same first dimension.
+            timeout_ms: Give up after so long; 0 for no limit.
 
         Raises:
-            ServingError: the request cannot be batched, the queue is full, time is up, or the model failed.
+            ServingError: The request cannot be batched, the queue is full, time is up, or the model failed.
         """
-        size = self._size(inputs)
-        step = self._limit
-        parts = [
-            _Task({alias: array[start : start + step] for alias, array in inputs.items()}, min(step, size - start))
-            for start in range(0, size, step)
-        ] or [_Task(inputs, 0)]
-        self._enqueue(servable, signature, parts)
-        deadline = time.perf_counter() + timeout_ms / 1000 if timeout_ms > 0 else None
-        answers = [self._wait(part, deadline) for part in parts]
-        if len(answers) == 1:
-            return answers[0]
-        return {alias: np.concatenate([answer[alias] for answer in answers]) for alias in answers[0]}
+        task = _Task(inputs, self._size(inputs))
+        self._enqueue(servable, signature, task)
+        try:
+            return task.answer.result(timeout_ms / 1000 if timeout_ms > 0 else None)
+        except TimeoutError:
+            if task.answer.cancel():
+                message = "Run() timeout exceeded while waiting in batching queue"
+                raise ServingError(Code.RESOURCE_EXHAUSTED, message) from None
+            raise ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
 
     def close(self) -> None:
-        """Ends the threads once the queues are empty."""
+        """End the threads once the queues are empty."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
@@ -105,46 +102,30 @@ class BatchScheduler:
         if len(sizes) > 1:
             raise invalid_argument("Batching Run() input tensors must have equal 0th-dimension size")
         (size,) = sizes
-        if size > self._parameters.max_batch_size and not self._parameters.split_large:
-            raise invalid_argument(
-                f"Task size {size} is larger than maximum input batch size {self._parameters.max_batch_size}"
-            )
+        if size > self._limit:
+            raise invalid_argument(f"Task size {size} is larger than maximum input batch size {self._limit}")
         return size
 
-    def _enqueue(self, servable: Servable, signature: Signature, parts: list[_Task]) -> None:
-        # Inputs of different shapes never meet: the real server fails the whole batch when they do.
-        shapes = tuple(array.shape[1:] for array in parts[0].inputs.values())
+    def _enqueue(self, servable: Servable, signature: Signature, task: _Task) -> None:
+        # Inputs of different shapes get batches of their own; the real server puts them together and fails the batch.
+        shapes = tuple(array.shape[1:] for array in task.inputs.values())
         key = (id(servable), signature.name, shapes)
         with self._ready:
             if self._closed:
                 raise ServingError(Code.UNAVAILABLE, "the server is shutting down")
             queue = self._queues.get(key) or _Queue(servable, signature)
-            room = self._limit - queue.batches[-1].size if queue.batches else -1
-            opens = []  # for each part, whether it needs a batch of its own to start in
-            for part in parts:
-                opens.append(part.size > room)
-                room = (self._limit if opens[-1] else room) - part.size
-            if len(queue.batches) + sum(opens) > self._parameters.max_enqueued_batches:
-                raise ServingError(
-                    Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
-                )
-            for part, new in zip(parts, opens, strict=True):
-                if new:
-                    queue.batches.append(_Batch())
-                queue.batches[-1].tasks.append(part)
-                queue.batches[-1].size += part.size
+            opens = not queue.batches or queue.batches[-1].size + task.size > self._limit
+            if opens:
+                if len(queue.batches) >= self._parameters.max_enqueued_batches:
+                    raise ServingError(
+                        Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
+                    )
+                queue.batches.append(_Batch())
+            queue.batches[-1].tasks.append(task)
+            queue.batches[-1].size += task.size
             self._queues[key] = queue
-            if any(opens) or queue.batches[-1].size >= self._limit:
+            if opens or queue.batches[-1].size >= self._limit:
                 self._ready.notify()
-
-    def _wait(self, task: _Task, deadline: float | None) -> Tensors:
-        try:
-            return task.answer.result(None if deadline is None else max(0.0, deadline - time.perf_counter()))
-        except TimeoutError:
-            if task.answer.cancel():
-                message = "Run() timeout exceeded while waiting in batching queue"
-                raise ServingError(Code.RESOURCE_EXHAUSTED, message) from None
-            raise ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
 
     def _work(self) -> None:
         while True:
@@ -156,18 +137,18 @@ class BatchScheduler:
                     self._ready.wait(self._until_timeout())
                     found = self._next()
                 if self._queues:
-                    self._ready.notify()  # this thread will be busy; another must watch what is left
+                    self._ready.notify()  # this thread will be busy; another one waits for the rest
             queue, batch = found
             try:
                 self._process(queue, batch)
-            except Exception as error:  # a batch thread must outlive any batch
+            except Exception as error:  # the thread goes on to the next batch
                 log.exception("a batch of %s failed", queue.servable.name)
                 for task in batch.tasks:
                     if not task.answer.done():
                         task.answer.set_exception(ServingError(Code.INTERNAL, str(error)))
 
     def _next(self) -> tuple[_Queue, _Batch] | None:
-        """The next batch that may run; its queue then goes to the back, so that queues take turns."""
+        """Return the next batch that may run; its queue then goes to the back, so that queues take turns."""
         now = time.perf_counter()
         for key, queue in self._queues.items():
             batch = queue.batches[0]
@@ -199,7 +180,7 @@ class BatchScheduler:
             if len(tasks) == 1:
                 tasks[0].answer.set_exception(error)
                 return
-            # One of them is at fault; alone, only that one fails.
+            # Each is run alone, so that only the one at fault fails.
             for task in tasks:
                 try:
                     task.answer.set_result(self._forward(queue, [task])[0])

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from models.errors import ArtifactError
+from models.errors import BrokenArtifactError
 from models.workload import TensorSpec
 
 SCHEMA_VERSION = 2
@@ -28,23 +28,23 @@ class Manifest:
     """Contents of manifest.json; the fields are its keys.
 
     Attributes:
-        schema_version: of this file's layout.
-        workload: name of the workload.
-        version: version of the workload.
-        description: what it predicts.
-        input: input tensor, shape per instance.
-        output: output tensor, shape per instance.
-        labels: class names in the order of the output.
-        max_instances: how many instances a server accepts in one request.
-        seed: seed of the training.
-        accuracy: share of the held-out examples classified correctly, 0 to 1.
-        held_out: number of held-out examples.
-        tolerance: largest absolute difference to the golden outputs allowed.
-        torch_form: name of the PyTorch form in torch/ and in the .mar.
-        versions: version of everything used, by package name.
-        source_sha256: digest over the sources and versions that decide the artifact.
-        golden: relative paths of the golden inputs, outputs and labels.
-        files: every other file of the artifact, by relative path.
+        schema_version: Of this file's layout.
+        workload: Name of the workload.
+        version: Version of the workload.
+        description: What it predicts.
+        input: Input tensor, shape per instance.
+        output: Output tensor, shape per instance.
+        labels: Class names in the order of the output.
+        max_instances: How many instances a server accepts in one request.
+        seed: Seed of the training.
+        accuracy: Share of the held-out examples classified correctly, 0 to 1.
+        held_out: Number of held-out examples.
+        tolerance: Largest absolute difference to the golden outputs allowed.
+        torch_form: Name of the PyTorch form in torch/ and in the .mar.
+        versions: Version of everything used, by package name.
+        source_sha256: Digest over the sources and versions that decide the artifact.
+        golden: Relative paths of the golden inputs, outputs and labels.
+        files: Every other file of the artifact, by relative path.
     """
 
     schema_version: int
@@ -67,29 +67,29 @@ class Manifest:
 
 
 def root() -> Path:
-    """Returns the folder of all artifacts: $BAKEOFF_ARTIFACTS, or `artifacts` in the repository."""
+    """Return the folder of all artifacts: $BAKEOFF_ARTIFACTS, or `artifacts` in the repository."""
     given = os.environ.get("BAKEOFF_ARTIFACTS")
     return Path(given) if given else Path(__file__).parent.parent / "artifacts"
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Writes `manifest` to `folder`/manifest.json."""
+    """Write `manifest` to `folder`/manifest.json."""
     (folder / FILE).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
 
 
 def read(folder: Path) -> Manifest:
-    """Reads the manifest of the artifact in `folder`.
+    """Read the manifest of the artifact in `folder`.
 
     Raises:
-        ArtifactError: there is none, or it is not of this schema.
+        BrokenArtifactError: There is none, or it is not of this schema.
     """
     path = folder / FILE
     try:
         content: Any = json.loads(path.read_text())
     except FileNotFoundError:
-        raise ArtifactError(f"no artifact in {folder}; make it with: python -m models build") from None
+        raise BrokenArtifactError(f"no artifact in {folder}; make it with: python -m models build") from None
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}): {REBUILD}") from error
+        raise BrokenArtifactError(f"{path} cannot be read ({error}): {REBUILD}") from error
     _check_schema(path, content)
     try:
         content["labels"] = tuple(content["labels"])
@@ -99,12 +99,12 @@ def read(folder: Path) -> Manifest:
         content["files"] = {name: FileEntry(**entry) for name, entry in content["files"].items()}
         manifest = Manifest(**content)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path} is not a manifest of an artifact ({error}): {REBUILD}") from error
+        raise BrokenArtifactError(f"{path} is not a manifest of an artifact ({error}): {REBUILD}") from error
     hints = get_type_hints(Manifest)
     for field in fields(Manifest):
         expected = get_origin(hints[field.name]) or hints[field.name]
         if not isinstance(getattr(manifest, field.name), expected):
-            raise ArtifactError(f"{path}: {field.name} is no {expected.__name__}: {REBUILD}")
+            raise BrokenArtifactError(f"{path}: {field.name} is no {expected.__name__}: {REBUILD}")
     return manifest
 
 
@@ -117,11 +117,11 @@ def _check_schema(path: Path, content: Any) -> None:
     elif unknown := content.keys() - {field.name for field in fields(Manifest)}:
         fault = f"schema_version {SCHEMA_VERSION} has no {', '.join(unknown)}"
     if fault:
-        raise ArtifactError(f"{path} is not a manifest of an artifact ({fault}): {REBUILD}")
+        raise BrokenArtifactError(f"{path} is not a manifest of an artifact ({fault}): {REBUILD}")
 
 
 def scan(folder: Path) -> dict[str, FileEntry]:
-    """Hashes every file under `folder`, except the manifest itself, names with a leading dot and Python's byte code."""
+    """Hash every file under `folder`, except the manifest itself, names with a leading dot and Python's byte code."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / FILE)
     names = {path: path.relative_to(folder) for path in paths}
     return {
@@ -136,10 +136,10 @@ def _entry(content: bytes) -> FileEntry:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Compares the files on disk with the manifest.
+    """Compare the files on disk with the manifest.
 
     Raises:
-        ArtifactError: names every missing, changed and extra file.
+        BrokenArtifactError: Names every missing, changed and extra file.
     """
     actual = scan(folder)
     faults = [f"{name} is missing" for name in manifest.files if name not in actual]
@@ -149,4 +149,4 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         elif entry != manifest.files[name]:
             faults.append(f"{name} is changed")
     if faults:
-        raise ArtifactError(f"{folder}: {'; '.join(faults)}: {REBUILD}")
+        raise BrokenArtifactError(f"{folder}: {'; '.join(faults)}: {REBUILD}")

@@ -1,6 +1,6 @@
-"""The forward pass alone, in this process: the floor under every server's latency.
+"""The time of the forward pass alone, in this process: no server can be faster.
 
-What a server takes beyond this is its own: parsing, queueing, batching, serialising. The forms are those that the
+What a server takes beyond this goes into parsing, queueing, batching and serialising. The forms are those that the
 servers load, and the same number of threads is used.
 """
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models import savedmodel, torch_form
-from models.manifest import Manifest
+from models import savedmodel, torch_export
+from models.artifact_manifest import Manifest
 from models.workload import Forward
 
 SECONDS = 1.0
@@ -21,7 +21,7 @@ WARMUP_CALLS = 50
 
 
 @dataclass(frozen=True)
-class Floor:
+class ForwardTiming:
     """Time of one forward pass, from a NumPy array to a NumPy array.
 
     Attributes:
@@ -39,7 +39,7 @@ class Floor:
     p99_ms: float
 
 
-def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> list[Floor]:
+def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> list[ForwardTiming]:
     """Time the forward pass of both frameworks, one after the other.
 
     Args:
@@ -50,7 +50,7 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     """
     import torch
 
-    tf = savedmodel.quiet_tensorflow()
+    tf = savedmodel.cpu_tensorflow()
 
     torch.set_num_threads(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -59,10 +59,10 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     inputs = np.resize(golden, (batch, *golden.shape[1:]))
     version = folder / "saved_model" / str(manifest.version)
     loads: dict[str, Callable[[], Forward]] = {
-        "torch": lambda: torch_form.load(folder / "torch"),
+        "torch": lambda: torch_export.load(folder / "torch"),
         "tensorflow": lambda: savedmodel.load(version, manifest.input, manifest.output),
     }
-    floors = []
+    timings = []
     for runtime, load in loads.items():
         forward = load()
         for _ in range(WARMUP_CALLS):
@@ -74,5 +74,5 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
             forward(inputs)
             times.append((time.perf_counter_ns() - start) / 1e6)
         p99 = statistics.quantiles(times, n=100)[98]
-        floors.append(Floor(runtime, batch, len(times), statistics.median(times), p99))
-    return floors
+        timings.append(ForwardTiming(runtime, batch, len(times), statistics.median(times), p99))
+    return timings

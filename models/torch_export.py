@@ -1,6 +1,6 @@
-"""The PyTorch form of an artifact: the network's source, its weights and a loader that needs torch alone.
+"""The PyTorch form of an artifact: the network's source, its weights and a loader that needs torch and safetensors.
 
-This is eager mode, chosen by the figures in benchmarks/torch_form.md.
+This is eager mode, chosen by the figures in benchmarks/torch_export.md.
 """
 
 import ast
@@ -24,10 +24,10 @@ LOADER = Path(__file__).parent / "shipped" / "load.py"
 
 
 def write(workload: Workload, weights_file: Path, folder: Path) -> None:
-    """Writes the four files of the form to `folder`, which is created.
+    """Write the four files of the form to `folder`, which is created.
 
     Raises:
-        WorkloadError: the workload's `network` could not run where there is only torch.
+        WorkloadError: The workload's `network` could not run where there is only torch.
     """
     source = inspect.getsource(workload.network)
     if not source.startswith("def network("):
@@ -43,7 +43,7 @@ def write(workload: Workload, weights_file: Path, folder: Path) -> None:
 
 
 def interface(workload: Workload) -> dict[str, object]:
-    """What a server has to know of the model: names, dtypes, shapes per instance, labels, the most instances."""
+    """Return what a server has to know of the model: names, dtypes, shapes per instance, labels, the most instances."""
     return {
         "workload": workload.name,
         "version": workload.version,
@@ -56,10 +56,10 @@ def interface(workload: Workload) -> dict[str, object]:
 
 
 def load(folder: Path) -> Forward:
-    """Loads the form as a server does, through the loader that lies in `folder`.
+    """Load the form as a server does, through the loader that lies in `folder`.
 
     Raises:
-        ExportError: it cannot be loaded; the message says why.
+        ExportError: It cannot be loaded; the message says why.
     """
     import torch
 
@@ -70,7 +70,7 @@ def load(folder: Path) -> Forward:
         loader = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loader)
         model = loader.load(folder)
-    except Exception as error:  # the loader runs the workload's own code: anything can come out of it
+    except Exception as error:  # the loader runs the workload's own code, which may raise anything
         reason = " ".join(str(error).split())
         raise ExportError(f"the PyTorch form cannot be loaded: {type(error).__name__}: {reason}") from error
 
@@ -83,7 +83,7 @@ def load(folder: Path) -> Forward:
 
 
 def imported(source: str) -> set[str]:
-    """Returns the top-level packages that `source` imports."""
+    """Return the top-level packages that `source` imports."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -12,7 +12,7 @@ from tf_serving.embedded.servable import Servable
 
 
 class State(enum.IntEnum):
-    """Where a version is in its life; the numbers of get_model_status.proto."""
+    """The states that a version goes through; the numbers of get_model_status.proto."""
 
     START = 10
     LOADING = 20
@@ -31,12 +31,12 @@ class VersionStatus:
 
 
 class Version:
-    """One version of one model, for as long as the server has anything to do with it.
+    """One version of one model, from the time it is found until it is unloaded.
 
     Attributes:
-        aspired: whether it should be served; the folder and the version policy say so.
-        servable: what is loaded, from AVAILABLE until it is unloaded.
-        in_flight: requests that are using it.
+        aspired: Whether it should be served; the folder and the version policy say so.
+        servable: What is loaded, from AVAILABLE until it is unloaded.
+        in_flight: Requests that are using it.
     """
 
     def __init__(self, name: str, number: int, path: str) -> None:
@@ -53,15 +53,15 @@ class Version:
         return f"{{name: {self.name} version: {self.number}}}"
 
 
-class Model:
+class ServedModel:
     """A model and its versions.
 
     Attributes:
-        config: its ModelConfig.
-        labels: the version every label stands for.
+        config: Its ModelConfig.
+        labels: The version every label stands for.
         configured: False once a new configuration leaves it out.
-        trouble: what was last logged about its folder.
-        latest: the version for requests that name none.
+        trouble: What was last logged about its folder.
+        latest: The version for requests that name none.
     """
 
     def __init__(self, config: Any) -> None:
@@ -79,33 +79,33 @@ class Model:
         return bool(wanted) and all(version.state in (State.AVAILABLE, State.END) for version in wanted)
 
     def aspire(self, folders: dict[int, str]) -> list[Version]:
-        """Makes these versions (folders by number) the ones to serve, and returns those not known before."""
+        """Make these versions (folders by number) the ones to serve, and return those not known before."""
         for version in self.versions.values():
             path = folders.get(version.number)
             if version.state is State.AVAILABLE:
-                # One that was to go is taken back while it still serves. One that serves stays, whatever the folder
-                # of that number is called now, as in the real server.
+                # A version that was to be unloaded but still serves is kept if it is asked for again. One that serves
+                # is kept even if its folder has another path now, as in the real server.
                 version.aspired = path == version.path or (version.aspired and path is not None)
             else:
                 version.aspired = version.aspired and path == version.path
-        # One that is on its way out is not taken back; it is found again once it is gone.
+        # A version that is being unloaded is not kept; it is found again once it is gone.
         new = [Version(self.config.name, n, path) for n, path in folders.items() if n not in self.versions]
         self.versions.update((version.number, version) for version in new)
         return new
 
     def forget_failures(self) -> None:
-        """Forgets the versions that failed to load, which are then found and tried again."""
+        """Forget the versions that failed to load, which are then found and tried again."""
         self.versions = {n: version for n, version in self.versions.items() if version.state is not State.END}
 
     def drop_finished(self) -> bool:
-        """Forgets the versions that are neither wanted nor loaded; says whether there were any."""
+        """Forget the versions that are neither wanted nor loaded; return whether there were any."""
         gone = [v for v in self.versions.values() if not v.aspired and v.state in (State.START, State.END)]
         for version in gone:
             del self.versions[version.number]
         return bool(gone)
 
     def next_step(self) -> tuple[Version, State] | None:
-        """The version to load (LOADING) or unload (UNLOADING) next; one at a time."""
+        """Return the version to load (LOADING) or unload (UNLOADING) next; one at a time."""
         versions = sorted(self.versions.values(), key=lambda version: version.number)
         if any(version.state in (State.LOADING, State.UNLOADING) for version in versions):
             return None

@@ -22,7 +22,7 @@ class InvalidRequest(ValueError):  # noqa: N818 - it says what the client did, a
 
 
 def parse_instances(body: object, shape: tuple[int, ...], most: int) -> npt.NDArray[np.float32]:
-    """Reads the instances of a predict request.
+    """Read the instances of a predict request.
 
     Args:
         body: `{"instances": [...]}` as JSON text, or already decoded (TorchServe decodes before it calls a handler).
@@ -59,20 +59,20 @@ def parse_instances(body: object, shape: tuple[int, ...], most: int) -> npt.NDAr
 
 
 def _check_size(body: bytes | bytearray | str, shape: tuple[int, ...], most: int) -> None:
-    """Refuses JSON of far more values than are served: parsed, `[],` takes thirty times its three bytes."""
+    """Refuse JSON of far more values than are served: parsed, `[],` takes thirty times its three bytes."""
     values = body.count(",") if isinstance(body, str) else body.count(b",")
     if values > 2 * most * math.prod(shape) + 1000:
         raise InvalidRequest(f"{values} values in one request; the limit is {most} instances of shape {list(shape)}")
 
 
 def encode_predictions(outputs: npt.NDArray[np.float32]) -> bytes:
-    """Writes the answer: `{"predictions": [...]}` with digits enough to read every float32 back unchanged.
+    """Write the answer: `{"predictions": [...]}` with digits enough to read every float32 back unchanged.
 
     Args:
         outputs: Shape (n, *output shape).
 
     Raises:
-        InvalidRequest: An output is NaN or infinite. Finite inputs far outside of what the model has seen do that.
+        InvalidRequest: An output is NaN or infinite. Inputs far outside of the training data can cause that.
     """
     try:
         return _ENCODER.encode({"predictions": outputs.tolist()}).encode()
@@ -81,7 +81,7 @@ def encode_predictions(outputs: npt.NDArray[np.float32]) -> bytes:
 
 
 def _as_numbers(value: object) -> npt.NDArray[np.generic] | None:
-    """The array that nested lists of numbers spell, or None when they are ragged or hold anything else."""
+    """Return nested lists of numbers as an array, or None when they are ragged or hold anything else."""
     try:
         array = np.asarray(value)
     except (ValueError, RecursionError):
@@ -90,14 +90,14 @@ def _as_numbers(value: object) -> npt.NDArray[np.generic] | None:
 
 
 def _holds_booleans(value: Any, depth: int) -> bool:
-    """Whether there is a boolean in lists nested `depth` deep: beside numbers, NumPy takes it for a 0 or a 1."""
+    """Return whether there is a boolean in lists nested `depth` deep: beside numbers, NumPy takes it for a 0 or a 1."""
     for _ in range(depth - 1):
         value = chain.from_iterable(value)
     return bool in map(type, value if depth else [value])
 
 
 def _fault(instances: list[object], shape: tuple[int, ...]) -> str:
-    """Says which instance is wrong and how; looked for only once something is known to be wrong."""
+    """Say which instance is wrong and how; looked for only once something is known to be wrong."""
     expected = f"expected numbers of shape {list(shape)}"
     for index, instance in enumerate(instances):
         array = _as_numbers(instance)
@@ -113,5 +113,7 @@ def _complaint(instance: object) -> str:
         array = np.asarray(instance)
     except (ValueError, RecursionError):
         return "is ragged"
-    kind = "b" if array.dtype.kind in "iuf" else array.dtype.kind  # numbers, and yet refused
+    kind = (
+        "b" if array.dtype.kind in "iuf" else array.dtype.kind
+    )  # numbers are refused only where a boolean is among them
     return f"holds {_KINDS.get(kind, 'something other than numbers')}"
