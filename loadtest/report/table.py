@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.findings import OVERLOAD, REQUESTS_FAILED, TAKEN_AGAIN, Finding
 from loadtest.judge.run_result import RunResult
@@ -45,13 +46,29 @@ MEASURES = (
 
 
 def cells(result: ComparisonResult) -> list[list[str]]:
-    """The table: a header, then a line for each measure."""
+    """The table: a header, then a line for each measure, and the capacities where they were searched."""
     rows = result.summary
     labels = result.names
     return [
         ["", *(labels[row.key] for row in rows)],
         *([measure.title, *(measure.cell(row) for row in rows)] for measure in MEASURES),
+        *_capacities(result),
     ]
+
+
+def _capacities(result: ComparisonResult) -> list[list[str]]:
+    found = {server.key: server.capacity for server in result.servers if server.capacity}
+    if not found:
+        return []
+    objective = next(iter(found.values())).objective.partition(",")[0]
+    told = [_capacity(found.get(row.key)) for row in result.summary]
+    return [[f"capacity at {objective}, per second", *told]]
+
+
+def _capacity(found: Capacity | None) -> str:
+    if found is None:
+        return "—"
+    return ("at least " if found.bounded_by_client else "") + span(found.estimate_rps, 0)
 
 
 def remarks(result: ComparisonResult) -> list[str]:

@@ -1,15 +1,16 @@
 """The comparison as a table for a terminal: it fits 80 columns, and no number is broken over two lines."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.intervals import Estimate
+from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.judge.summary import SummaryRow
 
 SERVERS_ABREAST = 4
@@ -48,11 +49,12 @@ ROWS = (
 def terminal_tables(result: ComparisonResult) -> Iterator[Table]:
     """A column for each server; under each value stands its 95 % interval."""
     labels = result.names
+    capacities = {server.key: server.capacity for server in result.servers if server.capacity}
     for first in range(0, len(result.summary), SERVERS_ABREAST):
-        yield _table(result.summary[first : first + SERVERS_ABREAST], labels)
+        yield _table(result.summary[first : first + SERVERS_ABREAST], labels, capacities)
 
 
-def _table(rows: Sequence[SummaryRow], labels: dict[str, str]) -> Table:
+def _table(rows: Sequence[SummaryRow], labels: dict[str, str], capacities: Mapping[str, Capacity]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for row in rows:
@@ -60,6 +62,9 @@ def _table(rows: Sequence[SummaryRow], labels: dict[str, str]) -> Table:
     for line in ROWS:
         estimates: list[Estimate] = [getattr(row, line.name) for row in rows]
         table.add_row(line.title, *(_cell(estimate, line.digits) for estimate in estimates))
+    if capacities:
+        found = [capacities.get(row.key) for row in rows]
+        table.add_row("capacity per s", *(_cell(one.estimate_rps if one else NOT_KNOWN, 0) for one in found))
     table.add_row("failed requests", *(f"{row.failed:,}\n[dim]of {row.requests:,}[/]" for row in rows))
     return table
 

@@ -114,3 +114,14 @@ def test_every_link_leads_somewhere() -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_tables_are_those_of_the_results_that_they_name() -> None:
+    """Written by `scripts/readme` from files of the repository; a number changed by hand is found."""
+    command = [sys.executable, str(ROOT / "scripts" / "readme_tables.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    named = re.findall(r"<!-- (latency|setup) (\S+) -->", README)
+    assert {kind for kind, _ in named} == {"latency", "setup"}
+    for kind, folder in named:
+        assert (ROOT / folder / {"latency": "result.json", "setup": "setup.json"}[kind]).is_file()
