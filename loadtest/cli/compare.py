@@ -27,7 +27,8 @@ from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.launch.launcher import Launcher
 from loadtest.report import write_report
-from loadtest.report.answer import answer, conditions
+from loadtest.report.answer import conditions
+from loadtest.report.headline import headline
 from loadtest.report.reading import SETUP, read_document, write_comparison
 from loadtest.report.table import remarks
 from loadtest.report.terminal_table import terminal_tables
@@ -129,7 +130,7 @@ def compare(
     stdout.print(conditions(document.comparison), soft_wrap=True, markup=False)
     for table in terminal_tables(document.comparison):
         stdout.print(table)
-    for sentence in answer(document.comparison):
+    for sentence in headline(document):
         stdout.print(sentence, markup=False)
     for line in remarks(document.comparison):
         stdout.print(f"- {line}", soft_wrap=True, markup=False)

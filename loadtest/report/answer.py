@@ -143,11 +143,11 @@ def _capacity(result: ComparisonResult, found: dict[str, Capacity]) -> str:
     elif len(ties) == 1:
         text = f"Under {objective}, {told(best_key)} carries most"
     else:
-        text = f"Under {objective}, {_listed([told(key) for key in ties])} are a tie for the highest capacity"
+        text = f"Under {objective}, {listed([told(key) for key in ties])} are a tie for the highest capacity"
     if rest:
-        text += f", before {_listed([told(key) for key in rest])}"
+        text += f", before {listed([told(key) for key in rest])}"
     missing = [labels[server.key] for server in result.servers if server.key not in values]
-    return text + (f"; none is known of {_listed(missing)}." if missing else ".")
+    return text + (f"; none is known of {listed(missing)}." if missing else ".")
 
 
 def _apart(one: Estimate, two: Estimate) -> bool:
@@ -174,22 +174,22 @@ def _ranking(
     if not others:
         return f"{labels[first]} alone was measured: {measure} {text(values[first])}"
     if result.plan.rounds < ESTABLISHED:
-        listed = _listed([f"{labels[key]} {text(values[key])}" for key in order])
-        return f"no difference is established by fewer than {ESTABLISHED} rounds; {measure}: {listed}"
-    ratios = {key: _ratio(result, key, first, measure) for key in others}
-    ties = [key for key in others if not _differs(ratios[key])]
+        each = listed([f"{labels[key]} {text(values[key])}" for key in order])
+        return f"no difference is established by fewer than {ESTABLISHED} rounds; {measure}: {each}"
+    ratios = {key: ratio_of(result, key, first, measure) for key in others}
+    ties = [key for key in others if not differs(ratios[key])]
     behind = [key for key in others if key not in ties]
     if ties:
-        sentence = _listed([f"{labels[key]} ({text(values[key])})" for key in [first, *ties]])
+        sentence = listed([f"{labels[key]} ({text(values[key])})" for key in [first, *ties]])
         sentence += f" are a tie for the {title}"
     else:
         sentence = f"{labels[first]} has the {title}, {text(values[first])}"
     if behind:
-        sentence += "; " + _listed([f"{labels[key]} has {span(ratios[key], 2, ' times that')}" for key in behind])
+        sentence += "; " + listed([f"{labels[key]} has {span(ratios[key], 2, ' times that')}" for key in behind])
     return sentence
 
 
-def _ratio(result: ComparisonResult, key: str, first: str, measure: str) -> Estimate:
+def ratio_of(result: ComparisonResult, key: str, first: str, measure: str) -> Estimate:
     """A server's measure over that of the first one."""
     for versus in result.ratios:
         if versus.measure != measure:
@@ -202,9 +202,11 @@ def _ratio(result: ComparisonResult, key: str, first: str, measure: str) -> Esti
     return NOT_KNOWN
 
 
-def _differs(ratio: Estimate) -> bool:
+def differs(ratio: Estimate) -> bool:
+    """Whether a ratio is known to be other than 1."""
     return ratio.low > 1 or ratio.high < 1
 
 
-def _listed(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

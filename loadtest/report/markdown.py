@@ -7,12 +7,14 @@ from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.answer import Validity, answer, conditions, validity
 from loadtest.report.figure import Figure
 from loadtest.report.figures import setup_effort
+from loadtest.report.headline import headline
 from loadtest.report.reading import Document
 from loadtest.report.setup_wording import answer_of, qualification_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
 from loadtest.setup.probes.capability import CapabilityCell
 
-SHOWN = ("load", "percentiles", "tax", "cost", "setup")
+FIRST = "overview"
+SHOWN = ("load", "percentiles", "overhead", "cost", "setup")
 """Figures of the page whose pictures report.md carries."""
 
 
@@ -29,8 +31,14 @@ def render(
     result = document.comparison
     sections = [
         f"# Serving comparison, {result.started_at}",
-        " ".join(answer(result)),
+        "\n".join(f"- {sentence}" for sentence in headline(document)),
         f"Conditions: {conditions(result)}.",
+        *(
+            _figure(figure, (pictures or {}).get(figure.key, ()), told=True)
+            for figure in figures
+            if figure.key == FIRST
+        ),
+        " ".join(answer(result)),
         markdown_table(result),
         "Square brackets hold 95 % bootstrap intervals over the rounds. Response times run from the intended send of "
         "each request; the ceiling is the throughput of a closed loop. Every answer was compared with the golden one. "
@@ -47,11 +55,12 @@ def render(
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _figure(figure: Figure, paths: Sequence[str]) -> str:
+def _figure(figure: Figure, paths: Sequence[str], *, told: bool = False) -> str:
     images = "\n".join(
         f"![{panel.title}: {figure.finding}]({path})" for panel, path in zip(figure.panels, paths, strict=True)
     )
-    return f"## {figure.title}\n\n{figure.finding}\n\n{images}\n\n{figure.note}".rstrip()
+    finding = "" if told else f"{figure.finding}\n\n"
+    return f"## {figure.title}\n\n{finding}{images}\n\n{figure.note}".rstrip()
 
 
 def _ease_of_setup(document: Document) -> list[str]:

@@ -16,20 +16,23 @@ from loadtest.report.answer import answer, conditions, validity
 from loadtest.report.figure import Cell, Column, Figure, Table
 from loadtest.report.figures import setup_effort
 from loadtest.report.figures.cost import money, server_cores
+from loadtest.report.headline import headline
 from loadtest.report.markdown import environment
 from loadtest.report.reading import Document
 from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualification_of
 from loadtest.report.table import cells, notes
 from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
+from loadtest.report.wording import words
 
 PRICE = 0.04
 """Price of a core-hour that the field starts with: an example of the order of magnitude, in no currency."""
 
 SECTIONS = (
     ("answer", "The answer"),
+    ("numbers-section", "The numbers, and whether to believe them"),
     ("load-section", "Latency under load"),
     ("tail-section", "The tail, and stalls"),
-    ("tax-section", "Where the time goes"),
+    ("overhead-section", "Where the time goes"),
     ("cost-section", "Cost"),
     ("setup-section", "Ease of setup"),
     ("method-section", "Method and environment"),
@@ -38,7 +41,7 @@ ABSENT = {
     "load": "No valid run at any rate, so there is nothing to draw.",
     "percentiles": "No valid run at the common rate, so there are no percentiles.",
     "timeline": "No valid run at the common rate, so there is no time line.",
-    "tax": "No valid run at the common rate, so the time cannot be split.",
+    "overhead": "No valid run at the common rate, so the time cannot be split.",
     "cost": "CPU and memory are not known: no run is valid, or they could not be read.",
     "setup": "No server was started, so there is no time line.",
 }
@@ -71,6 +74,8 @@ def render_page(document: Document, drawn: Sequence[Figure]) -> str:
         sections=SECTIONS,
         figures=figures,
         absent=ABSENT,
+        headline=headline(document),
+        unmeasured=_unmeasured(result),
         answer=answer(result),
         conditions=conditions(result),
         summary=Table("All measures", [Column(title) for title in header], lines),
@@ -93,6 +98,11 @@ def render_page(document: Document, drawn: Sequence[Figure]) -> str:
             for label, server in zip(result.names.values(), result.servers, strict=True)
         ],
     )
+
+
+def _unmeasured(result: ComparisonResult) -> list[str]:
+    """Servers that could not be measured, or not completely, with the reason."""
+    return [f"{result.names[server.key]}: {words(fault)}" for server in result.servers for fault in server.faults]
 
 
 def _setup(document: Document) -> dict[str, Any]:

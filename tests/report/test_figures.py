@@ -126,7 +126,7 @@ def test_parts_add_up_to_the_response_time(comparison: ComparisonResult) -> None
 def test_parts_without_a_forward_pass_claim_none(comparison: ComparisonResult) -> None:
     """Where the forward pass was not measured, no share of it is told."""
     comparison.forward_pass = []
-    assert all(math.isnan(split.tax) for split in overhead.splits(comparison))
+    assert all(math.isnan(split.share) for split in overhead.splits(comparison))
     assert "was not measured" in overhead.figure(comparison).finding
 
 

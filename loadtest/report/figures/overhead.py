@@ -43,7 +43,7 @@ class Split:
     wait: Estimate
 
     @property
-    def tax(self) -> float:
+    def share(self) -> float:
         """Share of the service time that is not the forward pass; NaN where it is not known."""
         return self.overhead.value / self.service.value
 
@@ -95,10 +95,10 @@ def figure(result: ComparisonResult) -> Figure:
     labels = result.names
     found = splits(result)
     return Figure(
-        key="tax",
+        key="overhead",
         title="Parts of the response time",
         finding=_finding(result, found, labels),
-        panels=[Panel("tax-parts", "mean response time at the common rate, ms", _spec(found, labels), wide=True)],
+        panels=[Panel("overhead-parts", "mean response time at the common rate, ms", _spec(found, labels), wide=True)],
         tables=[_table(found, labels), *_twin_tables(result, found, labels)],
         legend=[Sign(part, role("muted"), "bar", opacity) for part, opacity in PARTS.items()],
         note="The forward pass is the median of passes in a process of its own, with neither server nor network. "
@@ -123,7 +123,7 @@ def _table(found: list[Split], labels: dict[str, str]) -> Table:
             split.runtime,
             split.forward_ms,
             *interval_cells(split.overhead),
-            100 * split.tax,
+            100 * split.share,
             *interval_cells(split.wait),
             *interval_cells(split.response),
         ]
@@ -157,14 +157,14 @@ def _service(result: ComparisonResult, key: str) -> list[float]:
 def _finding(result: ComparisonResult, found: list[Split], labels: dict[str, str]) -> str:
     if not found:
         return "No valid run at the common rate."
-    known = [split for split in found if not math.isnan(split.tax)]
+    known = [split for split in found if not math.isnan(split.share)]
     if not known:
         return (
             "The forward pass alone was not measured, since the frameworks are not installed where the load tester "
             "ran: what the server adds to it cannot be told apart here."
         )
-    shares = "; ".join(f"{labels[split.key]} {split.tax:.0%}" for split in known)
-    text = f"Share of the service time that is not the model's forward pass, the serving tax: {shares}."
+    shares = "; ".join(f"{labels[split.key]} {split.share:.0%}" for split in known)
+    text = f"Share of the service time that is not the model's forward pass, its overhead: {shares}."
     pair = [split for split in found if split.key in twins(result).values()]
     if len(pair) > 1:
         times = " and ".join(f"{span(split.service, 2, ' ms')} with {split.runtime}" for split in pair)

@@ -1,0 +1,96 @@
+"""The first picture: latency and ease of setup side by side."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loadtest.judge.intervals import NOT_KNOWN, Estimate
+from loadtest.report.charting import bars
+from loadtest.report.digits import supported
+from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
+from loadtest.report.headline import lines_written
+from loadtest.report.reading import Document, span
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One panel of the picture.
+
+    Attributes:
+        key: Of its data.
+        title: With the unit.
+        values: By server key.
+    """
+
+    key: str
+    title: str
+    values: Mapping[str, Estimate]
+
+
+def figure(document: Document) -> Figure:
+    """Bars with their intervals: response time and throughput, and beside them start time and lines to write."""
+    comparison, setup = document.comparison, document.setup
+    names = comparison.names
+    searched = {server.key: server.capacity.estimate_rps for server in comparison.servers if server.capacity}
+    ceilings = {row.key: row.ceiling_rps for row in comparison.summary}
+    rate = comparison.plan.common_rate_rps
+    at = f" at {rate:,.0f} requests/s" if rate > 0 else ""
+    measures = [Measured("p99", f"p99 response time{at}, ms", {row.key: row.p99_ms for row in comparison.summary})]
+    if setup:
+        measures.append(Measured("start", "from start to the first correct answer, s", _starts(document)))
+    measures.append(
+        Measured("carried", "capacity, requests/s", searched)
+        if searched
+        else Measured("carried", "closed-loop ceiling, requests/s", ceilings)
+    )
+    if setup:
+        written = {key: Estimate(lines_written(one), math.nan, math.nan) for key, one in setup.servers.items()}
+        measures.append(Measured("written", "lines that a person writes", written))
+    return Figure(
+        key="overview",
+        title="Latency and ease of setup" if setup else "Latency",
+        finding="The servers side by side, each value with its interval.",
+        panels=[_panel(measured, names) for measured in measures],
+        tables=[_table(measured, names) for measured in measures],
+        note="Bars begin at zero. Lines in them are 95 % intervals over the rounds; of the start, the range."
+        + (" Counted are code, configuration, export and Dockerfile, without comments." if setup else ""),
+    )
+
+
+def _starts(document: Document) -> Mapping[str, Estimate]:
+    """Median and range of the warm starts; where none was timed on its own, those of the rounds."""
+    found = {row.key: row.first_prediction_s for row in document.comparison.summary}
+    for key, server in (document.setup.servers if document.setup else {}).items():
+        spread = server.timeline.warm and server.timeline.warm.stages.first_correct
+        if spread:
+            found[key] = Estimate(spread.median, spread.low, spread.high)
+    return found
+
+
+def _panel(measured: Measured, names: Mapping[str, str]) -> Panel:
+    rows: list[dict[str, Any]] = []
+    for server, label in names.items():
+        value = measured.values.get(server, NOT_KNOWN)
+        told = "not known"
+        if value.known:
+            told = f"{value.value:,.0f}" if measured.key == "written" else supported(value)
+        rows.append(
+            {
+                "server": label,
+                "value": value.value,
+                "low": value.low,
+                "high": value.high,
+                "text": span(value, 2),
+                "caption": f"{label}: {told}",
+            }
+        )
+    title = measured.title
+    return Panel(f"overview-{measured.key}", title, bars(rows, measured.key, title, list(names.values())))
+
+
+def _table(measured: Measured, names: Mapping[str, str]) -> Table:
+    rows: list[list[Cell]] = [
+        [label, *interval_cells(measured.values.get(server, NOT_KNOWN))] for server, label in names.items()
+    ]
+    return Table(measured.title, [Column("server"), *interval_columns("value", 3)], rows)

@@ -1,0 +1,115 @@
+"""The first sentences of a report: who answers fastest, who carries most, and what is least work to set up.
+
+A server is only put before another one where the interval of their ratio does not span 1; the intervals themselves
+stand in the picture below. `loadtest.report.answer` tells the same with every number.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.intervals import Estimate
+from loadtest.report.answer import ESTABLISHED, differs, listed, ratio_of
+from loadtest.report.digits import supported
+from loadtest.report.reading import Document
+from loadtest.setup.server_setup import ServerSetup
+
+
+def headline(document: Document) -> list[str]:
+    """One sentence for each question."""
+    comparison = document.comparison
+    sentences = [_latency(comparison), _throughput(comparison)]
+    if document.setup:
+        names = comparison.names
+        known = {names[key]: one for key, one in document.setup.servers.items() if key in names}
+        sentences += _setup(known) if len(known) > 1 else []
+    return [sentence for sentence in sentences if sentence]
+
+
+def _latency(comparison: ComparisonResult) -> str:
+    names = comparison.names
+    values = {row.key: row.p99_ms for row in comparison.summary if row.p99_ms.known}
+    order = sorted(values, key=lambda key: values[key].value)
+    if not order:
+        return "No p99 can be believed: every run at the common rate is invalid or too short."
+    first, *others = order
+    told = f"p99 {supported(values[first])} ms"
+    if not others:
+        return f"Only {names[first]} has a p99 that can be believed: {supported(values[first])} ms."
+    if comparison.plan.rounds < ESTABLISHED:
+        each = listed([f"{names[key]} {supported(values[key])} ms" for key in order])
+        return f"Fewer than {ESTABLISHED} rounds establish no difference; p99: {each}."
+    ratios = {key: ratio_of(comparison, key, first, "p99") for key in others}
+    ties = [key for key in others if not differs(ratios[key])]
+    behind = [f"{names[key]} takes {supported(ratios[key])} times as long" for key in others if key not in ties]
+    if ties:
+        each = listed([f"{names[key]} ({supported(values[key])} ms)" for key in (first, *ties)])
+        sentence = f"No difference in p99 is established between {each}"
+    else:
+        sentence = f"{names[first]} answers fastest, {told}"
+    return "; ".join([sentence, *behind]) + "."
+
+
+def _throughput(comparison: ComparisonResult) -> str:
+    """The capacities where they were searched, else the ceilings."""
+    found = {server.key: server.capacity for server in comparison.servers if server.capacity}
+    if found:
+        objective = next(iter(found.values())).objective.partition(",")[0]
+        values = {key: capacity.estimate_rps for key, capacity in found.items()}
+        return _most(comparison, values, f"requests/s with {objective}")
+    values = {row.key: row.ceiling_rps for row in comparison.summary}
+    return _most(comparison, values, "requests/s in a closed loop")
+
+
+def _most(comparison: ComparisonResult, values: Mapping[str, Estimate], unit: str) -> str:
+    names = comparison.names
+    order = sorted((key for key, value in values.items() if value.known), key=lambda key: -values[key].value)
+    if not order:
+        return ""
+    best = values[order[0]]
+    if len(order) == 1:
+        return f"Only of {names[order[0]]} it is known what it carries: {supported(best)} {unit}."
+    ties = [key for key in order if not values[key].high < best.low]  # an interval that is not known sets none apart
+    rest = [f"{names[key]} {supported(values[key])}" for key in order if key not in ties]
+    if len(ties) == 1:
+        sentence = f"{names[order[0]]} carries most, {supported(best)} {unit}"
+    else:
+        each = listed([f"{names[key]} {supported(values[key])}" for key in ties])
+        sentence = f"No difference is established between {each} {unit}"
+    return "; ".join([sentence, *rest]) + "."
+
+
+def _setup(servers: Mapping[str, ServerSetup]) -> list[str]:
+    """What sets the servers apart, of what is known of each of them."""
+    lines = {name: lines_written(one) for name, one in servers.items()}
+    fewest = min(lines.values())
+    few = [name for name in lines if lines[name] == fewest]
+    sentence = f"{listed(few)} {_verb(few, 'take')} the fewest lines to write, {fewest}"
+    more = [f"{name} {count}" for name, count in sorted(lines.items(), key=lambda one: one[1]) if count != fewest]
+    sentences = ["; ".join([sentence, *more]) + "."]
+    if asking := _with(servers, "auth", supported_is=True):
+        sentences.append(f"{_only(asking, servers)} {_verb(asking, 'ask')} for credentials by default.")
+    if losing := _with(servers, "graceful_shutdown", supported_is=False):
+        sentences.append(f"{_only(losing, servers)} {_verb(losing, 'lose')} requests when told to end.")
+    return sentences
+
+
+def lines_written(server: ServerSetup) -> int:
+    """Lines that a person writes: code, configuration, export and Dockerfile together."""
+    return sum(kind.lines for kind in server.written.by_kind.values())
+
+
+def _with(servers: Mapping[str, ServerSetup], capability: str, *, supported_is: bool) -> list[str]:
+    """The servers of which this was found; none where it is not known of every one."""
+    answers = {
+        name: next((cell.supported for cell in one.capabilities if cell.capability == capability), None)
+        for name, one in servers.items()
+    }
+    return [] if None in answers.values() else [name for name, answer in answers.items() if answer is supported_is]
+
+
+def _only(names: Sequence[str], servers: Mapping[str, ServerSetup]) -> str:
+    return ("Only " if len(names) < len(servers) else "") + listed(names)
+
+
+def _verb(names: Sequence[str], verb: str) -> str:
+    return verb + ("s" if len(names) == 1 else "")
