@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import load_servers, select_servers
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,6 +25,7 @@ COMMANDS = [
 CURLS = [command for command in COMMANDS if command.startswith("curl ")]
 LOADTESTS = [c for c in COMMANDS if c.startswith(".venv/bin/loadtest ") and not c.endswith(" up")]
 UP_S = 180.0
+SERVERS = select_servers(None, load_servers())
 
 
 def _words(command: str) -> list[str]:
@@ -53,7 +55,7 @@ def servers_up() -> Iterator[list[str]]:
 
 def test_up_prints_a_curl_for_each_server(servers_up: list[str]) -> None:
     """A curl line stands under each server's name and address."""
-    assert sum("curl -H" in line for line in servers_up) == 3
+    assert sum("curl -H" in line for line in servers_up) == len(SERVERS)
 
 
 @pytest.mark.parametrize("command", CURLS)
@@ -96,7 +98,7 @@ def test_the_comparison_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads((out / "result.json").read_text())
     assert document["complete"]
-    assert [server["parity"]["faults"] for server in document["servers"]] == [[], [], []]
+    assert [server["parity"]["faults"] for server in document["servers"]] == [[]] * len(SERVERS)
     assert all(len(server["rounds"]) == 1 for server in document["servers"])
     assert "ceiling per s" in done.stdout
     setup = json.loads((out / "setup.json").read_text())

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from loadtest.servers.server_folder import load_servers, select_servers
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
+SERVICES = [server.compose_service for server in select_servers(None, load_servers())]
 OVERRIDES = {
     "plain": ["compose.yaml"],
     "embedded": ["compose.yaml", "compose.embedded.yaml"],
@@ -40,7 +43,7 @@ def _config(files: list[str], **environment: str) -> dict[str, Any]:
 def test_every_override_is_valid_and_keeps_the_fences(files: list[str]) -> None:
     """Compose accepts each combination, and none of them takes a fence away."""
     services = _config(files)["services"]
-    assert set(services) == {"models", "tf_serving", "torchserve", "flask_server", "loadtest"}
+    assert set(services) == {"models", "loadtest", *SERVICES}
     for service in services.values():
         assert service["user"].split(":")[0] not in ("0", "root")
         assert service["read_only"] is True

@@ -1,0 +1,124 @@
+"""What CONTRIBUTING.md says must be touched is done in a copy of the repository, and is all that it takes."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from loadtest.servers.artifact import Artifact
+from tests.docs.scratch_copy import ADDITIONS, ROOT, ScratchCopy
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def copy(tmp_path: Path, artifact: Artifact) -> ScratchCopy:
+    """The repository, with the models that are built already."""
+    return ScratchCopy(tmp_path / "copy", artifact.folder.parents[1])
+
+
+def _told(what: str) -> list[str]:
+    """The files that the table of CONTRIBUTING.md names for an addition."""
+    (cell,) = re.findall(rf"^\| {re.escape(what)} \| (.*) \|$", CONTRIBUTING, re.MULTILINE)
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def _add_server(copy: ScratchCopy) -> None:
+    copy.add("server")
+    service = (ADDITIONS / "server" / "compose.service.yaml").read_text(encoding="utf-8")
+    copy.insert("compose.yaml", "\nservices:\n", service)
+    copy.insert(".env.example", "FLASK_SERVER_REST_PORT=8000\n", "PLAIN_HTTP_REST_PORT=8100\n")
+    copy.insert("pyproject.toml", "[project.optional-dependencies]\n", 'plain_http = ["numpy>=2.0", "torch==2.13.0"]\n')
+
+
+@pytest.mark.slow
+def test_a_server_is_its_folder_its_service_and_its_extra(copy: ScratchCopy) -> None:
+    """The new server is checked, timed and reported, and the contract's own tests accept it."""
+    _add_server(copy)
+    outside = {path for path in copy.touched() if not path.startswith("plain_http/")}
+    assert ["NAME/", *sorted(outside)] == sorted(_told("a server"), key=lambda path: (path != "NAME/", path))
+
+    services = yaml.safe_load((copy.root / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    fences = ("user", "read_only", "cap_drop", "security_opt", "cpus", "cpuset", "mem_limit", "depends_on")
+    assert [services["plain_http"][key] for key in fences] == [services["flask_server"][key] for key in fences]
+
+    answer = copy.run("loadtest", "check", "--servers", "plain_http", "--any-port")
+    assert answer.startswith("agrees  http.server (torch): ")
+    result = copy.root / "results"
+    copy.run(
+        *("loadtest", "compare", "--quick", "--any-port", "--servers", "flask_server,plain_http"),
+        *("--no-setup", "--out", str(result)),
+        timeout_s=300,
+    )
+    document = json.loads((result / "result.json").read_text(encoding="utf-8"))
+    assert [server["key"] for server in document["servers"]] == ["flask_server", "plain_http"]
+    copy.run("loadtest", "report", str(result))
+    assert "http.server (torch)" in (result / "report.md").read_text(encoding="utf-8")
+    copy.run(
+        *("loadtest", "setup", "--servers", "plain_http", "--any-port", "--repeat", "1", "--quick"),
+        *("--json", str(copy.root / "setup.json")),
+        timeout_s=300,
+    )
+    setup = json.loads((copy.root / "setup.json").read_text(encoding="utf-8"))
+    assert setup["servers"]["plain_http"]["written"]["lines"] > 50
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_contract_accept_a_new_server(copy: ScratchCopy) -> None:
+    """Those of server folders, of their tables and of the images, as they stand."""
+    _add_server(copy)
+    told = copy.run(
+        *("pytest", "-v", "-m", "not stack", "-p", "no:cacheprovider"),
+        *("tests/servers/test_server_folders.py", "tests/setup/test_declared.py", "tests/stack/test_files.py"),
+        timeout_s=300,
+    )
+    for name in ("folder_holds_the_contract_files", "server_toml_names_what_exists", "templates_use_known_names_only"):
+        assert f"test_{name}[plain_http] PASSED" in told
+    copy.run("ruff", "check", "plain_http")
+    copy.run("ruff", "format", "--check", "plain_http")
+
+
+@pytest.mark.slow
+def test_a_model_is_one_file(copy: ScratchCopy, tmp_path: Path) -> None:
+    """It is built, listed, served and checked under its own name."""
+    copy.add("model")
+    assert copy.touched() == {"models/corners.py"}
+    assert _told("a model") == ["models/NAME.py"]
+    copy.artifacts = tmp_path / "artifacts"
+    assert "corners v1 built: " in copy.run("models", "build", "corners", timeout_s=300)
+    assert "corners v1 (built, accuracy 1.0000)" in copy.run("models", "list")
+    assert "corners v1 verified: " in copy.run("models", "verify", "corners")
+    told = copy.run("loadtest", "check", "--workload", "corners", "--any-port", timeout_s=300)
+    assert [line.split()[0] for line in told.splitlines()] == ["agrees"] * 3
+
+
+def test_a_command_is_one_module(copy: ScratchCopy) -> None:
+    """It is found, runs, and the direction of the imports allows it."""
+    copy.add("command")
+    assert copy.touched() == {"loadtest/cli/servers.py"}
+    assert _told("a command") == ["loadtest/cli/NAME.py"]
+    assert "servers" in copy.run("loadtest", "--help")
+    assert "tf_serving:batching: TensorFlow Serving, dynamic batching" in copy.run("loadtest", "servers")
+    assert "Contracts: 2 kept, 0 broken." in copy.run_tool("lint-imports", "--no-cache")
+
+
+def test_the_places_that_know_the_wire_formats_are_listed() -> None:
+    """Outside of its own modules, every module that names gRPC in its code is one that a wire format would touch."""
+    naming = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "loadtest").rglob("*.py")
+        if path.parent.name != "grpc" and _names_grpc(path)
+    }
+    assert sorted(naming) == sorted(path for path in _told("a wire format") if not path.endswith("NAME/"))
+
+
+def _names_grpc(path: Path) -> bool:
+    """Whether code names it: an identifier or a text, docstrings and comments left aside."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    return "grpc" in ast.unparse(tree).lower()
