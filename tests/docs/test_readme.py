@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import load_servers, select_servers
+from loadtest.servers.server_toml import load_servers, select_servers
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

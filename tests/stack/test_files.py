@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.servers.server_folder import load_servers, select_servers
+from loadtest.servers.server_toml import load_servers, select_servers
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))

@@ -3,7 +3,7 @@
 import click
 
 from loadtest.cli.common import stdout
-from loadtest.servers.server_folder import load_servers
+from loadtest.servers.server_toml import load_servers
 
 
 @click.command()
