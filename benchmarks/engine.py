@@ -127,7 +127,7 @@ def _find(pattern: str, text: str) -> float:
 
 
 def ours(url: str, duration: float, expected: Path) -> Sample:
-    """This client, checking every answer; its CPU seconds are those of its own books, in the measured interval."""
+    """This client, checking every answer; its CPU seconds are those that it reports for the measured interval."""
     cpu = []
 
     def count(output: str) -> tuple[int, float]:

@@ -142,7 +142,7 @@ def on_client_core(command: Sequence[str]) -> tuple[str, float]:
 
 
 def ours(address: str, files: Files, duration: float) -> Sample:
-    """The load tester; its CPU seconds are those of its own books, in the measured interval."""
+    """The load tester; its CPU seconds are those that it reports for the measured interval."""
     options = ["--schedule", "closed", "--connections", str(CONNECTIONS), "--duration", str(duration), "--warmup", "0"]
     messages = ["--body", str(files.request), "--expect", str(files.answer), "--no-pin", "--json", "-"]
     output, _ = on_client_core([sys.executable, "-m", "loadtest", "run", f"grpc://{address}", *options, *messages])
@@ -178,7 +178,7 @@ def grpcio(api: str, url: str, request: Path, duration: float, *options: str) ->
 
 
 def in_turn(sides: Mapping[str, Callable[[], Sample]], rounds: int, what: str, pid: int) -> dict[str, list[Sample]]:
-    """Let each side run once a round, in an order that turns by one each round, and read the server's books."""
+    """Let each side run once a round, in an order that turns by one each round, and read what the server used."""
     names = list(sides)
     samples: dict[str, list[Sample]] = {name: [] for name in names}
     sides[names[0]]()  # warms the server up

@@ -68,7 +68,7 @@ THOROUGH = ComparisonPlan(
     "--setup/--no-setup", default=True, show_default=True, help="Measure the ease of setup after the rounds too."
 )
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
-@click.option("--quick", is_flag=True, help="One short round: a look, not a finding.")
+@click.option("--quick", is_flag=True, help="One short round: it establishes no difference.")
 @click.option("--thorough", is_flag=True, help="Five longer rounds with load curves and capacities: for publication.")
 @gate_options
 @launch_options

@@ -16,7 +16,7 @@ from loadtest.experiments.capacity_search import find_capacity, probe_load
 from loadtest.experiments.parity import check_parity, require_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.comparison_plan import ComparisonPlan
-from loadtest.judge.comparison_result import ComparisonResult, Workload
+from loadtest.judge.comparison_result import ComparisonResult, MeasuredWorkload
 from loadtest.judge.findings import NOTHING_ANSWERED, TAKEN_AGAIN, Finding, failure
 from loadtest.judge.objective import Objective
 from loadtest.judge.run_result import MeasuredRun
@@ -90,9 +90,9 @@ def compare(
     return _Sitting(servers, launcher, result, watcher or Watcher()).run()
 
 
-def _workload(artifact: Artifact) -> Workload:
+def _workload(artifact: Artifact) -> MeasuredWorkload:
     manifest = artifact.manifest
-    return Workload(
+    return MeasuredWorkload(
         name=artifact.workload,
         version=artifact.version,
         accuracy=manifest["accuracy"],

@@ -26,7 +26,7 @@ CORRECT = ""
 """How a request ends that is answered correctly; any other word is a kind of failure."""
 
 
-class Server(Protocol):
+class SimulatedServer(Protocol):
     """Decides, when a request arrives, when it will be answered and how it will end."""
 
     def answer(self, now: int) -> tuple[int, str]:
@@ -114,7 +114,11 @@ class FaultyServer:
     """
 
     def __init__(
-        self, server: Server, failing: Mapping[str, float] | None = None, unanswered: float = 0.0, seed: int = 1
+        self,
+        server: SimulatedServer,
+        failing: Mapping[str, float] | None = None,
+        unanswered: float = 0.0,
+        seed: int = 1,
     ) -> None:
         self._server = server
         shares = {**(failing or {}), "": unanswered}
@@ -176,7 +180,7 @@ class VirtualTime:
 class SimulatedConnection:
     """A slot of the engine that is answered by a simulated server, without any time on the wire."""
 
-    def __init__(self, server: Server, time: VirtualTime) -> None:
+    def __init__(self, server: SimulatedServer, time: VirtualTime) -> None:
         self.intended = self.sent = self.free_at = 0
         self.busy = False
         self.engine: Engine  # set before the run
@@ -207,7 +211,7 @@ class SimulatedConnection:
 
 
 def simulate(
-    schedule: Schedule | Closed, server: Server, *, connections: int, seed: int = 1, timeout_s: float = 10.0
+    schedule: Schedule | Closed, server: SimulatedServer, *, connections: int, seed: int = 1, timeout_s: float = 10.0
 ) -> MeasuredRun:
     """Put a simulated server under load.
 

@@ -15,7 +15,7 @@ KIND = "comparison"
 
 
 @dataclass(frozen=True)
-class Workload:
+class MeasuredWorkload:
     """The model that was served.
 
     Attributes:
@@ -66,7 +66,7 @@ class ComparisonResult:
     host: Host
     launcher: dict[str, Any]
     placement: Placement
-    workload: Workload
+    workload: MeasuredWorkload
     forward_pass: list[ForwardPassTime]
     servers: list[ServerResult]
     summary: list[SummaryRow] = field(default_factory=list)

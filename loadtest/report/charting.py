@@ -31,7 +31,7 @@ class Canvas:
     def spec(self, layers: Sequence[alt.Chart], height: float) -> dict[str, Any]:
         """The Vega-Lite specification of marks over each other, as wide as the element that it is put into."""
         spec: dict[str, Any] = alt.layer(*layers).properties(width="container", height=height).to_dict()
-        spec.pop("config", None)  # Altair's own defaults; ours are in `look`
+        spec.pop("config", None)  # Altair's own defaults; ours are in `theme`
         return {**spec, "datasets": self._datasets}
 
 

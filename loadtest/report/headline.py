@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
 from loadtest.report.answer import ESTABLISHED, differs, listed, ratio_of
-from loadtest.report.digits import supported
 from loadtest.report.reading import Document
+from loadtest.report.supported_digits import supported
 from loadtest.setup.server_setup import ServerSetup
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.judge.intervals import Estimate
-from loadtest.report.digits import supported
 from loadtest.report.headline import headline
 from loadtest.report.reading import Document, read_document
+from loadtest.report.supported_digits import supported
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -83,7 +83,7 @@ def test_an_engine_elsewhere_is_not_mistaken_for_this_machine(tmp_path: Path, li
 
 
 def test_a_container_that_is_gone_used_nothing(tmp_path: Path) -> None:
-    """Books that were closed read as zero, as those of a process that has ended do."""
+    """A control group that is gone reads as zero, as a process that has ended does."""
     assert Cgroup(tmp_path, tmp_path, tmp_path, 2).usage() == Usage(0.0, 0.0, 0.0, 0, 0)
     assert usage_of_stats({"pids_stats": {}}, 0.0, 0) == Usage(0.0, 0.0, 0.0, 0, 0)
 

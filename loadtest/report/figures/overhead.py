@@ -55,7 +55,7 @@ class Split:
 
 def splits(result: ComparisonResult) -> list[Split]:
     """One per server with a valid run at the common rate."""
-    floors = {floor.runtime: floor.p50_ms for floor in result.forward_pass}
+    passes = {one.runtime: one.p50_ms for one in result.forward_pass}
     found = []
     for server in result.servers:
         runs = [one.open_loop for one in server.valid_rounds]
@@ -63,7 +63,7 @@ def splits(result: ComparisonResult) -> list[Split]:
         service = [run.service_time_ms.mean for run in runs]
         if not runs:
             continue
-        forward = floors.get(server.runtime, math.nan)
+        forward = passes.get(server.runtime, math.nan)
         found.append(
             Split(
                 server.key,

@@ -7,10 +7,10 @@ from typing import Any
 
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.report.charting import bars
-from loadtest.report.digits import supported
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
 from loadtest.report.headline import lines_written
 from loadtest.report.reading import Document, span
+from loadtest.report.supported_digits import supported
 
 
 @dataclass(frozen=True)
