@@ -30,6 +30,11 @@ def _add_server(copy: ScratchCopy) -> None:
     copy.add("server")
     service = (ADDITIONS / "server" / "compose.service.yaml").read_text(encoding="utf-8")
     copy.insert("compose.yaml", "\nservices:\n", service)
+    copy.insert(
+        "compose.yaml",
+        "      flask_server: {condition: service_healthy}\n",
+        "      plain_http: {condition: service_healthy}\n",
+    )
     copy.insert(".env.example", "FLASK_SERVER_REST_PORT=8000\n", "PLAIN_HTTP_REST_PORT=8100\n")
     copy.insert("pyproject.toml", "[project.optional-dependencies]\n", 'plain_http = ["numpy>=2.0", "torch==2.13.0"]\n')
 
@@ -44,6 +49,8 @@ def test_a_server_is_its_folder_its_service_and_its_extra(copy: ScratchCopy) -> 
     services = yaml.safe_load((copy.root / "compose.yaml").read_text(encoding="utf-8"))["services"]
     fences = ("user", "read_only", "cap_drop", "security_opt", "cpus", "cpuset", "mem_limit", "depends_on")
     assert [services["plain_http"][key] for key in fences] == [services["flask_server"][key] for key in fences]
+
+    assert {"flask_server", "plain_http"} < services["loadtest"]["depends_on"].keys()
 
     answer = copy.run("loadtest", "check", "--servers", "plain_http", "--any-port")
     assert answer.startswith("agrees  http.server (torch): ")
