@@ -4,13 +4,13 @@ A server is only put before another one where the interval of their ratio does n
 stand in the picture below. `loadtest.report.answer` tells the same with every number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
 from loadtest.report.answer import ESTABLISHED, differs, listed, ratio_of
 from loadtest.report.reading import Document
-from loadtest.report.supported_digits import supported
+from loadtest.report.supported_digits import supported, times
 from loadtest.setup.server_setup import ServerSetup
 
 
@@ -40,7 +40,7 @@ def _latency(comparison: ComparisonResult) -> str:
         return f"Fewer than {ESTABLISHED} rounds establish no difference; p99: {each}."
     ratios = {key: ratio_of(comparison, key, first, "p99") for key in others}
     ties = [key for key in others if not differs(ratios[key])]
-    behind = [f"{names[key]} takes {supported(ratios[key])} times as long" for key in others if key not in ties]
+    behind = [f"{names[key]} takes {times(ratios[key])} as long" for key in others if key not in ties]
     if ties:
         each = listed([f"{names[key]} ({supported(values[key])} ms)" for key in (first, *ties)])
         sentence = f"No difference in p99 is established between {each}"
@@ -52,28 +52,35 @@ def _latency(comparison: ComparisonResult) -> str:
 def _throughput(comparison: ComparisonResult) -> str:
     """The capacities where they were searched, else the ceilings."""
     found = {server.key: server.capacity for server in comparison.servers if server.capacity}
-    if found:
-        objective = next(iter(found.values())).objective.partition(",")[0]
-        values = {key: capacity.estimate_rps for key, capacity in found.items()}
-        return _most(comparison, values, f"requests/s with {objective}")
-    values = {row.key: row.ceiling_rps for row in comparison.summary}
-    return _most(comparison, values, "requests/s in a closed loop")
+    if not found:
+        ceilings = {row.key: row.ceiling_rps for row in comparison.summary}
+        return _most(comparison, ceilings, "requests/s in a closed loop")
+    objective = next(iter(found.values())).objective.partition(",")[0]
+    values = {key: capacity.estimate_rps for key, capacity in found.items()}
+    if not any(value.value > 0 for value in values.values()):
+        return f"No server met {objective} at any rate that was tried."
+    bounds = [key for key, capacity in found.items() if capacity.bounded_by_client]
+    return _most(comparison, values, f"requests/s with {objective}", bounds)
 
 
-def _most(comparison: ComparisonResult, values: Mapping[str, Estimate], unit: str) -> str:
+def _most(comparison: ComparisonResult, values: Mapping[str, Estimate], unit: str, bounds: Collection[str] = ()) -> str:
+    """Who carries most; of `bounds` only a lower bound is known, and that is told."""
     names = comparison.names
     order = sorted((key for key, value in values.items() if value.known), key=lambda key: -values[key].value)
     if not order:
         return ""
+    told = {key: ("at least " if key in bounds else "") + supported(values[key]) for key in order}
     best = values[order[0]]
     if len(order) == 1:
-        return f"Only of {names[order[0]]} it is known what it carries: {supported(best)} {unit}."
+        return f"Only of {names[order[0]]} it is known what it carries: {told[order[0]]} {unit}."
     ties = [key for key in order if not values[key].high < best.low]  # an interval that is not known sets none apart
-    rest = [f"{names[key]} {supported(values[key])}" for key in order if key not in ties]
+    rest = [f"{names[key]} {told[key]}" for key in order if key not in ties]
+    missing = [names[key] for key in names if key not in order]
+    rest += [f"not known for {listed(missing)}"] if missing else []
     if len(ties) == 1:
-        sentence = f"{names[order[0]]} carries most, {supported(best)} {unit}"
+        sentence = f"{names[order[0]]} carries most, {told[order[0]]} {unit}"
     else:
-        each = listed([f"{names[key]} {supported(values[key])}" for key in ties])
+        each = listed([f"{names[key]} {told[key]}" for key in ties])
         sentence = f"No difference is established between {each} {unit}"
     return "; ".join([sentence, *rest]) + "."
 

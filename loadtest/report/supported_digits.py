@@ -17,6 +17,23 @@ def supported(estimate: Estimate) -> str:
     Args:
         estimate: A value that is known.
     """
+    return _rounded(estimate.value, _last_place(estimate))
+
+
+def times(ratio: Estimate) -> str:
+    """A ratio as ``1.7 times``; one that is not 1 is told with so many digits that it does not read as 1.
+
+    Args:
+        ratio: A value that is known.
+    """
+    place = _last_place(ratio)
+    while round(ratio.value, -place) == 1 and abs(ratio.value - 1) > 10.0 ** (place - MOST):
+        place -= 1
+    return f"{_rounded(ratio.value, place)} times"
+
+
+def _last_place(estimate: Estimate) -> int:
+    """The power of ten of the last digit that is told."""
     value = estimate.value
     half = (estimate.high - estimate.low) / 2
     place = _place(value) - MOST + 1
@@ -25,6 +42,10 @@ def supported(estimate: Estimate) -> str:
     elif half > 0:
         # At least one digit is told, also of a value that its interval hardly knows.
         place = max(place, min(_place(half), _place(value)))
+    return place
+
+
+def _rounded(value: float, place: int) -> str:
     return f"{round(value, -place):,.{max(-place, 0)}f}"
 
 
