@@ -4,12 +4,14 @@ A server is only put before another one where the interval of their ratio does n
 stand in the picture below. `loadtest.report.answer` tells the same with every number.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.intervals import Estimate
+from loadtest.judge.intervals import MIN_ROUNDS, Estimate
 from loadtest.report.answer import ESTABLISHED, differs, listed, ratio_of
 from loadtest.report.reading import Document
+from loadtest.report.starts import start_times
 from loadtest.report.supported_digits import supported, times
 from loadtest.setup.server_setup import ServerSetup
 
@@ -21,6 +23,7 @@ def headline(document: Document) -> list[str]:
     if document.setup:
         names = comparison.names
         known = {names[key]: one for key, one in document.setup.servers.items() if key in names}
+        sentences.append(_starts(names, start_times(document)))
         sentences += _setup(known) if len(known) > 1 else []
     return [sentence for sentence in sentences if sentence]
 
@@ -98,6 +101,23 @@ def _setup(servers: Mapping[str, ServerSetup]) -> list[str]:
     if losing := _with(servers, "graceful_shutdown", supported_is=False):
         sentences.append(f"{_only(losing, servers)} {_verb(losing, 'lose')} requests when told to end.")
     return sentences
+
+
+def _starts(names: Mapping[str, str], starts: Mapping[str, Estimate]) -> str:
+    """Who is up first; starts whose intervals overlap are not told apart."""
+    if len(starts) < 2:
+        return ""
+    first, *others = sorted(starts, key=lambda key: starts[key].value)
+    told = {key: f"{names[key]} {supported(starts[key])} s" for key in (first, *others)}
+    if any(math.isnan(start.low) for start in starts.values()):
+        each = listed(list(told.values()))
+        return f"Fewer than {MIN_ROUNDS} starts establish no difference; to the first correct answer: {each}."
+    ties = [key for key in others if not starts[key].low > starts[first].high]
+    if ties:
+        sentence = f"No difference in start is established between {listed([told[key] for key in (first, *ties)])}"
+    else:
+        sentence = f"{names[first]} is up first, {supported(starts[first])} s from start to the first correct answer"
+    return "; ".join([sentence, *(told[key] for key in others if key not in ties)]) + "."
 
 
 def lines_written(server: ServerSetup) -> int:

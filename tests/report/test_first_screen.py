@@ -1,6 +1,7 @@
 """What the first screen must not hide: lower bounds, objectives that nobody met, servers without a capacity."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from loadtest.judge.intervals import Estimate
 from loadtest.report.headline import headline
 from loadtest.report.reading import Document
+from loadtest.report.starts import start_times
 from loadtest.report.supported_digits import times
+from loadtest.setup.server_setup import TimeToCorrect
+from loadtest.setup.start_times import StartTimes, WarmStarts
 
 
 def throughput(document: Document) -> str:
@@ -39,6 +43,39 @@ def test_an_objective_that_nobody_met_has_no_winner(document: Document) -> None:
         if server.capacity:
             server.capacity = replace(server.capacity, estimate_rps=Estimate(0.0, 0.0, 0.0), bounded_by_client=False)
     assert throughput(document) == "No server met p90<100ms at any rate that was tried."
+
+
+def test_starts_are_taken_in_one_way_for_all(document: Document) -> None:
+    """Those of the setup where it has two servers at least, otherwise those of the rounds; never some of each."""
+    setup, rows = document.setup, document.comparison.summary
+    assert setup
+    assert start_times(document) == {
+        key: Estimate(warm.median, warm.low, warm.high)
+        for key in document.comparison.names
+        if key in setup.servers and (warm := setup.servers[key].timeline.warm)
+    }
+    alone = replace(setup, servers={"torchserve": setup.servers["torchserve"]})
+    of_rounds = {row.key: row.first_prediction_s for row in rows}
+    assert start_times(Document(document.comparison, alone)) == of_rounds
+    assert start_times(Document(document.comparison)) == of_rounds
+
+
+def test_the_first_to_be_up_is_told(document: Document) -> None:
+    """Where the ranges are apart one server starts fastest; where they overlap, or there are few starts, none does."""
+
+    def told(starts: Mapping[str, tuple[float, ...]]) -> str:
+        assert document.setup
+        servers = dict(document.setup.servers)
+        for key, seconds in starts.items():
+            warm = WarmStarts.of([StartTimes(math.nan, math.nan, one) for one in seconds], "setup")
+            servers[key] = replace(servers[key], timeline=TimeToCorrect(warm))
+        return headline(Document(document.comparison, replace(document.setup, servers=servers)))[2]
+
+    apart = {"flask_server": (1.0, 1.1, 1.3), "tf_serving": (2.0, 2.1, 2.2), "torchserve": (3.0, 3.1, 3.2)}
+    assert told(apart).startswith("Flask + granian (torch) is up first, 1.1 s from start to the first correct answer; ")
+    overlapping = apart | {"tf_serving": (1.2, 2.1, 2.2)}
+    assert told(overlapping).startswith("No difference in start is established between Flask + granian (torch) 1.1 s")
+    assert told(apart | {"torchserve": (3.0,)}).startswith("Fewer than 3 starts establish no difference")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The first picture: latency and ease of setup side by side."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from loadtest.report.charting import bars
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
 from loadtest.report.headline import lines_written
 from loadtest.report.reading import Document, span
+from loadtest.report.starts import start_times, told_as_ranges
 from loadtest.report.supported_digits import supported
 
 
@@ -21,11 +22,13 @@ class Measured:
         key: Of its data.
         title: With the unit.
         values: By server key.
+        bounds: Keys of servers of which only a lower bound is known.
     """
 
     key: str
     title: str
     values: Mapping[str, Estimate]
+    bounds: Collection[str] = ()
 
 
 def figure(document: Document) -> Figure:
@@ -33,14 +36,15 @@ def figure(document: Document) -> Figure:
     comparison, setup = document.comparison, document.setup
     names = comparison.names
     searched = {server.key: server.capacity.estimate_rps for server in comparison.servers if server.capacity}
+    bounds = [one.key for one in comparison.servers if one.capacity and one.capacity.bounded_by_client]
     ceilings = {row.key: row.ceiling_rps for row in comparison.summary}
     rate = comparison.plan.common_rate_rps
     at = f" at {rate:,.0f} requests/s" if rate > 0 else ""
     measures = [Measured("p99", f"p99 response time{at}, ms", {row.key: row.p99_ms for row in comparison.summary})]
     if setup:
-        measures.append(Measured("start", "from start to the first correct answer, s", _starts(document)))
+        measures.append(Measured("start", "from start to the first correct answer, s", start_times(document)))
     measures.append(
-        Measured("carried", "capacity, requests/s", searched)
+        Measured("carried", "capacity, requests/s", searched, bounds)
         if searched
         else Measured("carried", "closed-loop ceiling, requests/s", ceilings)
     )
@@ -53,35 +57,35 @@ def figure(document: Document) -> Figure:
         finding="The servers side by side, each value with its interval.",
         panels=[_panel(measured, names) for measured in measures],
         tables=[_table(measured, names) for measured in measures],
-        note="Bars begin at zero. Lines in them are 95 % intervals over the rounds; of the start, the range."
-        + (" Counted are code, configuration, export and Dockerfile, without comments." if setup else ""),
+        note=_note(document),
     )
 
 
-def _starts(document: Document) -> Mapping[str, Estimate]:
-    """Median and range of the warm starts; where none was timed on its own, those of the rounds."""
-    found = {row.key: row.first_prediction_s for row in document.comparison.summary}
-    for key, server in (document.setup.servers if document.setup else {}).items():
-        spread = server.timeline.warm and server.timeline.warm.stages.first_correct
-        if spread:
-            found[key] = Estimate(spread.median, spread.low, spread.high)
-    return found
+def _note(document: Document) -> str:
+    ranges = "; of the start, the range" if told_as_ranges(document) else ""
+    told = f"Bars begin at zero. Lines in them are 95 % intervals over the rounds{ranges}."
+    if not document.setup:
+        return told
+    return f"{told} Counted are code, configuration, export and Dockerfile, without comments."
 
 
 def _panel(measured: Measured, names: Mapping[str, str]) -> Panel:
     rows: list[dict[str, Any]] = []
     for server, label in names.items():
         value = measured.values.get(server, NOT_KNOWN)
-        told = "not known"
+        at_least = "at least " if server in measured.bounds else ""
+        told = in_full = "not known"
         if value.known:
-            told = f"{value.value:,.0f}" if measured.key == "written" else supported(value)
+            exact = f"{value.value:,.0f}"
+            told = at_least + (exact if measured.key == "written" else supported(value))
+            in_full = at_least + (exact if measured.key == "written" else span(value, 2))
         rows.append(
             {
                 "server": label,
                 "value": value.value,
                 "low": value.low,
                 "high": value.high,
-                "text": span(value, 2),
+                "text": in_full,
                 "caption": f"{label}: {told}",
             }
         )
