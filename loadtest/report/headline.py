@@ -15,6 +15,8 @@ from loadtest.report.starts import start_times
 from loadtest.report.supported_digits import supported, times
 from loadtest.setup.server_setup import ServerSetup
 
+TAILS = ("p99", "p95", "p50")
+
 
 def headline(document: Document) -> list[str]:
     """One sentence for each question."""
@@ -28,25 +30,36 @@ def headline(document: Document) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
+def tail(comparison: ComparisonResult) -> tuple[str, dict[str, Estimate]]:
+    """The percentile that the first sentence and picture tell, and its known values by server key.
+
+    It is p99, or where the runs are too short for it the next one that they are long enough for.
+    """
+    columns = {name: {row.key: getattr(row, f"{name}_ms") for row in comparison.summary} for name in TAILS}
+    known = {name: {key: value for key, value in column.items() if value.known} for name, column in columns.items()}
+    name = next((name for name in TAILS if known[name]), TAILS[0])
+    return name, known[name]
+
+
 def _latency(comparison: ComparisonResult) -> str:
     names = comparison.names
-    values = {row.key: row.p99_ms for row in comparison.summary if row.p99_ms.known}
+    measure, values = tail(comparison)
     order = sorted(values, key=lambda key: values[key].value)
     if not order:
-        return "No p99 can be believed: every run at the common rate is invalid or too short."
+        return "No response time can be believed: every run at the common rate is invalid or too short."
     first, *others = order
-    told = f"p99 {supported(values[first])} ms"
+    told = f"{measure} {supported(values[first])} ms"
     if not others:
-        return f"Only {names[first]} has a p99 that can be believed: {supported(values[first])} ms."
+        return f"Only {names[first]} has a {measure} that can be believed: {supported(values[first])} ms."
     if comparison.plan.rounds < ESTABLISHED:
         each = listed([f"{names[key]} {supported(values[key])} ms" for key in order])
-        return f"Fewer than {ESTABLISHED} rounds establish no difference; p99: {each}."
-    ratios = {key: ratio_of(comparison, key, first, "p99") for key in others}
+        return f"Fewer than {ESTABLISHED} rounds establish no difference; {measure}: {each}."
+    ratios = {key: ratio_of(comparison, key, first, measure) for key in others}
     ties = [key for key in others if not differs(ratios[key])]
     behind = [f"{names[key]} takes {times(ratios[key])} as long" for key in others if key not in ties]
     if ties:
         each = listed([f"{names[key]} ({supported(values[key])} ms)" for key in (first, *ties)])
-        sentence = f"No difference in p99 is established between {each}"
+        sentence = f"No difference in {measure} is established between {each}"
     else:
         sentence = f"{names[first]} answers fastest, {told}"
     return "; ".join([sentence, *behind]) + "."

@@ -33,7 +33,7 @@ def test_the_picture_holds_the_values_and_their_intervals(open_page: Open, repor
     names = document.comparison.names
     drawn = {
         row["server"]: (row["value"], row["low"], row["high"])
-        for row in page.evaluate("views['overview-p99'].data('p99')")
+        for row in page.evaluate("views['overview-tail'].data('tail')")
     }
     assert drawn == {
         names[row.key]: (row.p99_ms.value, row.p99_ms.low, row.p99_ms.high) for row in document.comparison.summary

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.judge.intervals import Estimate
+from loadtest.judge.intervals import NOT_KNOWN, Estimate
+from loadtest.report.figures import overview
 from loadtest.report.headline import headline
 from loadtest.report.reading import Document, read_document
 from loadtest.report.supported_digits import supported
@@ -71,3 +72,14 @@ def test_ease_of_setup_is_told_of_all_servers_or_not_at_all(document: Document) 
         headline(Document(document.comparison, replace(document.setup, servers=servers)))
     )
     assert len(headline(Document(document.comparison))) == 2
+
+
+def test_runs_too_short_for_p99_are_told_by_a_percentile_that_they_are_long_enough_for(document: Document) -> None:
+    """One short round has a p95 and no p99: the sentence and the picture tell the p95, and say which it is."""
+    comparison = document.comparison
+    comparison.summary = [replace(row, p99_ms=NOT_KNOWN) for row in comparison.summary]
+    comparison.plan = replace(comparison.plan, rounds=1)
+    assert headline(document)[0].startswith("Fewer than 3 rounds establish no difference; p95: ")
+    assert "p95 response time" in overview.figure(document).panels[0].title
+    comparison.summary = [replace(row, p95_ms=NOT_KNOWN, p50_ms=NOT_KNOWN) for row in comparison.summary]
+    assert headline(document)[0].startswith("No response time can be believed")

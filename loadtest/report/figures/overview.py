@@ -8,7 +8,7 @@ from typing import Any
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.report.charting import bars
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
-from loadtest.report.headline import lines_written
+from loadtest.report.headline import lines_written, tail
 from loadtest.report.reading import Document, span
 from loadtest.report.starts import start_times, told_as_ranges
 from loadtest.report.supported_digits import supported
@@ -40,7 +40,8 @@ def figure(document: Document) -> Figure:
     ceilings = {row.key: row.ceiling_rps for row in comparison.summary}
     rate = comparison.plan.common_rate_rps
     at = f" at {rate:,.0f} requests/s" if rate > 0 else ""
-    measures = [Measured("p99", f"p99 response time{at}, ms", {row.key: row.p99_ms for row in comparison.summary})]
+    percentile, times = tail(comparison)
+    measures = [Measured("tail", f"{percentile} response time{at}, ms", times)]
     if setup:
         measures.append(Measured("start", "from start to the first correct answer, s", start_times(document)))
     measures.append(
