@@ -8,9 +8,10 @@ from loadtest.records import to_json
 from loadtest.report.answer import conditions
 from loadtest.report.difference import Difference
 from loadtest.report.figures import changes
-from loadtest.report.markdown import environment
+from loadtest.report.markdown import bullets, environment
 from loadtest.report.page import render
 from loadtest.report.pictures import write_pictures
+from loadtest.report.table import markdown_rows
 
 
 def write_changes(found: Difference, before: ComparisonResult, after: ComparisonResult, folder: Path) -> list[Path]:
@@ -53,22 +54,15 @@ def write_changes(found: Difference, before: ComparisonResult, after: Comparison
 
 def _markdown(found: Difference, before: ComparisonResult, after: ComparisonResult, pictures: list[str]) -> str:
     table = changes.table(found, after.names)
-    head = "| " + " | ".join(column.title for column in table.columns) + " |"
-    rule = "|" + "".join(" :--- |" if column.digits is None else " ---: |" for column in table.columns)
-    rows = [
-        "| " + " | ".join(column.text(cell) for column, cell in zip(table.columns, row, strict=True)) + " |"
-        for row in table.rows
-    ]
+    header = [column.title for column in table.columns]
+    lines = [[column.text(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
+    texts = [index for index, column in enumerate(table.columns) if column.digits is None]
     sections = [
         f"# Before and after: {before.started_at} and {after.started_at}",
         changes.finding(found, after.names),
-        "\n".join([head, rule, *rows]) if rows else "",
+        markdown_rows(header, lines, texts) if lines else "",
         "\n".join(f"![after divided by before, server {number}]({path})" for number, path in enumerate(pictures, 1)),
-        _bullets("Only in one of them", found.missing),
-        _bullets("Conditions that differ, so that a change need not be the server's", found.conditions),
+        bullets("Only in one of them", found.missing),
+        bullets("Conditions that differ, so that a change need not be the server's", found.conditions),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def _bullets(title: str, lines: list[str]) -> str:
-    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""

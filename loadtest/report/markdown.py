@@ -45,10 +45,10 @@ def render(
         "Peak memory is the sum of each process's own peak.",
         *(_figure(figure, (pictures or {}).get(figure.key, ())) for figure in figures if figure.key in SHOWN),
         *(_ease_of_setup(document) if document.setup else ()),
-        _bullets("What to know", remarks(result)),
-        _bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(result)]),
-        _bullets("Verdicts", [line for one in validity(result) for line in _verdict_lines(one)]),
-        _bullets("Machine and versions", [*environment(result), f"`loadtest {shlex.join(result.command)}`"]),
+        bullets("What to know", remarks(result)),
+        bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(result)]),
+        bullets("Verdicts", [line for one in validity(result) for line in _verdict_lines(one)]),
+        bullets("Machine and versions", [*environment(result), f"`loadtest {shlex.join(result.command)}`"]),
         "Everything else, each round's distributions and the configuration that each server reported included, stands "
         "in result.json beside this file; report.html shows it.",
     ]
@@ -83,8 +83,8 @@ def _ease_of_setup(document: Document) -> list[str]:
     ]
     return [
         *sections,
-        _bullets("Looked up, since it cannot be measured", looked_up),
-        _bullets("Faults", setup_effort.faults(document)),
+        bullets("Looked up, since it cannot be measured", looked_up),
+        bullets("Faults", setup_effort.faults(document)),
     ]
 
 
@@ -94,7 +94,8 @@ def _tried(cell: CapabilityCell) -> str:
     return answer_of(cell) + (f" ({qualified})" if qualified else "")
 
 
-def _bullets(title: str, lines: Sequence[str]) -> str:
+def bullets(title: str, lines: Sequence[str]) -> str:
+    """A section that is a list; nothing where there are no lines."""
     return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
 
 

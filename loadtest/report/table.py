@@ -1,7 +1,7 @@
 """The comparison as one table, for report.md and for the page, and what a reader of it must know."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from loadtest.judge.capacity_result import Capacity
@@ -155,9 +155,15 @@ def markdown_table(result: ComparisonResult) -> str:
     return markdown_rows(header, lines)
 
 
-def markdown_rows(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown whose first column names the rows."""
-    rule = "| :--- |" + " ---: |" * (len(header) - 1)
+def markdown_rows(header: Sequence[str], lines: Sequence[Sequence[str]], text_columns: Collection[int] = (0,)) -> str:
+    """A table in Markdown.
+
+    Args:
+        header: Titles of the columns.
+        lines: A cell for each column.
+        text_columns: Indices of the columns that are aligned to the left; the others hold numbers.
+    """
+    rule = "|" + "".join(" :--- |" if index in text_columns else " ---: |" for index in range(len(header)))
     return "\n".join([_line(header), rule, *map(_line, lines)])
 
 

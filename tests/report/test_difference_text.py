@@ -1,0 +1,24 @@
+"""diff.md: the table of the page, as Markdown."""
+
+import copy
+from pathlib import Path
+
+from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.report.difference import difference
+from loadtest.report.difference_page import write_changes
+from loadtest.report.figures import changes
+
+
+def test_every_change_is_a_row_and_texts_are_aligned_to_the_left(comparison: ComparisonResult, tmp_path: Path) -> None:
+    """A row for each change under as many columns as the page has; a bar in a label does not split a cell."""
+    after = copy.deepcopy(comparison)
+    after.servers[0].label = "a|b"
+    found = difference(comparison, after)
+    table = changes.table(found, after.names)
+    text = write_changes(found, comparison, after, tmp_path)[1].read_text(encoding="utf-8")
+    header, rule, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert header == "| " + " | ".join(column.title for column in table.columns) + " |"
+    assert rule.split()[1::2] == [":---" if column.digits is None else "---:" for column in table.columns]
+    assert len(rows) == len(found.changes) > 0
+    assert {row.replace("\\|", "").count("|") for row in rows} == {len(table.columns) + 1}
+    assert any("a\\|b" in row for row in rows)
