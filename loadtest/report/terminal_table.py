@@ -10,13 +10,14 @@ from rich.table import Table
 
 from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.intervals import NOT_KNOWN, Estimate
+from loadtest.judge.intervals import Estimate
 from loadtest.judge.summary import SummaryRow
 
 SERVERS_ABREAST = 4
 """More servers than these are shown in further tables."""
 
 TO = "\N{EN DASH}"
+AT_LEAST = "\N{GREATER-THAN OR EQUAL TO}"
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,16 @@ def _table(rows: Sequence[SummaryRow], labels: dict[str, str], capacities: Mappi
         table.add_row(line.title, *(_cell(estimate, line.digits) for estimate in estimates))
     if capacities:
         found = [capacities.get(row.key) for row in rows]
-        table.add_row("capacity per s", *(_cell(one.estimate_rps if one else NOT_KNOWN, 0) for one in found))
+        table.add_row("capacity per s", *map(_capacity, found))
     table.add_row("failed requests", *(f"{row.failed:,}\n[dim]of {row.requests:,}[/]" for row in rows))
     return table
+
+
+def _capacity(found: Capacity | None) -> str:
+    """A capacity that the client bounds is told as the lower bound that it is."""
+    if found is None or not found.estimate_rps.known:
+        return "—"
+    return (AT_LEAST if found.bounded_by_client else "") + _cell(found.estimate_rps, 0)
 
 
 def _cell(estimate: Estimate, digits: int) -> str:

@@ -63,3 +63,16 @@ def test_the_table_says_what_the_result_says() -> None:
         told = re.split(r"\s{2,}", lines[at].strip())[1:], lines[at + 1].split()
         expected = [numbers(getattr(row, line.name), line.digits) for row in comparison.summary]
         assert [list(pair) for pair in zip(*told, strict=True)] == expected
+
+
+def test_a_capacity_that_the_client_bounds_is_told_as_a_lower_bound(comparison: ComparisonResult) -> None:
+    """The sign stands before that capacity alone, in one piece with it; what is not known has none."""
+    (row,) = [line for line in printed(comparison) if line.strip().startswith("capacity per s")]
+    told = row.split()[3:]
+    found = {server.key: server.capacity for server in comparison.servers}
+    expected = []
+    for one in (found[row.key] for row in comparison.summary):
+        sign = "\N{GREATER-THAN OR EQUAL TO}" if one and one.bounded_by_client else ""
+        expected.append(f"{sign}{one.estimate_rps.value:,.0f}" if one and one.estimate_rps.known else "—")
+    assert told == expected
+    assert sum(cell.startswith("\N{GREATER-THAN OR EQUAL TO}") for cell in told) == 1
