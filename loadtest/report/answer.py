@@ -50,6 +50,7 @@ def answer(result: ComparisonResult) -> list[str]:
 def conditions(result: ComparisonResult) -> str:
     """Under which conditions the answer holds, in one sentence."""
     plan, workload, host = result.plan, result.workload, result.host
+    rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
     batch = "one instance" if plan.batch == 1 else f"{plan.batch} instances"
     rate = plan.common_rate_rps
     arrivals = f"Poisson arrivals at {rate:,.0f} requests/s" if rate > 0 else "no common rate was found"
@@ -61,7 +62,7 @@ def conditions(result: ComparisonResult) -> str:
     )
     return (
         f"{workload.name} v{workload.version}, {batch} a request, {arrivals} over {plan.connections} "
-        f"connections, {plan.rounds} rounds of {plan.duration_s:g} s, launcher "
+        f"connections, {rounds} of {plan.duration_s:g} s, launcher "
         f"{result.launcher.get('launcher', 'unknown')}, {cores} of {host.cpu}"
     )
 

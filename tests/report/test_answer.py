@@ -138,6 +138,8 @@ def test_conditions_name_the_load_and_the_machine(comparison: ComparisonResult) 
     plan = comparison.plan
     for part in (f"{plan.common_rate_rps:,.0f} requests/s", f"{plan.rounds} rounds", comparison.host.cpu):
         assert part in text
+    comparison.plan = replace(plan, rounds=1)
+    assert "1 round of" in conditions(comparison)
 
 
 def test_every_invalid_run_is_counted_and_explained(comparison: ComparisonResult) -> None:
