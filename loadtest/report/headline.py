@@ -27,6 +27,8 @@ def headline(document: Document) -> list[str]:
         known = {names[key]: one for key, one in document.setup.servers.items() if key in names}
         sentences.append(_starts(names, start_times(document)))
         sentences += _setup(known) if len(known) > 1 else []
+        missing = [name for name in names.values() if name not in known]
+        sentences += [f"Ease of setup was not measured for {listed(missing)}."] if missing else []
     return [sentence for sentence in sentences if sentence]
 
 
