@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 else:
 
     class Number(float):
-        """A field's type where a value may be unknown: NaN in the program, null in JSON, which has no NaN."""
+        """A field's type where a value may be unknown or infinite.
+
+        JSON has neither NaN nor infinity: what is unknown is null, and infinity is the string that Protocol Buffers'
+        JSON mapping has for it.
+        """
+
+
+INFINITY = "Infinity"
 
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
@@ -30,7 +37,8 @@ _NUMBER_LISTS = re.compile(rb"\[\n[-+.,\s\deE]+\]")
 
 def to_json(record: object) -> bytes:
     """The JSON of a record, for people to read: one name a line, and a list of numbers on one line."""
-    text = msgspec.json.format(msgspec.json.encode(record, enc_hook=_plain_float), indent=1)
+    plain = _without_infinity(msgspec.to_builtins(record, enc_hook=_plain_float))
+    text = msgspec.json.format(msgspec.json.encode(plain), indent=1)
     # No string is touched: JSON has no line breaks inside of strings.
     return _NUMBER_LISTS.sub(lambda found: b"".join(found[0].split()).replace(b",", b", "), text) + b"\n"
 
@@ -60,6 +68,14 @@ def json_schema(kind: type) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+def _without_infinity(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_infinity(one) for name, one in value.items()}
+    if isinstance(value, list) and not (value and isinstance(value[0], int)):  # no histogram's counts are walked
+        return [_without_infinity(one) for one in value]
+    return INFINITY if value == math.inf else value
+
+
 def _plain_float(value: Any) -> float:
     if isinstance(value, float):  # NumPy's, and `Number`
         return float(value)
@@ -69,10 +85,12 @@ def _plain_float(value: Any) -> float:
 def _read_number(kind: type, value: Any) -> Any:
     if value is None:
         return Number(math.nan)
+    if value == INFINITY:
+        return Number(math.inf)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Number(value)
     raise ValueError(f"Expected `number | null`, got `{type(value).__name__}`")
 
 
 def _number_schema(kind: type) -> dict[str, Any]:
-    return {"type": ["number", "null"]}
+    return {"anyOf": [{"type": ["number", "null"]}, {"const": INFINITY}]}

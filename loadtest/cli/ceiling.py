@@ -23,7 +23,7 @@ def ceiling(connections: int, processes: int, duration: float, pin: bool) -> Non
     placement = choose_placement(pin=pin, client_cores=processes)
     with null_server(placement) as url:
         endpoint = HttpTarget.build(url, [b""], Exactly(BODY), method="GET")
-        load = Load(Closed(duration), 0.5, connections, processes)
+        load = Load(Closed(duration), connections=connections, processes=processes)
         result, _ = measure(endpoint, load, target=url, expectation="file", placement=placement)
     per_request = result.client_cpu_s / max(result.tally.ok, 1)
     stdout.print(

@@ -40,9 +40,9 @@ from loadtest.setup.setup_file import EaseOfSetup, write_setup
 from loadtest.setup.setup_plan import SetupPlan
 
 DEFAULT = ComparisonPlan()
-QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=0.5)
+QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=5.0)
 THOROUGH = ComparisonPlan(
-    rounds=5, duration_s=6.0, warmup_s=5.0, curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9), slo="p99<50ms", tries=3
+    rounds=5, duration_s=6.0, warmup_s=20.0, curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9), slo="p99<50ms", tries=3
 )
 
 
@@ -54,7 +54,8 @@ THOROUGH = ComparisonPlan(
 @click.option(
     "--warmup",
     type=SECONDS_OR_NONE,
-    help=f"Seconds of load before each run, not counted; default {DEFAULT.warmup_s:g}, thorough {THOROUGH.warmup_s:g}.",
+    help="Longest warm-up before each run, seconds; it ends when the server is steady. "
+    f"Default: {DEFAULT.warmup_s:g}, quick {QUICK.warmup_s:g}, thorough {THOROUGH.warmup_s:g}.",
 )
 @click.option("--rate", type=RATE, help="Common offered rate; default: half of the slowest server's ceiling.")
 @click.option("--connections", type=CONNECTIONS, default=8, show_default=True)

@@ -72,7 +72,11 @@ KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
 @click.option("--processes", type=CONNECTIONS, default=1, show_default=True, help="Client processes.")
 @click.option("--duration", type=SECONDS, default=10.0, show_default=True, help="Seconds.")
 @click.option(
-    "--warmup", type=SECONDS_OR_NONE, default=1.0, show_default=True, help="Seconds of load before it, not counted."
+    "--warmup",
+    type=SECONDS_OR_NONE,
+    default=10.0,
+    show_default=True,
+    help="Longest warm-up, a closed loop that ends when the server is steady, seconds; 0 for none.",
 )
 @click.option(
     "--timeout", type=SECONDS, default=10.0, show_default=True, help="Seconds until a request counts as failed."

@@ -31,7 +31,13 @@ from loadtest.report.wording import all_words
 )
 @click.option("--rates", type=Several(RATE), metavar="A,B,…", help="Instead: Poisson arrivals at each of these rates.")
 @click.option("--duration", type=SECONDS, default=3.0, show_default=True, help="Seconds of each run.")
-@click.option("--warmup", type=SECONDS_OR_NONE, default=0.5, show_default=True, help="Seconds before each.")
+@click.option(
+    "--warmup",
+    type=SECONDS_OR_NONE,
+    default=10.0,
+    show_default=True,
+    help="Longest warm-up before each run, seconds; it ends when the server is steady.",
+)
 @batch_option
 @seed_option
 @click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the runs as JSON.")

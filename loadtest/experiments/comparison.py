@@ -17,7 +17,8 @@ from loadtest.experiments.parity import check_parity, require_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult, MeasuredWorkload
-from loadtest.judge.findings import NOTHING_ANSWERED, TAKEN_AGAIN, Finding, failure
+from loadtest.judge.findings import GATE_FAILED, TAKEN_AGAIN, Finding, failure
+from loadtest.judge.method import METHOD
 from loadtest.judge.objective import Objective
 from loadtest.judge.run_result import MeasuredRun
 from loadtest.judge.server_result import Round, ServerResult
@@ -33,7 +34,7 @@ from loadtest.servers.artifact import Artifact
 from loadtest.servers.forward_pass import time_forward_passes
 from loadtest.servers.server_folder import Server
 
-GATE_S = 1.0
+GATE_S = 4.0
 RATE_SHARE = 0.5
 """The common rate is this share of the slowest server's ceiling: every server can carry it."""
 
@@ -86,6 +87,7 @@ def compare(
         forward_pass=[],
         # Until a server has started it is not known whether it is the real one or its stand-in: its key claims neither.
         servers=[ServerResult(server.key, server.key, server.runtime, server.facts) for server in servers],
+        method=METHOD,
     )
     return _Sitting(servers, launcher, result, watcher or Watcher()).run()
 
@@ -161,11 +163,13 @@ class _Sitting:
             found.parity = check_parity(running, self._launcher.artifact)
             require_parity(found.parity, server.key)
             found.effective = running.effective()
-            load = Load(Closed(GATE_S), 0.5, plan.connections, seed=plan.seed)
-            run, _ = self._measure_once(running, load)
-            found.gate_ceiling_rps = run.throughput_rps
-            if not run.tally.ok:
-                found.faults += [Finding(NOTHING_ANSWERED), *run.verdict.reasons]
+            load = Load(Closed(GATE_S), plan.warmup_s, plan.connections, seed=plan.seed)
+            run, _ = self._measure(running, load)
+            found.gate, found.gate_ceiling_rps = run.result(), run.throughput_rps
+            # A client or a machine that spoils a closed loop makes it slower: the common rate is the lower for it, and
+            # every server can still carry it. That is told; a server that answers wrongly or not at all is out.
+            if not (run.verdict.valid or run.spoiled):
+                found.faults += [Finding(GATE_FAILED), *run.verdict.reasons]
 
     def _round(self, server: Server, found: ServerResult, number: int) -> None:
         plan = self._result.plan
@@ -174,12 +178,12 @@ class _Sitting:
             seed = plan.seed * 1_000 + number
             open_load = Load(Poisson(plan.common_rate_rps, plan.duration_s), plan.warmup_s, plan.connections, seed=seed)
             open_loop, open_usage = self._measure(running, open_load)
-            closed_load = Load(Closed(plan.duration_s / 2), min(plan.warmup_s, 0.5), plan.connections, seed=seed)
+            closed_load = Load(Closed(plan.duration_s / 2), plan.warmup_s, plan.connections, seed=seed)
             closed_loop, closed_usage = self._measure(running, closed_load)
             curve = []
             for share in plan.curve:
                 rate = _two_digits(share * found.gate_ceiling_rps)
-                load = Load(Poisson(rate, plan.duration_s / 2), min(plan.warmup_s, 0.5), plan.connections, seed=seed)
+                load = Load(Poisson(rate, plan.duration_s / 2), plan.warmup_s, plan.connections, seed=seed)
                 curve.append(self._measure(running, load)[0].result(distribution=True))
             found.rounds.append(
                 Round(

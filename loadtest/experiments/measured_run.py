@@ -13,11 +13,11 @@ from typing import TypeVar
 import numpy as np
 
 from loadtest.errors import UsageError
-from loadtest.judge.run_result import MeasuredRun, Run, conclude
+from loadtest.judge.run_result import MeasuredRun, Run, Warmup, conclude
 from loadtest.load.clients import ClientTask, Progress, run_clients
 from loadtest.load.plan import Load
-from loadtest.load.schedule import Closed, Poisson, Schedule
-from loadtest.load.session import Endpoint, Phase
+from loadtest.load.schedule import Closed, Schedule
+from loadtest.load.session import Endpoint, Phase, PhaseResult
 from loadtest.machine.host import CoreTimes, read_cores
 from loadtest.machine.placement import UNPINNED, Placement
 from loadtest.machine.usage import Usage
@@ -87,7 +87,7 @@ def measure(
         elapsed_s=elapsed_s,
         client_cpu_share=max(outcome.cpu_s / outcome.elapsed_s for outcome in measured),
         client_cpu_s=sum(outcome.cpu_s for outcome in measured),
-        warmup_requests=sum(outcomes[0].tally.scheduled for outcomes in collected if len(outcomes) > 1),
+        warmup=_warmup([outcomes[0] for outcomes in collected if len(outcomes) > 1]),
         steal_share=around.steal_share(elapsed_s),
         foreign_share=around.foreign_share(elapsed_s),
     )
@@ -169,11 +169,18 @@ def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientT
         seed = load.seed if len(parts) == 1 else seeds[2 * number]
         phases = [Phase(schedule, seed, load.timeout_s)]
         if load.warmup_s > 0:
-            phases.insert(0, Phase(_warmup(schedule, load.warmup_s), seeds[2 * number + 1], load.timeout_s))
+            warmup = Phase(Closed(load.warmup_s), seeds[2 * number + 1], load.timeout_s, until_warm=True)
+            phases.insert(0, warmup)
         cores = placement.client[number % len(placement.client) :][:1] if placement.client else ()
         tasks.append(ClientTask(endpoint, tuple(phases), share + (number < rest), cores))
     return tasks
 
 
-def _warmup(schedule: Schedule | Closed, duration_s: float) -> Schedule | Closed:
-    return Closed(duration_s) if isinstance(schedule, Closed) else Poisson(schedule.rate, duration_s)
+def _warmup(phases: Sequence[PhaseResult]) -> Warmup | None:
+    if not phases:
+        return None
+    return Warmup(
+        requests=sum(phase.tally.scheduled for phase in phases),
+        duration_s=max(phase.elapsed_s for phase in phases),
+        steady=all(phase.warm for phase in phases),
+    )

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from loadtest.errors import UsageError
-from loadtest.judge.run_result import MeasuredRun, Run, conclude
+from loadtest.judge.run_result import MeasuredRun, Run, Warmup, conclude
 from loadtest.load.engine import NEVER, Engine
 from loadtest.load.schedule import BLOCK, NS, Closed, Schedule, check_connections
 from loadtest.load.session import HOUSEKEEPING_S, Phase
@@ -210,8 +210,35 @@ class SimulatedConnection:
             self.engine.failed(self, kind)
 
 
+class WarmingServer:
+    """One worker that serves the first requests after its start more slowly, as a compiler at run time does.
+
+    Args:
+        service: Endless service times in nanoseconds, once it is warm.
+        warm_s: When it is warm, in seconds.
+        slower: How much longer a request takes at the start; from there on it falls in a straight line.
+    """
+
+    def __init__(self, service: Iterator[int], warm_s: float, slower: float) -> None:
+        self._service, self._warm, self._slower = service, warm_s * NS, slower
+        self._free_at = 0
+
+    def answer(self, now: int) -> tuple[int, str]:
+        """Serve the request as soon as the worker is free."""
+        begin = max(now, self._free_at)
+        factor = 1 + (self._slower - 1) * max(1 - begin / self._warm, 0)
+        self._free_at = begin + round(next(self._service) * factor)
+        return self._free_at, CORRECT
+
+
 def simulate(
-    schedule: Schedule | Closed, server: SimulatedServer, *, connections: int, seed: int = 1, timeout_s: float = 10.0
+    schedule: Schedule | Closed,
+    server: SimulatedServer,
+    *,
+    connections: int,
+    seed: int = 1,
+    timeout_s: float = 10.0,
+    warmup_s: float = 0.0,
 ) -> MeasuredRun:
     """Put a simulated server under load.
 
@@ -221,26 +248,19 @@ def simulate(
         connections: Connections of the client; one that is busy sends nothing else meanwhile.
         seed: Seed of the schedule.
         timeout_s: Limit for one request, in virtual seconds.
+        warmup_s: Longest warm-up before it, in virtual seconds.
 
     Returns:
         The result that a run against such a server would have, with a client that costs no time.
     """
-    phase = Phase(schedule, seed, timeout_s)
     time = VirtualTime()
-    engine = Engine(
-        schedule,
-        payloads=1,
-        seed=seed,
-        clock=time.clock,
-        wake=time.wake_at,
-        window_s=phase.window_s,
-        timeout_s=timeout_s,
-    )
     slots = [SimulatedConnection(server, time) for _ in range(check_connections(connections))]
-    for slot in slots:
-        slot.engine = engine
-    time.run(engine, slots)
-    tally = engine.result()
+    warmup = None
+    if warmup_s > 0:
+        engine = _run(Phase(Closed(warmup_s), seed, timeout_s, until_warm=True), time, slots)
+        before = engine.result()
+        warmup = Warmup(before.scheduled, time.now / NS, engine.warm)
+    tally = _run(Phase(schedule, seed, timeout_s), time, slots).result()
     run = Run(
         target="simulated server",
         wire="virtual time",
@@ -249,11 +269,28 @@ def simulate(
         schedule=schedule.kind,
         rate=schedule.rate,
         duration_s=schedule.duration_s,
-        warmup_s=0.0,
+        warmup_s=warmup_s,
         connections=connections,
         processes=1,
         seed=seed,
         timeout_s=timeout_s,
     )
     elapsed_s = max(schedule.duration_s, tally.last_answer_ns / NS)
-    return conclude(run, tally, elapsed_s=elapsed_s)
+    return conclude(run, tally, elapsed_s=elapsed_s, warmup=warmup)
+
+
+def _run(phase: Phase, time: VirtualTime, slots: list[SimulatedConnection]) -> Engine:
+    engine = Engine(
+        phase.schedule,
+        payloads=1,
+        seed=phase.seed,
+        clock=time.clock,
+        wake=time.wake_at,
+        window_s=phase.window_s,
+        timeout_s=phase.timeout_s,
+        until_warm=phase.until_warm,
+    )
+    for slot in slots:
+        slot.engine = engine
+    time.run(engine, slots)
+    return engine

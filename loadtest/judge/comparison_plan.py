@@ -17,7 +17,7 @@ class ComparisonPlan:
     Attributes:
         rounds: Rounds per server.
         duration_s: Length of the open-loop run of a round; the closed-loop run is half as long.
-        warmup_s: Warm-up before each run.
+        warmup_s: Longest warm-up before each run, the gate's too; it ends as soon as the server is steady.
         rate: Common offered rate, requests per second; 0 to take half of the slowest server's ceiling.
         connections: Connections of the client.
         batch: Instances in one request.
@@ -31,7 +31,7 @@ class ComparisonPlan:
 
     rounds: int = 3
     duration_s: float = 5.0
-    warmup_s: float = 1.0
+    warmup_s: float = 10.0
     rate: float = 0.0
     connections: int = 8
     batch: int = 1

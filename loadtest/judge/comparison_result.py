@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.method import FIRST
 from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import Ratio, SummaryRow
 from loadtest.machine.host import Host
 from loadtest.machine.placement import Placement
 from loadtest.servers.forward_pass import ForwardPassTime
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KIND = "comparison"
 
 
@@ -58,6 +59,7 @@ class ComparisonResult:
         complete: Whether every round was run.
         kind: ``comparison``.
         schema_version: Of this record.
+        method: How it was measured; see `loadtest.judge.method`.
     """
 
     started_at: str
@@ -74,6 +76,7 @@ class ComparisonResult:
     complete: bool = False
     kind: str = KIND
     schema_version: int = SCHEMA_VERSION
+    method: int = FIRST
 
     @property
     def names(self) -> dict[str, str]:

@@ -50,7 +50,7 @@ METRICS = {
     "ceiling": Metric(RATE, "closed-loop throughput", 0, "/s"),
     "capacity": Metric(RATE, "highest rate confirmed under the objective of --slo", 0, "/s"),
     "errors": Metric(PERCENT, "share of requests at the common rate that failed", 3, "%"),
-    "cpu": Metric(TIME_S, "CPU seconds per 1,000 predictions at the common rate", 3, "s"),
+    "cpu": Metric(TIME_S, "CPU seconds per 1,000 predictions at the ceiling", 3, "s"),
     "memory": Metric(MEMORY_MIB, "peak memory", 0, "MiB"),
     "start": Metric(TIME_S, "start to first correct prediction", 2, "s"),
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from loadtest.errors import UsageError
 from loadtest.judge.condition import Condition
+from loadtest.judge.ranked import ranked_percentiles
 from loadtest.judge.samples import SAMPLES_BEYOND
 from loadtest.load.recorder import Tally
 
@@ -50,16 +51,11 @@ class Objective:
         return math.ceil(2 * SAMPLES_BEYOND / (1 - self.percent / 100) - 1e-6)
 
     def observed_ms(self, tally: Tally) -> float:
-        """The percentile over all scheduled requests, a failed one counting as infinitely slow.
-
-        Otherwise a server that sheds load would look fast.
-        """
-        if not tally.scheduled:
-            return math.nan
-        rank = self.percent / 100 * tally.scheduled
-        return math.inf if rank > tally.ok else tally.response.percentile(100 * rank / tally.ok) / 1e6
+        """The percentile over all requests, a failed one counting as infinitely slow."""
+        return ranked_percentiles(tally.response, tally.failed, [self.percent])[0] / 1e6
 
     def met(self, tally: Tally) -> bool:
         """Whether a run met the objective."""
-        failed = tally.scheduled - tally.ok
-        return tally.ok > 0 and failed <= self.errors * tally.scheduled and self.observed_ms(tally) <= self.limit_ms
+        return (
+            tally.ok > 0 and tally.failed <= self.errors * tally.scheduled and self.observed_ms(tally) <= self.limit_ms
+        )

@@ -1,15 +1,19 @@
 """The result of one run: as it was measured, with its histograms, and as the record that files hold."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from loadtest.judge.method import FIRST, METHOD
+from loadtest.judge.ranked import ranked_percentiles
 from loadtest.judge.samples import enough_samples
-from loadtest.judge.verdict import Evidence, Verdict, judge_run, steady_from
+from loadtest.judge.verdict import Evidence, Verdict, judge_run
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally, Window
+from loadtest.load.steadiness import steady_from
 from loadtest.records import Count, Number
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of a run's record; scripts of others read its names, which change only with this number."""
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
@@ -27,7 +31,7 @@ class Run:
         schedule: Kind of schedule.
         rate: Offered rate in requests per second; 0 in a closed loop.
         duration_s: Planned length.
-        warmup_s: Length of the warm-up before it.
+        warmup_s: Longest warm-up before it; it ends as soon as the server is steady.
         connections: Connections of all client processes together.
         processes: Client processes.
         seed: Seed of the schedule.
@@ -54,6 +58,21 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Warmup:
+    """The closed loop before a run.
+
+    Attributes:
+        requests: Its requests.
+        duration_s: How long it lasted.
+        steady: Whether it ended since the server was steady, and not at its bound; None where that is not known.
+    """
+
+    requests: Count
+    duration_s: float
+    steady: bool | None
+
+
+@dataclass(frozen=True)
 class Requests:
     """What became of the requests.
 
@@ -74,7 +93,11 @@ class Requests:
 
 @dataclass(frozen=True)
 class Times:
-    """Mean, percentiles and maximum of a time in milliseconds; not known where there are too few samples."""
+    """Mean, percentiles and maximum of a time in milliseconds; not known where there are too few samples.
+
+    Percentiles of the response time are over all requests: a failed one is slower than any answer, so a percentile
+    whose rank falls among the failed ones is infinite. All else is over the correct answers.
+    """
 
     mean: Number
     p50: Number
@@ -133,12 +156,13 @@ class RunResult:
         service_time_ms: From the actual send on.
         send_lag_ms: From the intended send, or the moment a connection was free for it, to the actual send.
         client: What the load cost the client.
-        warmup_requests: Requests of the warm-up, none of which is counted here.
+        warmup: The warm-up, none of whose requests is counted here; None where there was none.
         steady_from_s: When the steady state began; None where it was not reached.
         windows: Time line.
         verdict: Whether the numbers can be believed.
         response_time_distribution: All response times, where they were kept.
         schema_version: Of this record.
+        method: How it was measured; see `loadtest.judge.method`.
     """
 
     run: Run
@@ -149,12 +173,13 @@ class RunResult:
     service_time_ms: Times
     send_lag_ms: Lag
     client: ClientUse
-    warmup_requests: int
+    warmup: Warmup | None
     steady_from_s: float | None
     windows: list[Window]
     verdict: Verdict
     response_time_distribution: Distribution | None = None
     schema_version: int = SCHEMA_VERSION
+    method: int = FIRST
 
     @property
     def response_times(self) -> Histogram:
@@ -176,7 +201,7 @@ class MeasuredRun:
         client_cpu_share: CPU use of the busiest client process, as a share of one core.
         client_cpu_s: CPU seconds of all client processes.
         steady_from_s: When the steady state began; None where it was not reached.
-        warmup_requests: Requests of the warm-up, none of which is counted here.
+        warmup: The warm-up, none of whose requests is counted here; None where there was none.
         verdict: Whether the numbers can be believed.
     """
 
@@ -186,7 +211,7 @@ class MeasuredRun:
     client_cpu_share: float
     client_cpu_s: float
     steady_from_s: float | None
-    warmup_requests: int
+    warmup: Warmup | None
     verdict: Verdict
 
     @property
@@ -200,8 +225,11 @@ class MeasuredRun:
         return not self.verdict.valid and self.tally.ok > 0 and not self.tally.mismatched
 
     def response_ms(self, percent: float) -> float:
-        """A percentile of the response time in milliseconds; NaN where there are too few samples for it."""
-        return _percentile_ms(self.tally.response, percent)
+        """A percentile of the response time over all requests, in milliseconds; NaN where there are too few for it.
+
+        It is infinite where its rank falls among the failed requests.
+        """
+        return _percentiles_ms(self.tally.response, self.tally.failed, [percent])[0]
 
     def result(self, *, distribution: bool = False) -> RunResult:
         """The record of the run.
@@ -217,15 +245,16 @@ class MeasuredRun:
             ),
             throughput_rps=self.throughput_rps,
             elapsed_s=self.elapsed_s,
-            response_time_ms=_times(tally.response),
+            response_time_ms=_times(tally.response, tally.failed),
             service_time_ms=_times(tally.service),
             send_lag_ms=_lag(tally.lag),
             client=ClientUse(self.client_cpu_share, self.client_cpu_s),
-            warmup_requests=self.warmup_requests,
+            warmup=self.warmup,
             steady_from_s=self.steady_from_s,
             windows=tally.windows,
             verdict=self.verdict,
             response_time_distribution=Distribution(*tally.response.nonzero()) if distribution else None,
+            method=METHOD,
         )
 
 
@@ -236,7 +265,7 @@ def conclude(
     elapsed_s: float,
     client_cpu_share: float = 0.0,
     client_cpu_s: float = 0.0,
-    warmup_requests: int = 0,
+    warmup: Warmup | None = None,
     steal_share: float = math.nan,
     foreign_share: float = math.nan,
 ) -> MeasuredRun:
@@ -248,7 +277,7 @@ def conclude(
         elapsed_s: From the start to the last answer or planned end, whichever is later.
         client_cpu_share: CPU use of the busiest client process, as a share of one core.
         client_cpu_s: CPU seconds of all client processes.
-        warmup_requests: Requests of the warm-up.
+        warmup: The warm-up before it.
         steal_share: Share of the time that the hypervisor took from the cores.
         foreign_share: Share of the server's cores that neither the server nor idling used; NaN where not known.
     """
@@ -263,13 +292,14 @@ def conclude(
         steal_share=steal_share,
         foreign_share=foreign_share,
         steady_from_s=steady,
+        warmup_bound_s=run.warmup_s if warmup and not warmup.steady else None,
     )
     verdict = judge_run(evidence)
-    return MeasuredRun(run, tally, elapsed_s, client_cpu_share, client_cpu_s, steady, warmup_requests, verdict)
+    return MeasuredRun(run, tally, elapsed_s, client_cpu_share, client_cpu_s, steady, warmup, verdict)
 
 
-def _times(histogram: Histogram) -> Times:
-    percentiles = {name: _percentile_ms(histogram, percent) for name, percent in PERCENTILES.items()}
+def _times(histogram: Histogram, failed: int = 0) -> Times:
+    percentiles = dict(zip(PERCENTILES, _percentiles_ms(histogram, failed, PERCENTILES.values()), strict=True))
     return Times(mean=histogram.mean / 1e6, max=_max_ms(histogram), **percentiles)
 
 
@@ -282,5 +312,7 @@ def _max_ms(histogram: Histogram) -> float:
     return histogram.max / 1e6 if histogram.count else math.nan
 
 
-def _percentile_ms(histogram: Histogram, percent: float) -> float:
-    return histogram.percentile(percent) / 1e6 if enough_samples(histogram.count, percent) else math.nan
+def _percentiles_ms(histogram: Histogram, failed: int, percents: Iterable[float]) -> list[float]:
+    wanted, requests = list(percents), histogram.count + failed
+    values = ranked_percentiles(histogram, failed, wanted)
+    return [ns / 1e6 if enough_samples(requests, one) else math.nan for ns, one in zip(values, wanted, strict=True)]

@@ -80,6 +80,7 @@ class ServerResult:
         gate_ceiling_rps: Closed-loop throughput at the gate, from which the common rate is drawn.
         rounds: Rounds so far.
         capacity: What the capacity search found, where one was asked for.
+        gate: The closed loop at the gate.
     """
 
     key: str
@@ -93,6 +94,7 @@ class ServerResult:
     gate_ceiling_rps: Number = float("nan")
     rounds: list[Round] = field(default_factory=list)
     capacity: Capacity | None = None
+    gate: RunResult | None = None
 
     @property
     def runs(self) -> Iterator[tuple[str, RunResult]]:

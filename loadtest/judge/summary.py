@@ -5,8 +5,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtest.judge.intervals import Estimate, is_tie, mean_estimate, mean_ratio, percentile_estimate, percentile_ratio
-from loadtest.judge.server_result import Round, ServerResult
+from loadtest.judge.intervals import (
+    NOT_KNOWN,
+    Estimate,
+    is_tie,
+    mean_estimate,
+    mean_ratio,
+    percentile_estimate,
+    percentile_ratio,
+)
+from loadtest.judge.run_result import RunResult
+from loadtest.judge.server_result import ServerResult
+from loadtest.machine.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -22,11 +32,13 @@ class SummaryRow:
         p99_ms: Likewise.
         throughput_rps: Correct answers per second at the common rate.
         ceiling_rps: Closed-loop throughput.
-        cpu_s_per_1000: CPU seconds of the server's process tree per 1,000 predictions, at the common rate.
+        cpu_s_per_1000_at_common_rate: CPU seconds of the server's process tree per 1,000 predictions, at the common
+            rate: a server that has little to do spends a part of them on waiting.
         peak_mib: Peak memory.
         first_prediction_s: Start to first correct prediction.
         failed: Requests that ended as an error or a mismatch, of `requests`.
         requests: Requests scheduled in all valid open-loop runs.
+        cpu_s_per_1000_at_ceiling: The same in the closed loop, where it has as much to do as it can.
     """
 
     key: str
@@ -37,11 +49,12 @@ class SummaryRow:
     p99_ms: Estimate
     throughput_rps: Estimate
     ceiling_rps: Estimate
-    cpu_s_per_1000: Estimate
+    cpu_s_per_1000_at_common_rate: Estimate
     peak_mib: Estimate
     first_prediction_s: Estimate
     failed: int
     requests: int
+    cpu_s_per_1000_at_ceiling: Estimate = NOT_KNOWN
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,12 @@ def _row(server: ServerResult, batch: int) -> SummaryRow:
         p99_ms=percentile_estimate(histograms, 99),
         throughput_rps=mean_estimate([one.open_loop.throughput_rps for one in valid]),
         ceiling_rps=mean_estimate(_ceilings(server)),
-        cpu_s_per_1000=mean_estimate([_cpu_per_1000(one, batch) for one in valid]),
+        cpu_s_per_1000_at_common_rate=mean_estimate(
+            [_cpu_per_1000(one.open_usage, one.open_loop, batch) for one in valid]
+        ),
+        cpu_s_per_1000_at_ceiling=mean_estimate(
+            [_cpu_per_1000(one.closed_usage, one.closed_loop, batch) for one in server.valid_ceiling_rounds]
+        ),
         peak_mib=mean_estimate([one.closed_usage.peak_mib for one in server.valid_ceiling_rounds if one.closed_usage]),
         first_prediction_s=mean_estimate([one.first_prediction_s for one in server.rounds]),
         failed=sum(one.scheduled - one.ok for one in requests),
@@ -115,6 +133,6 @@ def _ceilings(server: ServerResult) -> list[float]:
     return [one.closed_loop.throughput_rps if one.closed_loop.verdict.valid else math.nan for one in server.rounds]
 
 
-def _cpu_per_1000(one: Round, batch: int) -> float:
-    usage, answers = one.open_usage, one.open_loop.requests.ok
+def _cpu_per_1000(usage: Usage | None, run: RunResult, batch: int) -> float:
+    answers = run.requests.ok
     return usage.cpu_s / (answers * batch) * 1000 if usage and answers else math.nan

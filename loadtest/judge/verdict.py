@@ -4,16 +4,16 @@ An overloaded server is a finding about the server and leaves the run valid. A c
 CPU or was checked wrong answers makes the run invalid: its numbers never enter a comparison.
 """
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from loadtest.judge import findings as codes
 from loadtest.judge.findings import Finding
 from loadtest.judge.samples import SAMPLES_BEYOND, enough_samples
 from loadtest.load.histogram import Histogram
-from loadtest.load.recorder import Tally, Window
+from loadtest.load.recorder import Tally
+from loadtest.load.steadiness import mean
 
 LAG_SHARE = 0.10
 """Send lag may be this share of the response time at the same percentile…"""
@@ -25,8 +25,6 @@ CLIENT_CPU_SHARE = 0.90
 STEAL_SHARE = 0.02
 FOREIGN_SHARE = 0.10
 RATE_SHARE = 0.02
-STEADY_TOLERANCE = 0.10
-STEADY_WINDOWS = 3
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class Evidence:
         steal_share: Share of the time that the hypervisor took from the cores.
         foreign_share: Share of the server's cores that neither the server nor idling used; NaN where not known.
         steady_from_s: When the steady state began, or None.
+        warmup_bound_s: The bound at which the warm-up ended before the server was steady; None where it was steady.
     """
 
     tally: Tally
@@ -69,6 +68,7 @@ class Evidence:
     steal_share: float = math.nan
     foreign_share: float = math.nan
     steady_from_s: float | None = None
+    warmup_bound_s: float | None = None
 
 
 def judge_run(evidence: Evidence) -> Verdict:
@@ -128,6 +128,8 @@ def _findings(evidence: Evidence) -> list[Finding]:
         spread = max(RATE_SHARE, 4 / math.sqrt(tally.scheduled))
         if abs(drawn) > spread:
             findings.append(Finding(codes.SCHEDULE_OFF_RATE, {"share": drawn}))
+    if evidence.warmup_bound_s is not None:
+        findings.append(Finding(codes.NOT_WARM, {"bound_s": evidence.warmup_bound_s}))
     if evidence.steady_from_s is None:
         findings.append(Finding(codes.NOT_STEADY))
     missing = [p for p in (99.0, 99.9) if not enough_samples(tally.ok, p)]
@@ -147,7 +149,7 @@ def _overload(evidence: Evidence) -> Iterator[Finding]:
     waiting = [w.waiting for w in evidence.tally.windows[:-1] if w.end_s <= evidence.duration_s]
     if len(waiting) >= 4:
         half = len(waiting) // 2
-        early, late = _mean(waiting[:half]), _mean(waiting[half:])
+        early, late = mean(waiting[:half]), mean(waiting[half:])
         # A queue below capacity comes and goes too: what it reaches by chance grows with the root of the requests.
         chance = max(RATE_SHARE * evidence.tally.scheduled, 2 * math.sqrt(evidence.tally.scheduled))
         if late > 2 * early and late > max(chance, evidence.connections):
@@ -161,41 +163,3 @@ def _kinds(tally: Tally) -> dict[str, int]:
 
 def _ms(histogram: Histogram, percent: float) -> float:
     return histogram.percentile(percent) / 1e6
-
-
-def steady_from(windows: Sequence[Window]) -> float | None:
-    """Find when a run became steady.
-
-    The run is cut into up to ten stretches of equal length. It is steady from the first stretch on after which every
-    stretch's throughput, and the mean of its median response times, lie within 10 % of the mean of the remaining ones;
-    where a stretch holds few requests, within four standard errors of a count (``4 / sqrt(n)``).
-
-    Args:
-        windows: Time line of the run.
-
-    Returns:
-        Seconds from the start of the run, or None where fewer than three stretches at the end agree.
-    """
-    full = windows[:-1] if len(windows) > 1 else windows
-    parts = min(10, len(full))
-    if parts < STEADY_WINDOWS:
-        return None
-    edges = [round(part * len(full) / parts) for part in range(parts + 1)]
-    stretches = [full[a:b] for a, b in itertools.pairwise(edges)]
-    medians = [_mean([w.p50_ms for w in stretch if not math.isnan(w.p50_ms)]) for stretch in stretches]
-    counts = [sum(w.ok for w in stretch) for stretch in stretches]
-    rates = [_mean([w.ok for w in stretch]) for stretch in stretches]
-    for first in range(parts - STEADY_WINDOWS + 1):
-        tolerance = max(STEADY_TOLERANCE, 4 / math.sqrt(max(_mean(counts[first:]), 1)))
-        if _agree(medians[first:], tolerance) and _agree(rates[first:], tolerance):
-            return 0.0 if first == 0 else stretches[first - 1][-1].end_s
-    return None
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else math.nan
-
-
-def _agree(values: Sequence[float], tolerance: float) -> bool:
-    middle = _mean(values)
-    return all(abs(value - middle) <= tolerance * middle for value in values)

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from loadtest.load.recorder import Recorder, Tally
 from loadtest.load.schedule import NS, Closed, Schedule
+from loadtest.load.steadiness import is_warm
 
 NEVER = 1 << 62
 MISMATCHED = "mismatched"
@@ -75,9 +76,11 @@ class Engine:
         timeout_s: A request without an answer this many seconds after its send is an error of kind ``timeout``,
             whatever comes of it later.
         grace_s: How long after the end of the schedule the last answers are waited for.
+        until_warm: End a closed loop as soon as the server is steady: what is in flight then is the last.
 
     Attributes:
         may_pause: See `SlotOwner.may_pause`.
+        warm: Whether it ended for that reason.
         on_finish: Called once, when the last request has ended.
     """
 
@@ -92,10 +95,12 @@ class Engine:
         window_s: float = 1.0,
         timeout_s: float = 10.0,
         grace_s: float | None = None,
+        until_warm: bool = False,
     ) -> None:
         self.schedule = schedule
         self.clock = clock
-        self.finished = False
+        self.finished = self.warm = False
+        self._until_warm = until_warm
         self.on_finish: Callable[[], None] = lambda: None
         self.recorder = Recorder(int(window_s * NS))
         self._add = self.recorder.add
@@ -196,6 +201,8 @@ class Engine:
             if slot.busy and (slot.sent <= late or over):
                 slot.abort(TIMEOUT)
         self.recorder.housekeeping(now, self._waiting(now))
+        if self._until_warm and not self.warm and is_warm(self.recorder.tally.windows):
+            self.warm, self._end = True, min(self._end, now)
         self._finish_if_done()
 
     def _send_due(self, slot: Slot, now: int) -> None:

@@ -12,7 +12,8 @@ class Load:
 
     Attributes:
         schedule: The plan of the measured phase.
-        warmup_s: Length of a warm-up of the same kind before it; its requests are not counted.
+        warmup_s: The warm-up before it is a closed loop over the same connections that ends when the server is steady,
+            and after so many seconds at the latest; 0 for none. Its requests are not counted.
         connections: Connections of all processes together.
         processes: Client processes.
         seed: Seed of the schedule; the warm-up and every further process draw from seeds derived from it.
@@ -20,7 +21,7 @@ class Load:
     """
 
     schedule: Schedule | Closed
-    warmup_s: float = 1.0
+    warmup_s: float = 10.0
     connections: int = 16
     processes: int = 1
     seed: int = 1

@@ -51,6 +51,11 @@ class Tally:
     windows: list[Window] = field(default_factory=list)
     last_answer_ns: int = 0
 
+    @property
+    def failed(self) -> int:
+        """Requests without a correct answer."""
+        return self.mismatched + self.errors.total()
+
     def merge(self, other: "Tally") -> None:
         """Add the requests of another process that ran at the same time.
 
@@ -111,7 +116,7 @@ class Recorder:
     @property
     def failed(self) -> int:
         """Requests so far that ended as a mismatch or an error."""
-        return self.tally.mismatched + self.tally.errors.total()
+        return self.tally.failed
 
     @property
     def ended(self) -> int:

@@ -15,6 +15,8 @@ from loadtest.load.schedule import Closed, Schedule
 from loadtest.load.timer import FdTimer, LoopTimer, make_timer
 
 HOUSEKEEPING_S = 0.05
+WARM_WINDOW_S = 0.125
+"""Of the time line of a warm-up: the two latest seconds of it decide (see `loadtest.load.steadiness`)."""
 
 
 class Pool(Protocol):
@@ -56,15 +58,20 @@ class Phase:
         schedule: The plan.
         seed: Its seed.
         timeout_s: Limit for one request, in seconds.
+        until_warm: Whether it is a warm-up: a closed loop that ends as soon as the server is steady, and at the end of
+            its schedule at the latest.
     """
 
     schedule: Schedule | Closed
     seed: int
     timeout_s: float
+    until_warm: bool = False
 
     @property
     def window_s(self) -> float:
         """Length of a stretch of the time line: about sixty of them in a run, of 0.1 to 5 seconds each."""
+        if self.until_warm:
+            return WARM_WINDOW_S
         return min(max(self.schedule.duration_s / 60, 0.1), 5.0)
 
 
@@ -76,11 +83,13 @@ class PhaseResult:
         tally: The requests.
         elapsed_s: From the start of the phase to its last answer or planned end, whichever is later.
         cpu_s: CPU seconds (user and system) that this process spent on the phase.
+        warm: Whether a warm-up ended since the server was steady; False of any other phase.
     """
 
     tally: Tally
     elapsed_s: float
     cpu_s: float
+    warm: bool = False
 
 
 async def run_phases(
@@ -136,6 +145,7 @@ async def _run_phase(
         wake=timer.wake_at,
         window_s=phase.window_s,
         timeout_s=phase.timeout_s,
+        until_warm=phase.until_warm,
     )
     pool.owner = engine
     timer.callback = engine.tick
@@ -168,7 +178,8 @@ async def _run_phase(
         gc.unfreeze()
     cpu_s = _cpu_s() - cpu_before
     tally = engine.result()
-    return PhaseResult(tally, max(phase.schedule.duration_s, tally.last_answer_ns / 1e9), cpu_s)
+    planned_s = 0.0 if engine.warm else phase.schedule.duration_s
+    return PhaseResult(tally, max(planned_s, tally.last_answer_ns / 1e9), cpu_s, engine.warm)
 
 
 def _cpu_s() -> float:

@@ -12,7 +12,7 @@ from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.judge.server_result import ServerResult
-from loadtest.report.reading import span
+from loadtest.report.reading import failed_share, span
 from loadtest.report.wording import all_words, words
 
 ESTABLISHED = 3
@@ -171,12 +171,21 @@ def _ranking(
     order = order if smallest else order[::-1]
     if not order:
         return None
+    failing = [labels[key] for key in order if values[key].value == math.inf]
+    order = [key for key in order if values[key].value < math.inf]
+    unranked = (
+        f"; not ranked, since more than {failed_share(measure)} of the requests failed: {listed(failing)}"
+        if failing
+        else ""
+    )
+    if not order:
+        return f"no server has a {measure}{unranked}"
     first, others = order[0], order[1:]
     if not others:
-        return f"{labels[first]} alone was measured: {measure} {text(values[first])}"
+        return f"{labels[first]} alone was measured: {measure} {text(values[first])}{unranked}"
     if result.plan.rounds < ESTABLISHED:
         each = listed([f"{labels[key]} {text(values[key])}" for key in order])
-        return f"no difference is established by fewer than {ESTABLISHED} rounds; {measure}: {each}"
+        return f"no difference is established by fewer than {ESTABLISHED} rounds; {measure}: {each}{unranked}"
     ratios = {key: ratio_of(result, key, first, measure) for key in others}
     ties = [key for key in others if not differs(ratios[key])]
     behind = [key for key in others if key not in ties]
@@ -187,7 +196,7 @@ def _ranking(
         sentence = f"{labels[first]} has the {title}, {text(values[first])}"
     if behind:
         sentence += "; " + listed([f"{labels[key]} has {span(ratios[key], 2, ' times that')}" for key in behind])
-    return sentence
+    return sentence + unranked
 
 
 def ratio_of(result: ComparisonResult, key: str, first: str, measure: str) -> Estimate:

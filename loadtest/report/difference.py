@@ -24,7 +24,7 @@ class Change:
 
     Attributes:
         server: Server key.
-        measure: ``p50``, ``p99``, ``ceiling`` or ``cpu``.
+        measure: ``p50``, ``p99``, ``ceiling`` or ``cpu`` (at the ceiling).
         before: In the first file.
         after: In the second one.
         ratio: After over before, with its interval.
@@ -62,13 +62,18 @@ def difference(before: ComparisonResult, after: ComparisonResult) -> Difference:
     """Compare two comparisons; rounds of different files are resampled independently.
 
     Raises:
-        UsageError: If they were made under different launchers.
+        UsageError: If they were made under different launchers, or by different methods.
     """
     one, two = (result.launcher.get("launcher", "unknown") for result in (before, after))
     if one != two:
         raise UsageError(
             f"the first file was measured under the launcher {one} and the second under {two}: such numbers do not "
             "belong in one table; measure both under the same launcher"
+        )
+    if before.method != after.method:
+        raise UsageError(
+            f"the first file was measured by method {before.method} and the second by method {after.method}: a change "
+            "between them may be one of the method; measure both with the same release"
         )
     old, new = ({server.key: server for server in result.servers} for result in (before, after))
     changes = [change for key in old if key in new for change in _changes(key, old[key], new[key])]
@@ -116,9 +121,9 @@ def _values(server: ServerResult, name: str) -> list[float]:
     if name == "ceiling":
         return [one.closed_loop.throughput_rps for one in server.valid_ceiling_rounds]
     return [
-        one.open_usage.cpu_s / one.open_loop.requests.ok * 1000
-        for one in server.valid_rounds
-        if one.open_usage and not math.isnan(one.open_usage.cpu_s)
+        one.closed_usage.cpu_s / one.closed_loop.requests.ok * 1000
+        for one in server.valid_ceiling_rounds
+        if one.closed_usage and not math.isnan(one.closed_usage.cpu_s)
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtest.judge.intervals import Estimate
+from loadtest.report.reading import FAILED
 from loadtest.report.theme import colours, shapes
 
 Cell = str | float | None
@@ -26,9 +27,11 @@ class Column:
     priced: bool = False
 
     def text(self, cell: Cell) -> str:
-        """The cell as it is printed: a dash for what is not known."""
+        """The cell as it is printed: a dash for what is not known, and ``failed`` for what is infinite."""
         if isinstance(cell, str):
             return cell
+        if cell == math.inf:
+            return FAILED
         if cell is None or not math.isfinite(cell):
             return "—"
         return f"{cell:,.{self.digits or 0}f}"

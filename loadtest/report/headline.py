@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import MIN_ROUNDS, Estimate
 from loadtest.report.answer import ESTABLISHED, differs, listed, ratio_of
-from loadtest.report.reading import Document
+from loadtest.report.reading import Document, failed_share
 from loadtest.report.starts import start_times
 from loadtest.report.supported_digits import supported, times
 from loadtest.setup.server_setup import ServerSetup
@@ -46,16 +46,21 @@ def tail(comparison: ComparisonResult) -> tuple[str, dict[str, Estimate]]:
 def _latency(comparison: ComparisonResult) -> str:
     names = comparison.names
     measure, values = tail(comparison)
-    order = sorted(values, key=lambda key: values[key].value)
-    if not order:
+    if not values:
         return "No response time can be believed: every run at the common rate is invalid or too short."
+    failing = [names[key] for key, value in values.items() if value.value == math.inf]
+    order = sorted((key for key in values if values[key].value < math.inf), key=lambda key: values[key].value)
+    share = failed_share(measure)
+    if not order:
+        return f"No server has a {measure}: at the common rate more than {share} of each one's requests failed."
+    unranked = f" Not ranked, since more than {share} of the requests failed: {listed(failing)}." if failing else ""
     first, *others = order
     told = f"{measure} {supported(values[first])} ms"
     if not others:
-        return f"Only {names[first]} has a {measure} that can be believed: {supported(values[first])} ms."
+        return f"Only {names[first]} has a {measure} that can be believed: {supported(values[first])} ms.{unranked}"
     if comparison.plan.rounds < ESTABLISHED:
         each = listed([f"{names[key]} {supported(values[key])} ms" for key in order])
-        return f"Fewer than {ESTABLISHED} rounds establish no difference; {measure}: {each}."
+        return f"Fewer than {ESTABLISHED} rounds establish no difference; {measure}: {each}.{unranked}"
     ratios = {key: ratio_of(comparison, key, first, measure) for key in others}
     ties = [key for key in others if not differs(ratios[key])]
     behind = [f"{names[key]} takes {times(ratios[key])} as long" for key in others if key not in ties]
@@ -64,7 +69,7 @@ def _latency(comparison: ComparisonResult) -> str:
         sentence = f"No difference in {measure} is established between {each}"
     else:
         sentence = f"{names[first]} answers fastest, {told}"
-    return "; ".join([sentence, *behind]) + "."
+    return "; ".join([sentence, *behind]) + "." + unranked
 
 
 def _throughput(comparison: ComparisonResult) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.judge import schema_1, schema_2
 from loadtest.judge.comparison_result import KIND, SCHEMA_VERSION, ComparisonResult
 from loadtest.judge.intervals import Estimate
-from loadtest.judge.schema_1 import upgrade_comparison
 from loadtest.load.histogram import Histogram
 from loadtest.machine.files import write_whole
 from loadtest.records import from_json, to_json
@@ -18,6 +18,11 @@ from loadtest.setup.setup_file import EaseOfSetup, read_setup
 
 RESULT = "result.json"
 SETUP = "setup.json"
+FAILED = "failed"
+"""What is told in place of an infinite percentile: its rank falls among the requests that failed."""
+
+UPGRADES = {1: schema_1.upgrade_comparison, 2: schema_2.upgrade_comparison}
+"""From a schema to the next one."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def read_document(path: Path) -> Document:
     if header.get("kind") != KIND:
         raise UsageError(f"{path} is not the result.json of a comparison")
     version = header.get("schema_version")
-    if version == 1:
+    if version in UPGRADES:
         text = _upgraded(header, path)
     elif version != SCHEMA_VERSION:
         raise UsageError(f"{path} has schema {version}; this release reads 1 to {SCHEMA_VERSION}: measure again")
@@ -86,10 +91,13 @@ def _header(text: bytes, path: Path) -> dict[str, Any]:
 
 
 def _upgraded(document: dict[str, Any], path: Path) -> bytes:
+    version = document["schema_version"]
     try:
-        return json.dumps(upgrade_comparison(document)).encode()
+        while document["schema_version"] in UPGRADES:
+            document = UPGRADES[document["schema_version"]](document)
+        return json.dumps(document).encode()
     except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} does not keep schema 1: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{path} does not keep schema {version}: {type(error).__name__}: {error}") from error
 
 
 def union(histograms: Sequence[Histogram]) -> Histogram:
@@ -100,9 +108,16 @@ def union(histograms: Sequence[Histogram]) -> Histogram:
     return whole
 
 
+def failed_share(percentile: str) -> str:
+    """The share of requests of which more have failed where a percentile such as ``p99`` is infinite."""
+    return f"{100 - float(percentile[1:]):g} %"
+
+
 def span(value: Estimate, digits: int, unit: str = "") -> str:
-    """``4.21 ms [3.90 to 4.60]``, or a dash for what is not known."""
+    """``4.21 ms [3.90 to 4.60]``, a dash for what is not known, and ``failed`` where so many requests failed."""
     if not value.known:
         return "—"
+    if value.value == math.inf:
+        return FAILED
     text = f"{value.value:,.{digits}f}{unit}"
     return text if math.isnan(value.low) else f"{text} [{value.low:,.{digits}f} to {value.high:,.{digits}f}]"

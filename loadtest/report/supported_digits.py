@@ -3,6 +3,7 @@
 import math
 
 from loadtest.judge.intervals import Estimate
+from loadtest.report.reading import FAILED
 
 WITHOUT_INTERVAL = 2
 """Significant digits of a number whose interval is not known."""
@@ -14,10 +15,12 @@ MOST = 3
 def supported(estimate: Estimate) -> str:
     """The value, rounded to the place of the first digit of half of its interval: 2.34 [1.89 to 3.13] is 2.3.
 
+    An infinite percentile is told as ``failed``.
+
     Args:
         estimate: A value that is known.
     """
-    return _rounded(estimate.value, _last_place(estimate))
+    return FAILED if estimate.value == math.inf else _rounded(estimate.value, _last_place(estimate))
 
 
 def times(ratio: Estimate) -> str:

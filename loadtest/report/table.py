@@ -38,7 +38,8 @@ MEASURES = (
     _spanned("response time p99, ms", "p99_ms", 2),
     _spanned("answered per second", "throughput_rps", 0),
     _spanned("closed-loop ceiling per second", "ceiling_rps", 0),
-    _spanned("CPU seconds per 1,000", "cpu_s_per_1000", 2),
+    _spanned("CPU seconds per 1,000 at the ceiling", "cpu_s_per_1000_at_ceiling", 2),
+    _spanned("CPU seconds per 1,000 at the common rate", "cpu_s_per_1000_at_common_rate", 2),
     _spanned("peak memory, MiB", "peak_mib", 0),
     _spanned("start to first answer, s", "first_prediction_s", 1),
     Measure("failed requests", lambda row: f"{row.failed:,} of {row.requests:,}" if row.requests else "—"),
@@ -80,9 +81,16 @@ def remarks(result: ComparisonResult) -> list[str]:
         invalid = [verdict.reasons[0] for verdict in verdicts if not verdict.valid]
         label = labels[server.key]
         lines += [f"{label}: {words(fault)}" for fault in server.faults]
+        gate = server.gate
+        if gate and not gate.verdict.valid and not server.faults:
+            lines.append(f"{label}: its gate was spoiled, and the rates that rest on it are low: {_first(gate)}")
         if invalid:
             lines.append(f"{label}: {len(invalid)} of {len(verdicts)} runs INVALID and left out: {words(invalid[0])}")
     return lines + notes(result)
+
+
+def _first(run: RunResult) -> str:
+    return words(run.verdict.reasons[0])
 
 
 def notes(result: ComparisonResult) -> list[str]:

@@ -12,6 +12,7 @@ from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
 from loadtest.judge.summary import SummaryRow
+from loadtest.report.reading import FAILED
 
 SERVERS_ABREAST = 4
 """More servers than these are shown in further tables."""
@@ -41,7 +42,7 @@ ROWS = (
     TerminalRow("p99, ms", "p99_ms", 2),
     TerminalRow("answered per s", "throughput_rps", 0),
     TerminalRow("ceiling per s", "ceiling_rps", 0),
-    TerminalRow("CPU s per 1,000", "cpu_s_per_1000", 2),
+    TerminalRow("CPU s per 1,000", "cpu_s_per_1000_at_ceiling", 2),
     TerminalRow("memory, MiB", "peak_mib", 0),
     TerminalRow("start, s", "first_prediction_s", 1),
 )
@@ -80,6 +81,8 @@ def _capacity(found: Capacity | None) -> str:
 def _cell(estimate: Estimate, digits: int) -> str:
     if not estimate.known:
         return "—"
+    if estimate.value == math.inf:
+        return FAILED
     value = f"{estimate.value:,.{digits}f}"
     if math.isnan(estimate.low):
         return value

@@ -109,7 +109,7 @@ def _value(name: str, server: ServerResult, row: SummaryRow) -> Estimate:
     columns = {
         "throughput": row.throughput_rps,
         "ceiling": row.ceiling_rps,
-        "cpu": row.cpu_s_per_1000,
+        "cpu": row.cpu_s_per_1000_at_ceiling,
         "memory": row.peak_mib,
         "start": row.first_prediction_s,
     }
@@ -132,7 +132,7 @@ def _reason(name: str, server: ServerResult) -> str:
         return words(server.faults[0]) if server.faults else "no round was run"
     if name == "capacity":
         return "no capacity was searched"
-    closed = name in ("ceiling", "memory")
+    closed = name in ("ceiling", "memory", "cpu")
     runs = [one.closed_loop if closed else one.open_loop for one in server.rounds]
     reasons = [reason for run in runs for reason in run.verdict.reasons]
     if not any(run.verdict.valid for run in runs):

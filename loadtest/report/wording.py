@@ -38,6 +38,9 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
     codes.SCHEDULE_OFF_RATE: lambda f: (
         f"the schedule held {f.number('share'):+.0%} of the requests that its rate promises"
     ),
+    codes.NOT_WARM: lambda f: (
+        f"the warm-up ended at its bound of {f.number('bound_s'):g} s, before the server was steady: raise --warmup"
+    ),
     codes.NOT_STEADY: lambda _: "no steady state was reached: windows of the run differ by more than 10 %; run longer",
     codes.TOO_FEW_ANSWERS: lambda f: (
         f"{f.number('answers'):,.0f} answers are too few for p{f.number('percent'):g} and above "
@@ -45,6 +48,7 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
     ),
     codes.TAKEN_AGAIN: lambda f: f"taken again after an invalid try: {_reason(str(f.values['reason']))}",
     codes.FAILED: lambda f: str(f.values["message"]),
+    codes.GATE_FAILED: lambda _: "it is not timed, since the closed loop at the gate was not answered correctly",
     codes.NOTHING_ANSWERED: lambda _: "it answered nothing under load",
     codes.RATE_NOT_OFFERED: lambda f: f"the client could not offer {f.number('rate_rps'):,.0f} requests per second",
     codes.RATE_LIMIT: lambda f: f"{f.number('rate_rps'):,.0f} requests per second are the most that can be offered",

@@ -123,7 +123,7 @@ def broken_files(comparison: ComparisonResult) -> dict[str, str]:
         "is no JSON": "{",
         "is not what loadtest wrote": "[]",
         "is not the result.json of a comparison": json.dumps({"kind": "setup"}),
-        "has schema 99; this release reads 1 to 2": json.dumps(document | {"schema_version": 99}),
+        "has schema 99; this release reads 1 to 3": json.dumps(document | {"schema_version": 99}),
         "Expected `array`, got `str` - at `$.servers`": json.dumps(document | {"servers": "many"}),
         "missing required field `plan`": json.dumps(
             {name: value for name, value in document.items() if name != "plan"}

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from loadtest.judge.method import METHOD
 from loadtest.servers.server_toml import load_servers
 from tests.wire.programmable import RIGHT, Listening, Programmable
 
@@ -51,7 +52,7 @@ def test_json_has_the_names_that_scripts_read(programmable: Programmable, tmp_pa
     port = programmable.listen("fixed")
     done = loadtest(*short(port, "--rate", "200", "--expect", str(right), "--json", "-"))
     document = json.loads(done.stdout)
-    assert document["schema_version"] == 2
+    assert (document["schema_version"], document["method"]) == (3, METHOD)
     assert document["requests"] == {"scheduled": 100, "sent": 100, "ok": 100, "mismatched": 0, "errors": {}}
     assert document["throughput_rps"] == pytest.approx(200, rel=0.5)
     assert set(document["response_time_ms"]) == set(document["service_time_ms"]) == NUMBERS

@@ -209,6 +209,6 @@ def test_the_document_is_plain_json() -> None:
     document = json.loads(to_json(found))
     assert document["bounded_by_client"] is True
     assert [limit["code"] for limit in document["limits"]] == [limit.code for limit in found.limits]
-    assert document["probes"][-1]["observed_ms"] is None
+    assert document["probes"][-1]["observed_ms"] == "Infinity"
     undisturbed = find_capacity(mm1, SLO, start=400.0, precision=0.5, searches=1, min_duration_s=5.0)
     assert json.loads(to_json(undisturbed))["bounded_by_client"] is False

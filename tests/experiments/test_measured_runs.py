@@ -60,9 +60,9 @@ def test_warm_up_is_counted_apart(programmable: Programmable) -> None:
     """What the server saw is the warm-up and the measured requests, and only the latter are in the result."""
     port = programmable.listen("fixed")
     result = run(port.url, Load(Poisson(200.0, 0.5), warmup_s=0.5, connections=4, seed=3))
-    assert result.warmup_requests > 0
+    assert result.warmup is not None
     assert result.tally.scheduled == sum(1 for _ in Poisson(200.0, 0.5).times(3))
-    assert port.counts["requests"] == result.warmup_requests + result.tally.sent
+    assert port.counts["requests"] == result.warmup.requests + result.tally.sent
 
 
 def test_closed_loop_in_two_processes(programmable: Programmable) -> None:
@@ -103,7 +103,9 @@ def test_a_run_of_wrong_answers_alone(programmable: Programmable) -> None:
     result = run(programmable.listen("fixed").url, Load(Constant(100.0, 0.3), warmup_s=0.0), expected=WRONG)
     document = json.loads(to_json(result.result()))
     assert document["requests"]["mismatched"] == 30
-    assert set(document["response_time_ms"].values()) == {None}
+    times = document["response_time_ms"]
+    assert (times["mean"], times["max"], times["p99"]) == (None, None, None), "30 requests are too few for p99"
+    assert times["p50"] == "Infinity"
     assert document["throughput_rps"] == 0
     assert any("no request was answered correctly" in words(reason) for reason in result.verdict.reasons)
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from loadtest.experiments.simulation import FifoServer, Stalls, exponential, fixed, simulate
-from loadtest.judge.run_result import MeasuredRun, Run
+from loadtest.judge.method import METHOD
+from loadtest.judge.run_result import MeasuredRun, Run, Warmup
 from loadtest.judge.samples import enough_samples
-from loadtest.judge.verdict import Evidence, Verdict, judge_run, steady_from
+from loadtest.judge.verdict import Evidence, Verdict, judge_run
 from loadtest.load.recorder import Tally, Window
 from loadtest.load.schedule import Constant, Poisson
 from loadtest.records import to_json
@@ -241,9 +242,11 @@ def test_result_names_are_those_that_others_read() -> None:
     """The documented names of a run's JSON, and the distribution on demand, which gives back every count."""
     tally = good_tally()
     run = Run("http://host/", "rest", "none", 1, "poisson", 1_000.0, 20.0, 1.0, 8, 1, 1, 10.0)
-    measured = MeasuredRun(run, tally, 20.0, 0.3, 6.0, 0.0, 1_000, judge_run(evidence(tally)))
+    measured = MeasuredRun(run, tally, 20.0, 0.3, 6.0, 0.0, Warmup(1_000, 2.1, True), judge_run(evidence(tally)))
     document = json.loads(to_json(measured.result(distribution=True)))
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == 3
+    assert document["method"] == METHOD
+    assert document["warmup"] == {"requests": 1_000, "duration_s": 2.1, "steady": True}
     assert set(document["requests"]) == {"scheduled", "sent", "ok", "mismatched", "errors"}
     assert document["throughput_rps"] == COUNT / 20
     for key in ("response_time_ms", "service_time_ms"):
@@ -251,37 +254,3 @@ def test_result_names_are_those_that_others_read() -> None:
     assert set(document["send_lag_ms"]) == {"p50", "p99", "max"}
     assert {"valid", "reasons"} <= set(document["verdict"])
     assert sum(document["response_time_distribution"]["counts"]) == COUNT
-
-
-# -- steady state
-
-
-def test_steady_from_the_start() -> None:
-    """Equal stretches are steady from second zero on."""
-    assert steady_from(windows([1_000] * 20)) == 0.0
-
-
-def test_steady_after_a_slow_start() -> None:
-    """A slow first fifth is left out."""
-    assert steady_from(windows([100] * 4 + [1_000] * 17)) == 4.0
-
-
-def test_steady_after_slow_answers() -> None:
-    """Equal counts with a median that falls are not steady until it has settled."""
-    line = windows([1_000] * 4, p50_ms=8.0) + [
-        replace(window, end_s=window.end_s + 4) for window in windows([1_000] * 17)
-    ]
-    assert steady_from(line) == 4.0
-
-
-def test_never_steady() -> None:
-    """A throughput that falls all the time has no steady state, and neither have two windows."""
-    assert steady_from(windows([2_000 - 90 * n for n in range(20)])) is None
-    assert steady_from(windows([1_000] * 2)) is None
-    assert steady_from([]) is None
-
-
-def test_chance_is_not_taken_for_unsteadiness() -> None:
-    """A few requests a stretch scatter by more than 10 % and are steady all the same."""
-    assert steady_from(windows([12, 9, 8, 11, 10, 13, 9, 8, 11, 10, 12])) == 0.0
-    assert steady_from(windows([1_200, 900, 800, 1_100, 1_000, 1_300, 900, 800, 1_100, 1_000, 1_200])) is None

@@ -157,8 +157,8 @@ def test_cost_follows_from_cpu_and_cores(comparison: ComparisonResult) -> None:
     for server in comparison.servers:
         server.capacity = None
     for one, row in zip(cost.costs(comparison), comparison.summary, strict=True):
-        if one.cpu_s_per_1000.known:
-            assert one.used_core_s == pytest.approx(row.cpu_s_per_1000.value * 1000)
+        if one.at_ceiling.known:
+            assert one.used_core_s == pytest.approx(row.cpu_s_per_1000_at_ceiling.value * 1000)
         if row.ceiling_rps.known and row.ceiling_rps.value:
             assert one.held_core_s == pytest.approx(3 * 1e6 / (2 * row.ceiling_rps.value))
             assert one.full_is == "ceiling"
@@ -202,10 +202,10 @@ def test_servers_with_one_label_are_told_apart(comparison: ComparisonResult) -> 
 
 @pytest.mark.parametrize(
     ("cell", "text"),
-    [(None, "—"), (math.nan, "—"), (math.inf, "—"), (1234.5678, "1,234.57"), (0, "0.00"), ("yes", "yes")],
+    [(None, "—"), (math.nan, "—"), (math.inf, "failed"), (1234.5678, "1,234.57"), (0, "0.00"), ("yes", "yes")],
 )
 def test_cells_that_are_not_known_are_dashes(cell: Any, text: str) -> None:
-    """Null, NaN and infinity are printed as a dash; zero is a number."""
+    """Null and NaN are printed as a dash, an infinite percentile as failed; zero is a number."""
     assert Column("ms", 2).text(cell) == text
 
 

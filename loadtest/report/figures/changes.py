@@ -15,7 +15,7 @@ UNITS = {
     "p50": "response time p50, ms",
     "p99": "response time p99, ms",
     "ceiling": "closed-loop ceiling, requests/s",
-    "cpu": "CPU seconds per 1,000",
+    "cpu": "CPU seconds per 1,000 at the ceiling",
 }
 
 
