@@ -45,6 +45,15 @@ def test_what_is_written_is_read_back() -> None:
     assert same(from_json(text, Whole, "it"), WHOLE)
 
 
+def test_an_infinite_number_is_read_back() -> None:
+    """JSON has no infinity: it is the string that Protocol Buffers' mapping has, which the schema allows."""
+    record = Whole([Part("a", math.inf, [1])], {"x": math.inf})
+    text = to_json(record)
+    assert json.loads(text)["shares"] == {"x": "Infinity"}
+    assert from_json(text, Whole, "it") == record
+    Draft202012Validator(json_schema(Whole)).validate(json.loads(text))
+
+
 def test_numbers_of_numpy_are_written_as_numbers() -> None:
     """Statistics return NumPy's floats; a record may hold them."""
     assert from_json(to_json(Part("a", np.float64(0.1), [])), Part, "it").size == 0.1

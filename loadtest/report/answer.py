@@ -63,7 +63,7 @@ def conditions(result: ComparisonResult) -> str:
     return (
         f"{workload.name} v{workload.version}, {batch} a request, {arrivals} over {plan.connections} "
         f"connections, {rounds} of {plan.duration_s:g} s, launcher "
-        f"{result.launcher.get('launcher', 'unknown')}, {cores} of {host.cpu}"
+        f"{result.launcher.get('launcher', 'unknown')}, {cores} of {host.cpu}, method {result.method}"
     )
 
 

@@ -15,7 +15,7 @@ from loadtest.experiments.parity import check_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.findings import SENT_LATE, TAKEN_AGAIN, Finding
+from loadtest.judge.findings import SENT_LATE, STEAL, TAKEN_AGAIN, WRONG_ANSWERS, Finding
 from loadtest.judge.run_result import MeasuredRun
 from loadtest.judge.verdict import Verdict
 from loadtest.launch import local
@@ -27,6 +27,7 @@ from loadtest.load.schedule import Poisson
 from loadtest.machine.placement import UNPINNED, choose_placement
 from loadtest.machine.usage import Usage
 from loadtest.records import from_json, to_json
+from loadtest.report.table import remarks
 from loadtest.report.wording import all_words, words
 from loadtest.servers.artifact import ROOT, Artifact
 from tests.launch.conftest import Obedient
@@ -223,6 +224,53 @@ def test_a_spoiled_run_is_taken_again_and_said_to_be(
     assert len({load for load in asked if isinstance(load.schedule, Poisson)}) == 1
     assert verdict.valid is valid
     assert verdict.findings == [Finding(TAKEN_AGAIN, {"reason": SENT_LATE})] * min(spoiled, 2)
+
+
+@pytest.mark.parametrize("spoiled", [1, 9])
+def test_a_gate_that_was_spoiled_is_taken_again_and_then_told(
+    spoiled: int, obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bad try is thrown away; where every try was bad, a reader is told that the common rate rests on it."""
+    gates: list[Load] = []
+
+    def judged(running: RunningServer, load: Load, *args: Any, **options: Any) -> tuple[MeasuredRun, Usage | None]:
+        result, usage = measure_server(running, load, *args, **options)
+        if load.seed == 1:  # that of the gate
+            gates.append(load)
+            busy = len(gates) <= spoiled
+            result = replace(result, verdict=Verdict(not busy, [Finding(STEAL, {"share": 0.2})] if busy else []))
+        return result, usage
+
+    monkeypatch.setattr(comparing, "measure_server", judged)
+    monkeypatch.setattr(comparing, "GATE_S", 0.3)
+    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.5, connections=2)
+    result = comparing.compare([obedient("good")], _launcher(artifact), plan)
+    (record,) = result.servers
+    assert len(gates) == 2
+    assert gates[0].warmup_s == plan.warmup_s
+    assert record.gate is not None
+    assert record.gate.verdict.valid is (spoiled == 1)
+    assert record.gate_ceiling_rps == record.gate.throughput_rps
+    assert any("its gate was spoiled" in line for line in remarks(result)) is (spoiled == 9)
+
+
+def test_wrong_answers_at_the_gate_keep_a_server_out(
+    obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ceiling is no number that the others' common rate may rest on, and it is not timed."""
+
+    def judged(running: RunningServer, load: Load, *args: Any, **options: Any) -> tuple[MeasuredRun, Usage | None]:
+        result, usage = measure_server(running, load, *args, **options)
+        result.tally.mismatched += 3
+        wrong = Finding(WRONG_ANSWERS, {"wrong": 3, "requests": result.tally.scheduled})
+        return replace(result, verdict=Verdict(False, [wrong])), usage
+
+    monkeypatch.setattr(comparing, "measure_server", judged)
+    monkeypatch.setattr(comparing, "GATE_S", 0.3)
+    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, connections=2)
+    with pytest.raises(MeasurementError, match="no server could be measured") as failure:
+        comparing.compare([obedient("good")], _launcher(artifact), plan)
+    assert "the closed loop at the gate was not answered correctly" in all_words(failure.value.findings)
 
 
 def test_nothing_measurable_is_an_error(obedient: Obedient, artifact: Artifact) -> None:

@@ -3,6 +3,9 @@
 import copy
 from pathlib import Path
 
+import pytest
+
+from loadtest.errors import UsageError
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.difference import difference
 from loadtest.report.difference_page import write_changes
@@ -22,3 +25,13 @@ def test_every_change_is_a_row_and_texts_are_aligned_to_the_left(comparison: Com
     assert len(rows) == len(found.changes) > 0
     assert {row.replace("\\|", "").count("|") for row in rows} == {len(table.columns) + 1}
     assert any("a\\|b" in row for row in rows)
+
+
+def test_results_of_different_methods_are_not_compared(comparison: ComparisonResult) -> None:
+    """A change between them may be one of the method; the refusal names both and says what to do."""
+    after = copy.deepcopy(comparison)
+    after.method = comparison.method + 1
+    with pytest.raises(UsageError) as refused:
+        difference(comparison, after)
+    assert f"method {comparison.method} and the second by method {after.method}" in str(refused.value)
+    assert "measure both with the same release" in str(refused.value)
