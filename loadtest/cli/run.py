@@ -259,6 +259,11 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         f"{requests.ok:,} of {requests.scheduled:,} answered correctly ({requests.mismatched:,} wrong{errors}), "
         f"{result.throughput_rps:,.0f} per second, client at {result.client.cpu_share:.0%} of its core"
     )
+    if result.warmup:
+        end = "until the server was steady" if result.warmup.steady else "to its bound"
+        stdout.print(
+            f"before it {result.warmup.requests:,} requests of warm-up in {result.warmup.duration_s:.1f} s, {end}"
+        )
     stdout.print("[green]VALID[/green]" if result.verdict.valid else "[red]INVALID[/red]")
     for finding in (*result.verdict.reasons, *result.verdict.findings):
         stdout.print(f"- {words(finding)}")

@@ -106,6 +106,14 @@ def notes(result: ComparisonResult) -> list[str]:
         unsteady = _unsteady(server)
         if unsteady:
             lines.append(f"{labels[server.key]}: {unsteady}")
+        warmups = [run.warmup for _, run in server.runs if run.warmup]
+        cut = sum(warmup.steady is False for warmup in warmups)
+        if cut:
+            bound = f"{result.plan.warmup_s:g} s"
+            lines.append(
+                f"{labels[server.key]}: {cut} of {len(warmups)} warm-ups ended at their bound of {bound}, before the "
+                "server was steady"
+            )
     again = sum(
         finding.code == TAKEN_AGAIN
         for server in result.servers

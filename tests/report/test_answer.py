@@ -8,6 +8,7 @@ from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.findings import TOLD, Finding
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
+from loadtest.judge.run_result import Warmup
 from loadtest.judge.summary import Ratio
 from loadtest.judge.verdict import Verdict
 from loadtest.report.answer import answer, conditions, validity
@@ -172,3 +173,26 @@ def test_a_server_that_was_still_warming_up_is_told(comparison: ComparisonResult
     label = comparison.names[server.key]
     assert line.startswith(f"{label}: 2 of {len(valid)} runs at the common rate were not steady from the start")
     assert "(from 1.5 s on at the latest, 1 never): a longer --warmup" in line
+
+
+def test_warm_ups_that_ended_at_their_bound_are_told(comparison: ComparisonResult) -> None:
+    """Counted over every run of the server; those that ended since it was steady are not mentioned."""
+    warm, cut = Warmup(900, 2.1, steady=True), Warmup(4_000, 10.0, steady=False)
+    for server in comparison.servers:
+        server.rounds = [
+            replace(
+                one, open_loop=replace(one.open_loop, warmup=warm), closed_loop=replace(one.closed_loop, warmup=warm)
+            )
+            for one in server.rounds
+        ]
+    assert "warm-ups ended" not in " ".join(remarks(comparison))
+    server = comparison.servers[0]
+    first, *others = server.rounds
+    server.rounds = [replace(first, closed_loop=replace(first.closed_loop, warmup=cut)), *others]
+    (line,) = [line for line in remarks(comparison) if "warm-ups ended" in line]
+    runs = sum(1 for _, run in server.runs if run.warmup)
+    bound = f"{comparison.plan.warmup_s:g} s"
+    assert line == (
+        f"{comparison.names[server.key]}: 1 of {runs} warm-ups ended at their bound of {bound}, before the server was "
+        "steady"
+    )
