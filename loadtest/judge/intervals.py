@@ -1,27 +1,24 @@
-"""Uncertainty from repeated rounds: bootstrap intervals of percentiles and of ratios between servers.
+"""Uncertainty from repeated rounds: intervals of means, of percentiles and of ratios between servers.
 
-The unit that is resampled is the round and never the request: requests of one round share a server process, a cache
-state and a minute of this machine, so they are no independent observations. The intervals are percentile bootstrap
-intervals (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13), widened for the few rounds that
-there are: those of three rounds would cover the true value 75 times in 100 and not 95.
+The unit is the round and never the request: requests of one round share a server process, a cache state and a minute of
+this machine, so they are no independent observations (Kalibera and Jones, Rigorous Benchmarking in Reasonable Time,
+ISMM 2013). Each round gives one value, and the interval is Student's t over the rounds: of percentiles and of ratios on
+the logarithms of the values, since these are skewed to the right, and of other means on the values themselves.
+``benchmarks/interval_coverage.md`` shows how often such intervals hold the truth.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.judge.samples import enough_samples
-from loadtest.load.histogram import Histogram
+from loadtest.judge.ranked import RoundTimes
 from loadtest.records import Number
 
-RESAMPLES = 2_000
 CONFIDENCE = 0.95
 MIN_ROUNDS = 3
-SEED = 20_240_229
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,7 +28,7 @@ class Estimate:
     """A value with its interval.
 
     Attributes:
-        value: Point estimate.
+        value: Point estimate; infinite where a round's percentile is.
         low: Lower end of the 95 % interval; NaN where there are fewer than three rounds.
         high: Upper end.
     """
@@ -49,82 +46,94 @@ class Estimate:
 NOT_KNOWN = Estimate(math.nan, math.nan, math.nan)
 
 
-def weights(rounds: int, resamples: int = RESAMPLES, stream: int = 0) -> Floats:
-    """How often each round is drawn in each resample: shape (resamples, rounds), from a fixed seed."""
-    random = np.random.default_rng([SEED, stream])
-    return random.multinomial(rounds, np.full(rounds, 1 / rounds), size=resamples).astype(np.float64)
-
-
 def mean_estimate(values: Sequence[float]) -> Estimate:
-    """Mean over rounds, with its interval.
+    """Mean over rounds, with its interval; nothing that is estimated here can be below zero.
 
     Args:
         values: One number per round; NaN for a round without one.
     """
-    array = np.array([value for value in values if not math.isnan(value)])
+    array = _known(values)
     if array.size == 0:
         return NOT_KNOWN
-    return _estimate(float(array.mean()), weights(array.size) @ array / array.size, array.size)
+    middle, half = float(array.mean()), _half_width(array)
+    return Estimate(middle, max(middle - half, 0.0) if half == half else math.nan, middle + half)
 
 
-def percentile_estimate(rounds: Sequence[Histogram], percent: float) -> Estimate:
-    """A percentile over all requests of all rounds, in milliseconds; the rounds are resampled.
+def geometric_estimate(values: Sequence[float]) -> Estimate:
+    """Geometric mean over rounds, with the interval of the mean logarithm.
 
     Args:
-        rounds: Histogram of each round.
+        values: One number per round, not below zero; NaN for a round without one. Where one is infinite, so is the
+            estimate: it holds at any value above the finite ones.
+    """
+    array = _known(values)
+    if array.size == 0:
+        return NOT_KNOWN
+    if np.isinf(array).any():
+        finite = array[np.isfinite(array)]
+        low = math.nan if array.size < MIN_ROUNDS else float(finite.min()) if finite.size else math.inf
+        return Estimate(math.inf, low, math.nan if math.isnan(low) else math.inf)
+    if (array <= 0).any():  # zero has no logarithm
+        return mean_estimate(values)
+    return _of_logarithms(np.log(array))
+
+
+def percentile_estimate(rounds: Sequence[RoundTimes], percent: float) -> Estimate:
+    """A percentile of the response time of a round, in milliseconds.
+
+    Args:
+        rounds: Response times of each round; one with too few requests for the percentile is left out.
         percent: From 0 to 100.
     """
-    if not rounds or not enough_samples(sum(histogram.count for histogram in rounds), percent):
+    return geometric_estimate([one.percentile_ms(percent) for one in rounds])
+
+
+def paired_ratio(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate:
+    """Ratio of two servers' values: they ran side by side, so each round gives one ratio.
+
+    Args:
+        ours: Value by number of the round; NaN for a round without one.
+        theirs: Likewise; rounds that only one side has are left out.
+    """
+    shared = [number for number in ours if number in theirs]
+    failing = [any(math.isinf(side[number]) for number in shared) for side in (ours, theirs)]
+    if any(failing):  # the side that failed too many requests is behind, by no number
+        return NOT_KNOWN if all(failing) else Estimate(*[math.inf if failing[0] else 0.0] * 3)
+    return geometric_estimate([_ratio(ours[number], theirs[number]) for number in shared])
+
+
+def percentile_ratio(ours: Mapping[int, RoundTimes], theirs: Mapping[int, RoundTimes], percent: float) -> Estimate:
+    """Ratio of a percentile of two servers that ran side by side."""
+    one, two = ({number: times.percentile_ms(percent) for number, times in side.items()} for side in (ours, theirs))
+    return paired_ratio(one, two)
+
+
+def independent_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
+    """Ratio of two geometric means from different sittings: Welch's t, since the two sides may vary differently."""
+    a, b = _known(ours), _known(theirs)
+    if not (a.size and b.size):
         return NOT_KNOWN
-    resampled = _percentiles_ms(rounds, percent, weights(len(rounds)))
-    return _estimate(_percentiles_ms(rounds, percent, np.ones((1, len(rounds))))[0], resampled, len(rounds))
-
-
-def mean_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
-    """Ratio of two means; the rounds of both sides are drawn together, since they ran side by side."""
-    pairs = [(a, b) for a, b in zip(ours, theirs, strict=False) if not (math.isnan(a) or math.isnan(b))]
-    if not pairs:
+    failing = [bool(np.isinf(side).any()) for side in (a, b)]
+    if any(failing):
+        return NOT_KNOWN if all(failing) else Estimate(*[math.inf if failing[0] else 0.0] * 3)
+    if (a <= 0).any() or (b <= 0).any():
         return NOT_KNOWN
-    a, b = np.array(pairs).T
-    drawn = weights(len(pairs))
-    return _estimate(float(a.sum() / b.sum()), (drawn @ a) / (drawn @ b), len(pairs))
+    logs = np.log(a), np.log(b)
+    difference = float(logs[0].mean() - logs[1].mean())
+    if min(a.size, b.size) < MIN_ROUNDS:
+        return Estimate(math.exp(difference), math.nan, math.nan)
+    parts = [float(side.var(ddof=1)) / side.size for side in logs]
+    if not sum(parts):
+        return Estimate(*[math.exp(difference)] * 3)
+    freedom = sum(parts) ** 2 / sum(part**2 / (side.size - 1) for part, side in zip(parts, logs, strict=True))
+    half = _student_t(freedom) * math.sqrt(sum(parts))
+    return Estimate(math.exp(difference), math.exp(difference - half), math.exp(difference + half))
 
 
-def percentile_ratio(ours: Sequence[Histogram], theirs: Sequence[Histogram], percent: float) -> Estimate:
-    """Ratio of a percentile of two servers, rounds drawn together."""
-    count = min(len(ours), len(theirs))
-    if not count or not _all_enough((ours[:count], theirs[:count]), percent):
-        return NOT_KNOWN
-    drawn, whole = weights(count), np.ones((1, count))
-
-    def ratio(by: Floats) -> Floats:
-        return _percentiles_ms(ours[:count], percent, by) / _percentiles_ms(theirs[:count], percent, by)
-
-    return _estimate(float(ratio(whole)[0]), ratio(drawn), count)
-
-
-def independent_mean_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
-    """Ratio of two means from different sittings: the rounds of each side are drawn on their own."""
-    if not ours or not theirs:
-        return NOT_KNOWN
-    a, b = np.array(ours), np.array(theirs)
-    drawn = (weights(a.size) @ a / a.size) / (weights(b.size, stream=1) @ b / b.size)
-    return _estimate(float(a.mean() / b.mean()), drawn, min(a.size, b.size))
-
-
-def independent_percentile_ratio(ours: Sequence[Histogram], theirs: Sequence[Histogram], percent: float) -> Estimate:
-    """Ratio of a percentile from different sittings: the rounds of each side are drawn on their own."""
-    if not _all_enough((ours, theirs), percent):
-        return NOT_KNOWN
-    one, two = (_percentiles_ms(side, percent, np.ones((1, len(side))))[0] for side in (ours, theirs))
-    drawn = _percentiles_ms(ours, percent, weights(len(ours))) / _percentiles_ms(
-        theirs, percent, weights(len(theirs), stream=1)
-    )
-    return _estimate(float(one / two), drawn, min(len(ours), len(theirs)))
-
-
-def _all_enough(sides: Sequence[Sequence[Histogram]], percent: float) -> bool:
-    return all(side and enough_samples(sum(histogram.count for histogram in side), percent) for side in sides)
+def independent_percentile_ratio(ours: Sequence[RoundTimes], theirs: Sequence[RoundTimes], percent: float) -> Estimate:
+    """Ratio of a percentile from different sittings."""
+    one, two = ([times.percentile_ms(percent) for times in side] for side in (ours, theirs))
+    return independent_ratio(one, two)
 
 
 def is_tie(ratio: Estimate) -> bool:
@@ -132,46 +141,29 @@ def is_tie(ratio: Estimate) -> bool:
     return not (ratio.low > 1 or ratio.high < 1)
 
 
-def _percentiles_ms(rounds: Sequence[Histogram], percent: float, by: Floats) -> Floats:
-    """The percentile of the weighted union of the rounds, for each row of weights: shape (rows,)."""
-    counts = np.stack([histogram.counts for histogram in rounds])
-    used = np.nonzero(counts.sum(axis=0))[0]
-    table = counts[:, used].astype(np.float64)
-    edges = np.array(_edges(used), dtype=np.float64) / 1e6
-    result = np.empty(len(by))
-    for row, weight in enumerate(by):
-        cumulated = np.cumsum(weight @ table)
-        rank = max(math.ceil(percent / 100 * cumulated[-1] - 1e-6), 1)
-        result[row] = edges[min(int(np.searchsorted(cumulated, rank)), len(edges) - 1)]
-    return result
+def _known(values: Sequence[float]) -> Floats:
+    return np.array([value for value in values if not math.isnan(value)], dtype=np.float64)
 
 
-def _edges(used: npt.NDArray[np.intp]) -> list[int]:
-    probe = Histogram()
-    probe.counts[used] = 1
-    return probe.nonzero()[0]
+def _ratio(one: float, two: float) -> float:
+    return one / two if two else math.nan
 
 
-def _estimate(value: float, resampled: Floats, rounds: int) -> Estimate:
-    if rounds < MIN_ROUNDS:
-        return Estimate(value, math.nan, math.nan)
-    tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.nanpercentile(resampled, [tail, 100 - tail])
-    wider = small_sample_factor(rounds)
-    # Nothing that is estimated here can be below zero.
-    return Estimate(value, max(value - wider * (value - float(low)), 0.0), value + wider * (float(high) - value))
+def _of_logarithms(logs: Floats) -> Estimate:
+    middle, half = float(logs.mean()), _half_width(logs)
+    return Estimate(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
 
 
-def small_sample_factor(rounds: int) -> float:
-    """How much wider an interval from so few rounds has to be.
+def _half_width(values: Floats) -> float:
+    """Of Student's interval of the mean; NaN of fewer than three values."""
+    if values.size < MIN_ROUNDS:
+        return math.nan
+    return _student_t(values.size - 1) * float(values.std(ddof=1)) / math.sqrt(values.size)
 
-    A resample varies less than a sample, by ``sqrt((n - 1) / n)``, and the spread itself is only estimated, for which
-    Student's t stands in place of the normal quantile z (Hesterberg, What Teachers Should Know About the Bootstrap,
-    2015).
-    """
+
+def _student_t(freedom: float) -> float:
+    """The quantile of Student's t for the confidence of the intervals."""
     # Imported here, since it takes time that a command without intervals need not spend.
     from scipy.special import stdtrit
 
-    quantile = (1 + CONFIDENCE) / 2
-    t, z = float(stdtrit(rounds - 1, quantile)), NormalDist().inv_cdf(quantile)
-    return math.sqrt(rounds / (rounds - 1)) * t / z
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

@@ -4,9 +4,53 @@ Over the answers alone a server that refuses requests quickly, once it has too m
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from loadtest.judge.samples import enough_samples
 from loadtest.load.histogram import Histogram
+
+
+@dataclass(frozen=True)
+class RoundTimes:
+    """Response times of all requests of a round.
+
+    Attributes:
+        answers: Those of the correct answers, in nanoseconds.
+        failed: Requests without a correct answer.
+    """
+
+    answers: Histogram
+    failed: int = 0
+
+    @property
+    def requests(self) -> int:
+        """All of them."""
+        return self.answers.count + self.failed
+
+    def percentile_ms(self, percent: float) -> float:
+        """A percentile over all requests, in milliseconds; see `ranked_percentiles`.
+
+        It is NaN where the requests are too few for it.
+        """
+        return self.percentiles_ms([percent])[0]
+
+    def percentiles_ms(self, percents: Iterable[float]) -> list[float]:
+        """Several of them in one pass."""
+        wanted = list(percents)
+        values = ranked_percentiles(self.answers, self.failed, wanted)
+        return [
+            value / 1e6 if enough_samples(self.requests, percent) else math.nan
+            for value, percent in zip(values, wanted, strict=True)
+        ]
+
+
+def together(rounds: Sequence[RoundTimes]) -> RoundTimes:
+    """All requests of several rounds."""
+    whole = Histogram()
+    for one in rounds:
+        whole.merge(one.answers)
+    return RoundTimes(whole, sum(one.failed for one in rounds))
 
 
 def ranked_percentiles(answers: Histogram, failed: int, percents: Iterable[float]) -> list[float]:

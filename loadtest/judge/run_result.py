@@ -1,12 +1,10 @@
 """The result of one run: as it was measured, with its histograms, and as the record that files hold."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loadtest.judge.method import FIRST, METHOD
-from loadtest.judge.ranked import ranked_percentiles
-from loadtest.judge.samples import enough_samples
+from loadtest.judge.ranked import RoundTimes
 from loadtest.judge.verdict import Evidence, Verdict, judge_run
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally, Window
@@ -182,12 +180,14 @@ class RunResult:
     method: int = FIRST
 
     @property
-    def response_times(self) -> Histogram:
-        """The response times in nanoseconds; empty where their distribution was not kept."""
+    def response_times(self) -> RoundTimes:
+        """The response times of all requests; without answers where their distribution was not kept."""
         kept = self.response_time_distribution
+        failed = self.requests.scheduled - self.requests.ok
         if kept is None or not kept.counts:
-            return Histogram()
-        return Histogram.from_counts(kept.highest_ns, kept.counts, 0, round(self.response_time_ms.max * 1e6))
+            return RoundTimes(Histogram(), failed)
+        slowest = round(self.response_time_ms.max * 1e6)
+        return RoundTimes(Histogram.from_counts(kept.highest_ns, kept.counts, 0, slowest), failed)
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class MeasuredRun:
 
         It is infinite where its rank falls among the failed requests.
         """
-        return _percentiles_ms(self.tally.response, self.tally.failed, [percent])[0]
+        return RoundTimes(self.tally.response, self.tally.failed).percentile_ms(percent)
 
     def result(self, *, distribution: bool = False) -> RunResult:
         """The record of the run.
@@ -299,7 +299,9 @@ def conclude(
 
 
 def _times(histogram: Histogram, failed: int = 0) -> Times:
-    percentiles = dict(zip(PERCENTILES, _percentiles_ms(histogram, failed, PERCENTILES.values()), strict=True))
+    percentiles = dict(
+        zip(PERCENTILES, RoundTimes(histogram, failed).percentiles_ms(PERCENTILES.values()), strict=True)
+    )
     return Times(mean=histogram.mean / 1e6, max=_max_ms(histogram), **percentiles)
 
 
@@ -310,9 +312,3 @@ def _lag(histogram: Histogram) -> Lag:
 
 def _max_ms(histogram: Histogram) -> float:
     return histogram.max / 1e6 if histogram.count else math.nan
-
-
-def _percentiles_ms(histogram: Histogram, failed: int, percents: Iterable[float]) -> list[float]:
-    wanted, requests = list(percents), histogram.count + failed
-    values = ranked_percentiles(histogram, failed, wanted)
-    return [ns / 1e6 if enough_samples(requests, one) else math.nan for ns, one in zip(values, wanted, strict=True)]

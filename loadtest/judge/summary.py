@@ -10,7 +10,7 @@ from loadtest.judge.intervals import (
     Estimate,
     is_tie,
     mean_estimate,
-    mean_ratio,
+    paired_ratio,
     percentile_estimate,
     percentile_ratio,
 )
@@ -93,29 +93,29 @@ def ratios(servers: Sequence[ServerResult]) -> list[Ratio]:
 
 
 def _between(one: ServerResult, two: ServerResult) -> Iterator[Ratio]:
-    # Only rounds in which both runs are valid: the two sides of a round are drawn together.
-    theirs = {round_.number: round_.open_loop for round_ in two.valid_rounds}
-    pairs = [(mine.open_loop, theirs[mine.number]) for mine in one.valid_rounds if mine.number in theirs]
-    ours, their = ([pair[side].response_times for pair in pairs] for side in (0, 1))
-    found = {f"p{percent:.0f}": percentile_ratio(ours, their, percent) for percent in (50.0, 99.0)}
-    found["ceiling"] = mean_ratio(_ceilings(one), _ceilings(two))
+    times = [{each.number: each.open_loop.response_times for each in server.valid_rounds} for server in (one, two)]
+    ceilings = [
+        {each.number: each.closed_loop.throughput_rps for each in server.valid_ceiling_rounds} for server in (one, two)
+    ]
+    found = {f"p{percent:.0f}": percentile_ratio(times[0], times[1], percent) for percent in (50.0, 99.0)}
+    found["ceiling"] = paired_ratio(ceilings[0], ceilings[1])
     for measure, ratio in found.items():
         yield Ratio(one.key, two.key, measure, ratio, is_tie(ratio))
 
 
 def _row(server: ServerResult, batch: int) -> SummaryRow:
     valid = server.valid_rounds
-    histograms = [one.open_loop.response_times for one in valid]
+    times = [one.open_loop.response_times for one in valid]
     requests = [one.open_loop.requests for one in valid]
     return SummaryRow(
         key=server.key,
         label=server.label,
         rounds=len(server.rounds),
-        p50_ms=percentile_estimate(histograms, 50),
-        p95_ms=percentile_estimate(histograms, 95),
-        p99_ms=percentile_estimate(histograms, 99),
+        p50_ms=percentile_estimate(times, 50),
+        p95_ms=percentile_estimate(times, 95),
+        p99_ms=percentile_estimate(times, 99),
         throughput_rps=mean_estimate([one.open_loop.throughput_rps for one in valid]),
-        ceiling_rps=mean_estimate(_ceilings(server)),
+        ceiling_rps=mean_estimate([one.closed_loop.throughput_rps for one in server.valid_ceiling_rounds]),
         cpu_s_per_1000_at_common_rate=mean_estimate(
             [_cpu_per_1000(one.open_usage, one.open_loop, batch) for one in valid]
         ),
@@ -127,10 +127,6 @@ def _row(server: ServerResult, batch: int) -> SummaryRow:
         failed=sum(one.scheduled - one.ok for one in requests),
         requests=sum(one.scheduled for one in requests),
     )
-
-
-def _ceilings(server: ServerResult) -> list[float]:
-    return [one.closed_loop.throughput_rps if one.closed_loop.verdict.valid else math.nan for one in server.rounds]
 
 
 def _cpu_per_1000(usage: Usage | None, run: RunResult, batch: int) -> float:

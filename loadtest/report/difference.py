@@ -1,18 +1,22 @@
 """Two comparisons side by side: what got faster, what slower, and what is a tie."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from loadtest.errors import UsageError
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.intervals import Estimate, independent_mean_ratio, independent_percentile_ratio, is_tie
-from loadtest.judge.samples import enough_samples
+from loadtest.judge.intervals import (
+    Estimate,
+    geometric_estimate,
+    independent_percentile_ratio,
+    independent_ratio,
+    is_tie,
+    percentile_estimate,
+)
+from loadtest.judge.ranked import RoundTimes
 from loadtest.judge.server_result import ServerResult
-from loadtest.load.histogram import Histogram
 from loadtest.records import Number
-from loadtest.report.reading import union
 
 SCHEMA_VERSION = 1
 SAME = ("workload", "host", "launcher", "plan")
@@ -59,7 +63,7 @@ class Difference:
 
 
 def difference(before: ComparisonResult, after: ComparisonResult) -> Difference:
-    """Compare two comparisons; rounds of different files are resampled independently.
+    """Compare two comparisons; rounds of different files are not paired.
 
     Raises:
         UsageError: If they were made under different launchers, or by different methods.
@@ -85,14 +89,14 @@ def difference(before: ComparisonResult, after: ComparisonResult) -> Difference:
 def _changes(key: str, old: ServerResult, new: ServerResult) -> list[Change]:
     found = []
     for percent, name in ((50.0, "p50"), (99.0, "p99")):
-        sides = [_histograms(side) for side in (old, new)]
+        sides = [_times(side) for side in (old, new)]
         ratio = independent_percentile_ratio(sides[1], sides[0], percent)
-        before, after = (_percentile(side, percent) for side in sides)
+        before, after = (percentile_estimate(side, percent).value for side in sides)
         found.append(_change(key, name, before, after, ratio, smaller_is_better=True))
     for name, smaller in (("ceiling", False), ("cpu", True)):
         values = [_values(side, name) for side in (old, new)]
-        ratio = independent_mean_ratio(values[1], values[0])
-        before, after = (sum(side) / len(side) if side else math.nan for side in values)
+        ratio = independent_ratio(values[1], values[0])
+        before, after = (geometric_estimate(side).value for side in values)
         found.append(_change(key, name, before, after, ratio, smaller_is_better=smaller))
     return found
 
@@ -107,14 +111,8 @@ def _change(key: str, name: str, before: float, after: float, ratio: Estimate, *
     return Change(key, name, before, after, ratio, verdict)
 
 
-def _histograms(server: ServerResult) -> list[Histogram]:
+def _times(server: ServerResult) -> list[RoundTimes]:
     return [one.open_loop.response_times for one in server.valid_rounds]
-
-
-def _percentile(rounds: Sequence[Histogram], percent: float) -> float:
-    """In milliseconds; NaN where the samples do not carry it."""
-    whole = union(rounds)
-    return whole.percentile(percent) / 1e6 if enough_samples(whole.count, percent) else math.nan
 
 
 def _values(server: ServerResult, name: str) -> list[float]:

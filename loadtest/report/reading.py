@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from loadtest.errors import UsageError
 from loadtest.judge import schema_1, schema_2
 from loadtest.judge.comparison_result import KIND, SCHEMA_VERSION, ComparisonResult
 from loadtest.judge.intervals import Estimate
-from loadtest.load.histogram import Histogram
 from loadtest.machine.files import write_whole
 from loadtest.records import from_json, to_json
 from loadtest.setup.setup_file import EaseOfSetup, read_setup
@@ -98,14 +96,6 @@ def _upgraded(document: dict[str, Any], path: Path) -> bytes:
         return json.dumps(document).encode()
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} does not keep schema {version}: {type(error).__name__}: {error}") from error
-
-
-def union(histograms: Sequence[Histogram]) -> Histogram:
-    """All of them in one."""
-    whole = Histogram()
-    for one in histograms:
-        whole.merge(one)
-    return whole
 
 
 def failed_share(percentile: str) -> str:

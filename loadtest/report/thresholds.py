@@ -107,6 +107,9 @@ def junit(outcomes: Sequence[ThresholdOutcome], name: str = "loadtest") -> str:
 
 def _value(name: str, server: ServerResult, row: SummaryRow) -> Estimate:
     columns = {
+        "p50": row.p50_ms,
+        "p95": row.p95_ms,
+        "p99": row.p99_ms,
         "throughput": row.throughput_rps,
         "ceiling": row.ceiling_rps,
         "cpu": row.cpu_s_per_1000_at_ceiling,

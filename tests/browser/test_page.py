@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from loadtest.judge.findings import FAILED, TOLD, Finding
+from loadtest.judge.intervals import percentile_estimate
+from loadtest.judge.ranked import together
 from loadtest.judge.summary import summarise
 from loadtest.judge.verdict import Verdict
 from loadtest.report import write_report
 from loadtest.report.difference import difference
 from loadtest.report.difference_page import write_changes
 from loadtest.report.figures import load_curve, percentiles
-from loadtest.report.reading import Document, read_document, union
+from loadtest.report.reading import Document, read_document
 from loadtest.report.setup_table import STAGES
 from loadtest.report.theme import DARK, LIGHT
 from tests.report.samples import SAMPLE
@@ -67,11 +69,9 @@ def test_load_chart_holds_the_numbers_of_the_result(open_page: Open, report: Pat
             runs = [run for one in server.rounds for run in (one.open_loop, *one.curve)]
             for rate in {run.run.rate for run in runs}:
                 valid = [run.response_times for run in runs if run.run.rate == rate and run.verdict.valid]
-                whole = union(valid)
-                if whole.count * (100 - percent) >= 1000:
-                    expected[document.comparison.names[server.key], rate] = pytest.approx(
-                        whole.percentile(percent) / 1e6
-                    )
+                found = percentile_estimate(valid, percent)
+                if found.known:
+                    expected[document.comparison.names[server.key], rate] = pytest.approx(found.value)
         assert drawn == expected
 
 
@@ -126,7 +126,7 @@ def test_other_charts_hold_the_numbers_of_the_result(open_page: Open, report: Pa
             None if math.isnan(window.max_ms) else window.max_ms for window in windows
         ]
         assert [row["waiting"] for row in data(page, f"waiting-{index}", "waiting")] == [w.waiting for w in windows]
-        whole = union([one.open_loop.response_times for one in server.valid_rounds])
+        whole = together([one.open_loop.response_times for one in server.valid_rounds])
         curve = [row for row in data(page, "percentiles-all", "percentiles") if row["server"] == labels[server.key]]
         assert [(row["percent"], row["ms"]) for row in curve] == percentiles.curve(whole)
     searched = [one.capacity for one in document.comparison.servers if one.capacity]

@@ -1,34 +1,45 @@
+"""Intervals over rounds: how often they hold the truth, and what is told where little is known."""
+
 import json
 import math
+from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from loadtest.judge.intervals import (
     Estimate,
-    independent_mean_ratio,
+    geometric_estimate,
     independent_percentile_ratio,
+    independent_ratio,
     is_tie,
     mean_estimate,
-    mean_ratio,
+    paired_ratio,
     percentile_estimate,
     percentile_ratio,
-    small_sample_factor,
 )
+from loadtest.judge.ranked import RoundTimes
 from loadtest.load.histogram import Histogram
 from loadtest.records import to_json
 
+ValueT = TypeVar("ValueT")
 TRUE_RATIO = 1.25
 SITTINGS = 600
 # Four standard deviations of a count of SITTINGS trials at 95 %.
 SPREAD = 4 * math.sqrt(0.95 * 0.05 / SITTINGS)
 
 
-def histogram(random: np.random.Generator, scale_ms: float, count: int = 400) -> Histogram:
+def times(random: np.random.Generator, scale_ms: float, count: int = 1_250, failed: int = 0) -> RoundTimes:
     """One round of exponential response times."""
     recorded = Histogram()
     recorded.record((random.exponential(scale_ms * 1e6, count)).astype(np.int64))
-    return recorded
+    return RoundTimes(recorded, failed)
+
+
+def numbered(values: Iterable[ValueT]) -> dict[int, ValueT]:
+    """Values by number of their round."""
+    return dict(enumerate(values, 1))
 
 
 def covered(estimate: Estimate, truth: float) -> bool:
@@ -45,7 +56,7 @@ def test_intervals_of_a_ratio_cover_the_truth_95_times_in_100(rounds: int) -> No
         minute = random.lognormal(0, 0.2, rounds)
         ours = 10 * TRUE_RATIO * minute * random.lognormal(0, 0.1, rounds)
         theirs = 10 * minute * random.lognormal(0, 0.1, rounds)
-        hits += covered(mean_ratio(ours.tolist(), theirs.tolist()), TRUE_RATIO)
+        hits += covered(paired_ratio(numbered(ours.tolist()), numbered(theirs.tolist())), TRUE_RATIO)
     assert abs(hits / SITTINGS - 0.95) < SPREAD
 
 
@@ -64,8 +75,8 @@ def test_intervals_of_a_percentile_ratio_cover_the_truth() -> None:
     sittings, hits = 60, 0
     for _ in range(sittings):
         minute = random.lognormal(0, 0.1, 5)
-        ours = [histogram(random, 5 * TRUE_RATIO * scale) for scale in minute]
-        theirs = [histogram(random, 5 * scale) for scale in minute]
+        ours = numbered(times(random, 5 * TRUE_RATIO * scale) for scale in minute)
+        theirs = numbered(times(random, 5 * scale) for scale in minute)
         hits += covered(percentile_ratio(ours, theirs, 90), TRUE_RATIO)
     assert hits / sittings > 0.95 - 4 * math.sqrt(0.95 * 0.05 / sittings)
 
@@ -77,7 +88,7 @@ def test_intervals_from_different_sittings_cover_the_truth() -> None:
     for _ in range(SITTINGS):
         ours = 10 * TRUE_RATIO * random.lognormal(0, 0.1, 4)
         theirs = 10 * random.lognormal(0, 0.1, 4)
-        hits += covered(independent_mean_ratio(ours.tolist(), theirs.tolist()), TRUE_RATIO)
+        hits += covered(independent_ratio(ours.tolist(), theirs.tolist()), TRUE_RATIO)
     assert hits / SITTINGS > 0.95 - SPREAD
 
 
@@ -85,7 +96,7 @@ def test_pairing_takes_the_common_disturbance_out() -> None:
     """Two servers that slow down together: the paired ratio is far surer than the ratio of strangers."""
     minute = np.random.default_rng(9).lognormal(0, 0.5, 8)
     ours, theirs = (minute * 12).tolist(), (minute * 10).tolist()
-    paired, apart = mean_ratio(ours, theirs), independent_mean_ratio(ours, theirs)
+    paired, apart = paired_ratio(numbered(ours), numbered(theirs)), independent_ratio(ours, theirs)
     assert paired.low == pytest.approx(1.2)
     assert paired.high == pytest.approx(1.2)
     assert not is_tie(paired)
@@ -98,7 +109,7 @@ def test_equal_servers_tie_95_times_in_100() -> None:
     ties = 0
     for _ in range(SITTINGS):
         ours, theirs = random.lognormal(0, 0.1, (2, 3))
-        ties += is_tie(mean_ratio(ours.tolist(), theirs.tolist()))
+        ties += is_tie(paired_ratio(numbered(ours.tolist()), numbered(theirs.tolist())))
     assert abs(ties / SITTINGS - 0.95) < SPREAD
 
 
@@ -118,22 +129,51 @@ def test_a_tie_is_an_interval_that_spans_one(ratio: Estimate, tie: bool) -> None
 
 
 @pytest.mark.parametrize(("rounds", "student_t"), [(3, 4.303), (4, 3.182), (5, 2.776), (10, 2.262), (31, 2.042)])
-def test_small_sample_factor_is_that_of_students_t(rounds: int, student_t: float) -> None:
-    """The expansion agrees with the tabled 97.5 % quantile of t within 1 %."""
-    expected = math.sqrt(rounds / (rounds - 1)) * student_t / 1.95996
-    assert small_sample_factor(rounds) == pytest.approx(expected, rel=0.01)
+def test_the_interval_is_that_of_students_t(rounds: int, student_t: float) -> None:
+    """By the textbook: the mean and t times the standard error, with the tabled quantiles."""
+    values = np.random.default_rng(rounds).normal(100.0, 5.0, rounds)
+    half = student_t * values.std(ddof=1) / math.sqrt(rounds)
+    found = mean_estimate(values.tolist())
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), rel=1e-4)
+    logs = geometric_estimate(np.exp(values / 50).tolist())
+    assert math.log(logs.high) * 50 == pytest.approx(values.mean() + half, rel=1e-4)
+    assert math.log(logs.value) * 50 == pytest.approx(values.mean())
 
 
-def test_percentile_over_rounds_is_that_of_the_union() -> None:
-    """The point estimate takes all requests of all rounds together."""
-    random = np.random.default_rng(11)
-    rounds = [histogram(random, scale) for scale in (1.0, 2.0, 4.0)]
-    union = Histogram()
-    for one in rounds:
-        union.merge(one)
-    estimate = percentile_estimate(rounds, 95)
-    assert estimate.value == pytest.approx(union.percentile(95) / 1e6, rel=1 / 1_024)
-    assert estimate.low < estimate.value < estimate.high
+@pytest.mark.parametrize("rounds", [3, 5])
+def test_intervals_of_p99_cover_the_truth_95_times_in_100(rounds: int) -> None:
+    """Rounds of 1,250 exponential times whose scale differs by 15 %: the p99 of the middle round is held."""
+    random = np.random.default_rng(rounds)
+    truth = 5 * math.log(100)
+    hits = 0
+    for _ in range(SITTINGS):
+        scales = 5 * random.lognormal(0, 0.15, rounds)
+        hits += covered(percentile_estimate([times(random, scale) for scale in scales], 99), truth)
+    assert hits / SITTINGS > 0.95 - SPREAD
+
+
+def test_rounds_are_paired_by_their_number() -> None:
+    """A round that one side lacks shifts nothing: the others are still compared with those they ran beside."""
+    minute = {1: 1.0, 2: 4.0, 3: 2.0, 4: 8.0, 5: 3.0}
+    ours = {number: 12 * value for number, value in minute.items() if number != 2}
+    theirs = {number: 10 * value for number, value in reversed(minute.items()) if number != 4}
+    found = paired_ratio(ours, theirs)
+    assert (found.value, found.low, found.high) == pytest.approx((1.2, 1.2, 1.2))
+
+
+def test_a_server_that_fails_too_much_is_never_in_a_tie() -> None:
+    """Its percentile is infinite in one round: it is behind the other, whatever the other rounds say."""
+    random = np.random.default_rng(12)
+    good = [times(random, 10.0) for _ in range(3)]
+    failing = [times(random, 1.0), times(random, 1.0), times(random, 1.0, failed=40)]
+    assert percentile_estimate(failing, 99).value == math.inf
+    assert percentile_estimate(failing, 50).value < percentile_estimate(good, 50).value
+    ratio = percentile_ratio(numbered(failing), numbered(good), 99)
+    assert ratio == Estimate(math.inf, math.inf, math.inf)
+    assert not is_tie(ratio)
+    assert percentile_ratio(numbered(good), numbered(failing), 99) == Estimate(0.0, 0.0, 0.0)
+    assert not percentile_ratio(numbered(failing), numbered(failing), 99).known
+    assert independent_percentile_ratio(failing, good, 99).low == math.inf
 
 
 def test_what_is_not_known_stays_unknown() -> None:
@@ -144,22 +184,19 @@ def test_what_is_not_known_stays_unknown() -> None:
     assert two.value == 1.5
     assert math.isnan(two.low)
     assert json.loads(to_json(two)) == {"value": 1.5, "low": None, "high": None}
-    few = [histogram(np.random.default_rng(1), 1.0, 50)] * 3
+    few = [times(np.random.default_rng(1), 1.0, 120)] * 3
     assert percentile_estimate(few, 90).known
     assert not percentile_estimate(few, 99.9).known
-    assert not percentile_ratio(few, few, 99.9).known
-    assert not percentile_ratio(few, [], 50).known
+    assert not percentile_ratio(numbered(few), numbered(few), 99.9).known
+    assert not percentile_ratio(numbered(few), {}, 50).known
     assert not independent_percentile_ratio(few, few, 99.9).known
-    assert not mean_ratio([math.nan], [1.0]).known
+    assert not paired_ratio({1: math.nan}, {1: 1.0}).known
+    assert not independent_ratio([], [1.0]).known
     assert mean_estimate([2.0, math.nan, 4.0]).value == 3.0
-
-
-def test_intervals_are_the_same_every_time() -> None:
-    """The resampling is seeded: a report read twice says the same."""
-    assert mean_estimate([1.0, 2.0, 4.0]) == mean_estimate([1.0, 2.0, 4.0])
 
 
 def test_interval_of_equal_rounds_is_a_point() -> None:
     """Rounds that agree exactly leave no uncertainty, and no interval goes below zero."""
     assert mean_estimate([2.0] * 5) == Estimate(2.0, 2.0, 2.0)
     assert mean_estimate([0.001, 0.001, 9.0]).low == 0.0
+    assert geometric_estimate([0.0, 1.0, 2.0]) == mean_estimate([0.0, 1.0, 2.0])

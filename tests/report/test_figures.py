@@ -12,13 +12,14 @@ import pytest
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.findings import TOLD, Finding
+from loadtest.judge.ranked import ranked_percentiles, together
 from loadtest.judge.run_result import Distribution, RunResult, Times
 from loadtest.judge.verdict import Verdict
 from loadtest.machine.placement import Placement
 from loadtest.report.charting import LogAxis
 from loadtest.report.figure import Column
 from loadtest.report.figures import all_figures, cost, load_curve, overhead, percentiles, timeline
-from loadtest.report.reading import Document, union
+from loadtest.report.reading import Document
 from loadtest.report.theme import colours
 
 NO = Verdict(False, [Finding(TOLD, {"text": "the client sent late"})])
@@ -82,7 +83,7 @@ def test_a_document_without_a_valid_run_draws_nothing_measured(comparison: Compa
     change_runs(comparison, invalidate)
     assert load_curve.points(comparison) == []
     assert overhead.splits(comparison) == []
-    assert not any(percentiles.curve(union([])) for _ in comparison.servers)
+    assert not any(percentiles.curve(together([])) for _ in comparison.servers)
     assert not any(timeline.windows(server) for server in comparison.servers)
 
 
@@ -108,10 +109,10 @@ def test_points_pool_the_rounds_of_a_rate(comparison: ComparisonResult) -> None:
 def test_percentiles_without_enough_samples_are_left_out(comparison: ComparisonResult) -> None:
     """No curve goes further than the percentile that has ten requests beyond it."""
     for server in comparison.servers:
-        whole = union([one.open_loop.response_times for one in server.valid_rounds])
+        whole = together([one.open_loop.response_times for one in server.valid_rounds])
         for percent, ms in percentiles.curve(whole):
-            assert (1 - percent / 100) * whole.count >= 10 - 1e-6
-            assert ms == whole.percentile(percent) / 1e6
+            assert (1 - percent / 100) * whole.requests >= 10 - 1e-6
+            assert ms == ranked_percentiles(whole.answers, whole.failed, [percent])[0] / 1e6
 
 
 def test_parts_add_up_to_the_response_time(comparison: ComparisonResult) -> None:

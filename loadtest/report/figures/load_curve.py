@@ -52,10 +52,10 @@ def points(result: ComparisonResult) -> list[Point]:
                 if run.verdict.valid:
                     by_rate[run.run.rate].append(run)
         for rate, valid in sorted(by_rate.items()):
-            histograms = [run.response_times for run in valid]
+            times = [run.response_times for run in valid]
             overloaded = sum(any(finding.code in OVERLOAD for finding in run.verdict.findings) for run in valid)
             for percent in percents(result):
-                response = percentile_estimate(histograms, percent)
+                response = percentile_estimate(times, percent)
                 found.append(Point(server.key, rate, percent, response, len(valid), overloaded))
     return found
 

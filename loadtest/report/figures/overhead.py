@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.intervals import Estimate, mean_estimate, mean_ratio
+from loadtest.judge.intervals import Estimate, mean_estimate, paired_ratio
 from loadtest.report.charting import stacked
 from loadtest.report.figure import Cell, Column, Figure, Panel, Sign, Table, interval_cells, interval_columns
 from loadtest.report.reading import span
@@ -138,7 +138,7 @@ def _twin_tables(result: ComparisonResult, found: list[Split], labels: dict[str,
     for split in found:
         twin = pair.get(split.runtime)
         if twin is not None and twin != split.key:
-            ratio = mean_ratio(_service(result, split.key), _service(result, twin))
+            ratio = paired_ratio(_service(result, split.key), _service(result, twin))
             rows.append([labels[split.key], labels[twin], split.runtime, *interval_cells(ratio)])
     if not rows:
         return []
@@ -147,11 +147,10 @@ def _twin_tables(result: ComparisonResult, found: list[Split], labels: dict[str,
     return [Table("The same framework behind another server", columns, rows)]
 
 
-def _service(result: ComparisonResult, key: str) -> list[float]:
-    """Mean service time of each round, NaN for invalid ones."""
+def _service(result: ComparisonResult, key: str) -> dict[int, float]:
+    """Mean service time of each valid round."""
     (server,) = [server for server in result.servers if server.key == key]
-    means = {one.number: one.open_loop.service_time_ms.mean for one in server.valid_rounds}
-    return [means.get(which, math.nan) for which in range(1, result.plan.rounds + 1)]
+    return {one.number: one.open_loop.service_time_ms.mean for one in server.valid_rounds}
 
 
 def _finding(result: ComparisonResult, found: list[Split], labels: dict[str, str]) -> str:

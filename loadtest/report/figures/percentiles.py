@@ -1,4 +1,4 @@
-"""The whole distribution at the common rate, drawn as HdrHistogram's tools do."""
+"""The whole distribution at the common rate, drawn as HdrRoundTimes's tools do."""
 
 import math
 from collections.abc import Sequence
@@ -8,24 +8,24 @@ import altair as alt
 import numpy as np
 
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.samples import SAMPLES_BEYOND, enough_samples
-from loadtest.load.histogram import Histogram
+from loadtest.judge.ranked import RoundTimes, ranked_percentiles, together
+from loadtest.judge.samples import SAMPLES_BEYOND
 from loadtest.report.charting import Canvas, LogAxis, colour
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, server_signs
-from loadtest.report.reading import union
 
 STEPS_PER_DECADE = 24
 LISTED = (50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.99)
 
 
-def curve(whole: Histogram) -> list[tuple[float, float]]:
+def curve(whole: RoundTimes) -> list[tuple[float, float]]:
     """Percent and milliseconds, evenly spaced on the scale of 1 / (1 - p), as far as the samples carry it."""
-    if whole.count < 2 * SAMPLES_BEYOND:
+    if whole.requests < 2 * SAMPLES_BEYOND:
         return []
-    decades = math.log10(whole.count / SAMPLES_BEYOND)
+    decades = math.log10(whole.requests / SAMPLES_BEYOND)
     stretch = np.logspace(0, decades, max(2, round(decades * STEPS_PER_DECADE)))
     percents = [float(100 * (1 - 1 / one)) for one in stretch]
-    return [(percent, ns / 1e6) for percent, ns in zip(percents, whole.percentiles(percents), strict=True)]
+    values = ranked_percentiles(whole.answers, whole.failed, percents)
+    return [(percent, ns / 1e6) for percent, ns in zip(percents, values, strict=True) if math.isfinite(ns)]
 
 
 def figure(result: ComparisonResult) -> Figure:
@@ -36,7 +36,7 @@ def figure(result: ComparisonResult) -> Figure:
         server.key: [(one.number, one.open_loop.response_times) for one in server.valid_rounds]
         for server in result.servers
     }
-    wholes = {key: union([one for _, one in found]) for key, found in rounds.items()}
+    wholes = {key: together([one for _, one in found]) for key, found in rounds.items()}
     thick = [row for key, whole in wholes.items() for row in _rows(labels[key], "all rounds", whole)]
     thin = [
         row
@@ -57,7 +57,7 @@ def figure(result: ComparisonResult) -> Figure:
     )
 
 
-def _rows(server: str, which: str, whole: Histogram) -> list[dict[str, Any]]:
+def _rows(server: str, which: str, whole: RoundTimes) -> list[dict[str, Any]]:
     return [
         {"server": server, "round": which, "rarity": 1 / (1 - percent / 100), "percent": percent, "ms": ms}
         for percent, ms in curve(whole)
@@ -91,28 +91,24 @@ def _spec(thick: Sequence[dict[str, Any]], thin: Sequence[dict[str, Any]], order
     return canvas.spec(layers, 320)
 
 
-def _table(wholes: dict[str, Histogram], labels: dict[str, str]) -> Table:
-    columns = [Column("server"), Column("answers", 0)]
+def _table(wholes: dict[str, RoundTimes], labels: dict[str, str]) -> Table:
+    columns = [Column("server"), Column("requests", 0)]
     columns += [Column(f"p{percent:g}, ms", 3) for percent in LISTED] + [Column("slowest, ms", 3)]
     rows: list[list[Cell]] = []
     for key, whole in wholes.items():
-        if not whole.count:
-            continue
-        cells: list[Cell] = [labels[key], whole.count]
-        cells += [
-            ns / 1e6 if enough_samples(whole.count, percent) else math.nan
-            for percent, ns in zip(LISTED, whole.percentiles(LISTED), strict=True)
-        ]
-        rows.append([*cells, whole.max / 1e6])
+        if whole.answers.count:
+            cells = whole.percentiles_ms(LISTED)
+            rows.append([labels[key], whole.requests, *cells, whole.answers.max / 1e6])
     return Table("Percentiles at the common rate, all valid rounds together", columns, rows)
 
 
-def _finding(wholes: dict[str, Histogram], labels: dict[str, str], rate: float) -> str:
+def _finding(wholes: dict[str, RoundTimes], labels: dict[str, str], rate: float) -> str:
     told = []
     for key, whole in wholes.items():
-        carried = [percent for percent in LISTED if enough_samples(whole.count, percent)]
+        values = dict(zip(LISTED, whole.percentiles_ms(LISTED), strict=True))
+        carried = [percent for percent, value in values.items() if math.isfinite(value)]
         if carried:
-            middle, far = (ns / 1e6 for ns in whole.percentiles([50, carried[-1]]))
+            middle, far = values[carried[0]], values[carried[-1]]
             told.append(f"{labels[key]} from {middle:,.2f} ms at p50 to {far:,.2f} ms at p{carried[-1]:g}")
     if not told or math.isnan(rate):
         return "No valid run at the common rate."
