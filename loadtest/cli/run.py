@@ -32,6 +32,7 @@ from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Constant, Piecewise, Poisson, Replay, Schedule
 from loadtest.load.session import Endpoint
 from loadtest.machine.placement import choose_placement
+from loadtest.report.reading import FAILED
 from loadtest.report.wording import words
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
@@ -235,6 +236,12 @@ def _header(line: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _cell(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return FAILED if math.isinf(value) else f"{value:,.3f}"
+
+
 def _report(run: MeasuredRun, json_out: str | None) -> None:
     result = run.result()
     if json_out:
@@ -243,15 +250,17 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         return
     table = Table(title=f"{result.run.schedule} load on {result.run.target}", title_justify="left")
     names = [field.name for field in fields(result.response_time_ms)]
+    assert result.certified_ms is not None
     for name in ("ms", *names):
         table.add_column(name.replace("_", "."), justify="right")
     for title, times in (
         ("response time", result.response_time_ms),
+        ("… at most (99 %)", result.certified_ms),
         ("service time", result.service_time_ms),
         ("send lag", result.send_lag_ms),
     ):
         values = [getattr(times, name, math.nan) for name in names]
-        table.add_row(title, *("" if math.isnan(value) else f"{value:,.3f}" for value in values))
+        table.add_row(title, *map(_cell, values))
     stdout.print(table)
     requests = result.requests
     errors = "".join(f", {kind} {count:,}" for kind, count in requests.errors.items())

@@ -1,13 +1,12 @@
 """Service-level objectives, as people write them: ``p99<50ms``, ``errors<0.1%``."""
 
-import math
 import re
 from dataclasses import dataclass
 
 from loadtest.errors import UsageError
 from loadtest.judge.condition import Condition
 from loadtest.judge.ranked import ranked_percentiles
-from loadtest.judge.samples import SAMPLES_BEYOND
+from loadtest.judge.samples import needed
 from loadtest.load.recorder import Tally
 
 
@@ -48,7 +47,7 @@ class Objective:
     @property
     def samples(self) -> int:
         """Requests that a probe needs for its percentile: twice what is needed to quote it."""
-        return math.ceil(2 * SAMPLES_BEYOND / (1 - self.percent / 100) - 1e-6)
+        return 2 * needed(self.percent)
 
     def observed_ms(self, tally: Tally) -> float:
         """The percentile over all requests, a failed one counting as infinitely slow."""

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from loadtest.judge.samples import enough_samples
+from loadtest.judge.samples import certified_rank, enough_samples
 from loadtest.load.histogram import Histogram
 
 
@@ -34,6 +34,16 @@ class RoundTimes:
         It is NaN where the requests are too few for it.
         """
         return self.percentiles_ms([percent])[0]
+
+    def certified_ms(self, percent: float) -> float:
+        """What the true percentile does not exceed, with 99 % confidence; see `loadtest.judge.samples`.
+
+        It is infinite where as many requests failed as the bound sets aside, and NaN where the requests are too few.
+        """
+        rank = certified_rank(self.requests, percent)
+        if rank is None:
+            return math.nan
+        return ranked_percentiles(self.answers, self.failed, [100 * rank / self.requests])[0] / 1e6
 
     def percentiles_ms(self, percents: Iterable[float]) -> list[float]:
         """Several of them in one pass."""

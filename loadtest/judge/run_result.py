@@ -107,6 +107,20 @@ class Times:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What each percentile of the response time does not exceed, with 99 % confidence, in milliseconds.
+
+    It holds for requests that are independent of each other; see `loadtest.judge.samples`.
+    """
+
+    p50: Number
+    p90: Number
+    p95: Number
+    p99: Number
+    p99_9: Number
+
+
+@dataclass(frozen=True)
 class Lag:
     """Median, 99th percentile and maximum of the send lag in milliseconds."""
 
@@ -161,6 +175,7 @@ class RunResult:
         response_time_distribution: All response times, where they were kept.
         schema_version: Of this record.
         method: How it was measured; see `loadtest.judge.method`.
+        certified_ms: Bounds of the percentiles of the response time.
     """
 
     run: Run
@@ -178,6 +193,7 @@ class RunResult:
     response_time_distribution: Distribution | None = None
     schema_version: int = SCHEMA_VERSION
     method: int = FIRST
+    certified_ms: Bounds | None = None
 
     @property
     def response_times(self) -> RoundTimes:
@@ -255,6 +271,7 @@ class MeasuredRun:
             verdict=self.verdict,
             response_time_distribution=Distribution(*tally.response.nonzero()) if distribution else None,
             method=METHOD,
+            certified_ms=_bounds(tally),
         )
 
 
@@ -303,6 +320,11 @@ def _times(histogram: Histogram, failed: int = 0) -> Times:
         zip(PERCENTILES, RoundTimes(histogram, failed).percentiles_ms(PERCENTILES.values()), strict=True)
     )
     return Times(mean=histogram.mean / 1e6, max=_max_ms(histogram), **percentiles)
+
+
+def _bounds(tally: Tally) -> Bounds:
+    times = RoundTimes(tally.response, tally.failed)
+    return Bounds(**{name: times.certified_ms(percent) for name, percent in PERCENTILES.items()})
 
 
 def _lag(histogram: Histogram) -> Lag:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from loadtest.judge import findings as codes
 from loadtest.judge.findings import Finding
-from loadtest.judge.samples import SAMPLES_BEYOND, enough_samples
+from loadtest.judge.samples import enough_samples, needed
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally
 from loadtest.load.steadiness import mean
@@ -132,10 +132,13 @@ def _findings(evidence: Evidence) -> list[Finding]:
         findings.append(Finding(codes.NOT_WARM, {"bound_s": evidence.warmup_bound_s}))
     if evidence.steady_from_s is None:
         findings.append(Finding(codes.NOT_STEADY))
-    missing = [p for p in (99.0, 99.9) if not enough_samples(tally.ok, p)]
+    missing = [p for p in (99.0, 99.9) if not enough_samples(tally.scheduled, p)]
     if missing and tally.ok:
-        needed = round(SAMPLES_BEYOND / (1 - missing[0] / 100))
-        values: dict[str, codes.Value] = {"answers": tally.ok, "percent": missing[0], "needed": needed}
+        values: dict[str, codes.Value] = {
+            "requests": tally.scheduled,
+            "percent": missing[0],
+            "needed": needed(missing[0]),
+        }
         findings.append(Finding(codes.TOO_FEW_ANSWERS, values))
     return findings
 

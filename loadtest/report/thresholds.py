@@ -13,6 +13,7 @@ from loadtest.errors import UsageError
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.condition import Condition
 from loadtest.judge.intervals import Estimate, percentile_estimate
+from loadtest.judge.samples import needed
 from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import SummaryRow
 from loadtest.report.reading import span
@@ -141,6 +142,7 @@ def _reason(name: str, server: ServerResult) -> str:
     if not any(run.verdict.valid for run in runs):
         return f"every run is INVALID: {words(reasons[0])}" if reasons else "no run is valid"
     if name.startswith("p"):
-        answers = sum(one.open_loop.requests.ok for one in server.valid_rounds)
-        return f"{answers:,} answers are too few for {name}; measure longer, or more rounds"
+        most = max(one.open_loop.requests.scheduled for one in server.valid_rounds)
+        least = needed(float(name[1:]))
+        return f"{most:,} requests a round are too few for {name}, which needs {least:,}; measure longer"
     return "it could not be read"

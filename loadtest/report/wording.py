@@ -43,7 +43,7 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
     ),
     codes.NOT_STEADY: lambda _: "no steady state was reached: windows of the run differ by more than 10 %; run longer",
     codes.TOO_FEW_ANSWERS: lambda f: (
-        f"{f.number('answers'):,.0f} answers are too few for p{f.number('percent'):g} and above "
+        f"{_counted(f)} are too few for p{f.number('percent'):g} and above "
         f"(p{f.number('percent'):g} needs {f.number('needed'):,.0f})"
     ),
     codes.TAKEN_AGAIN: lambda f: f"taken again after an invalid try: {_reason(str(f.values['reason']))}",
@@ -73,6 +73,12 @@ def words(finding: Finding) -> str:
 def all_words(findings: Iterable[Finding]) -> str:
     """Several findings in one line."""
     return "; ".join(map(words, findings))
+
+
+def _counted(finding: Finding) -> str:
+    """What was too few: requests, and in results of the first method answers."""
+    name = "requests" if "requests" in finding.values else "answers"
+    return f"{finding.number(name):,.0f} {name}"
 
 
 def _reason(code: str) -> str:

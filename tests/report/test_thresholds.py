@@ -12,6 +12,7 @@ from loadtest.errors import UsageError
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.condition import Condition
 from loadtest.judge.findings import FAILED, SENT_LATE, Finding
+from loadtest.judge.summary import summarise
 from loadtest.judge.verdict import Verdict
 from loadtest.report.thresholds import EXAMPLE, check_thresholds, junit, read_thresholds
 
@@ -117,6 +118,7 @@ def test_a_number_that_is_not_known_fails(comparison: ComparisonResult) -> None:
         replace(one, open_loop=replace(one.open_loop, verdict=Verdict(False, [late]))) for one in invalid.rounds
     ]
     failed.rounds, failed.faults = [], [Finding(FAILED, {"message": "it did not start: exit code 3"})]
+    comparison.summary = summarise(comparison.servers, 1)
     told = {}
     for server, name in ((invalid, "p99"), (short, "p99.99"), (failed, "p50")):
         for sign in "<>":

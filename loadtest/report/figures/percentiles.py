@@ -9,7 +9,7 @@ import numpy as np
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.ranked import RoundTimes, ranked_percentiles, together
-from loadtest.judge.samples import SAMPLES_BEYOND
+from loadtest.judge.samples import furthest
 from loadtest.report.charting import Canvas, LogAxis, colour
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, server_signs
 
@@ -19,9 +19,10 @@ LISTED = (50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.99)
 
 def curve(whole: RoundTimes) -> list[tuple[float, float]]:
     """Percent and milliseconds, evenly spaced on the scale of 1 / (1 - p), as far as the samples carry it."""
-    if whole.requests < 2 * SAMPLES_BEYOND:
+    end = furthest(whole.requests)
+    if math.isnan(end):
         return []
-    decades = math.log10(whole.requests / SAMPLES_BEYOND)
+    decades = -math.log10(1 - end / 100)
     stretch = np.logspace(0, decades, max(2, round(decades * STEPS_PER_DECADE)))
     percents = [float(100 * (1 - 1 / one)) for one in stretch]
     values = ranked_percentiles(whole.answers, whole.failed, percents)
@@ -53,7 +54,8 @@ def figure(result: ComparisonResult) -> Figure:
         tables=[_table(wholes, labels)],
         legend=server_signs(order),
         note="The scale to the right is one of ever rarer requests: each step from 90 % to 99 % to 99.9 % is ten times "
-        f"rarer. A line ends where fewer than {SAMPLES_BEYOND} requests lie beyond it. Thin lines are single rounds.",
+        "rarer. A line ends at the percentile that its requests are just enough for (MLPerf's early stopping). "
+        "Thin lines are single rounds.",
     )
 
 
