@@ -57,6 +57,10 @@ THOROUGH = ComparisonPlan(
     help="Longest warm-up before each run, seconds; it ends when the server is steady. "
     f"Default: {DEFAULT.warmup_s:g}, quick {QUICK.warmup_s:g}, thorough {THOROUGH.warmup_s:g}.",
 )
+@click.option("--until", default="", help="Go on with rounds until every interval is so narrow, such as 'p99 ±10%'.")
+@click.option(
+    "--within", type=SECONDS, default=DEFAULT.within_s / 60, show_default=True, help="Minutes that --until may take."
+)
 @click.option("--rate", type=RATE, help="Common offered rate; default: half of the slowest server's ceiling.")
 @click.option("--connections", type=CONNECTIONS, default=8, show_default=True)
 @batch_option
@@ -79,6 +83,8 @@ def compare(
     rounds: int | None,
     duration: float | None,
     warmup: float | None,
+    until: str,
+    within: float,
     rate: float | None,
     connections: int,
     batch: int,
@@ -109,6 +115,8 @@ def compare(
         curve=default.curve,
         slo=default.slo if slo is None else slo,
         tries=default.tries,
+        until=until,
+        within_s=within * 60,
     )
     wanted = chosen(servers)
     keys = [server.key for server in wanted]

@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import math
 import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -131,13 +132,7 @@ class _Sitting:
             raise MeasurementError("no server could be measured", [found.faults[0] for _, found in self._pairs])
         slowest = min(found.gate_ceiling_rps for _, found in able)
         result.plan = replace(plan, common_rate_rps=plan.rate or _two_digits(RATE_SHARE * slowest))
-        order = random.Random(plan.seed)
-        for number in range(1, plan.rounds + 1):
-            for server, found in order.sample(able, len(able)):
-                self._stage(f"round {number}/{plan.rounds}: {found.label}")
-                with _noting_faults(found):
-                    self._round(server, found, number)
-                self._save()
+        self._rounds(able)
         for server, found in able if plan.slo else []:
             self._stage(f"capacity of {found.label}")
             with _noting_faults(found):
@@ -145,6 +140,23 @@ class _Sitting:
             self._save()
         result.complete = True
         return result
+
+    def _rounds(self, able: Sequence[tuple[Server, ServerResult]]) -> None:
+        result, plan = self._result, self._result.plan
+        order = random.Random(plan.seed)
+        began = time.monotonic()
+        limits, number = plan.limits, 0
+        while not limits.over(number, time.monotonic() - began, result.summary):
+            number += 1
+            self._steps += len(able) if number > plan.rounds else 0
+            for server, found in order.sample(able, len(able)):
+                self._stage(f"round {number}/{max(plan.rounds, number)}: {found.label}")
+                with _noting_faults(found):
+                    self._round(server, found, number)
+                self._save()
+        result.plan = replace(result.plan, rounds=number)
+        if limits.until:
+            result.until_reached = limits.until.reached(result.summary)
 
     def _stage(self, text: str) -> None:
         self._watcher.stage(text, self._done, self._steps)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from loadtest.errors import UsageError
 from loadtest.judge.objective import Objective
+from loadtest.judge.stopping import RoundLimits, Until
 from loadtest.load.plan import Load
-from loadtest.load.schedule import Poisson
+from loadtest.load.schedule import MAX_DURATION_S, Poisson
 from loadtest.records import Number
 
 
@@ -15,7 +16,7 @@ class ComparisonPlan:
     """What a comparison does.
 
     Attributes:
-        rounds: Rounds per server.
+        rounds: Rounds per server; where `until` is set, the fewest, and in a result those that were run.
         duration_s: Length of the open-loop run of a round; the closed-loop run is half as long.
         warmup_s: Longest warm-up before each run, the gate's too; it ends as soon as the server is steady.
         rate: Common offered rate, requests per second; 0 to take half of the slowest server's ceiling.
@@ -27,6 +28,8 @@ class ComparisonPlan:
         tries: A run that the client or the machine spoiled is taken again, the same schedule, up to so many times in
             all; each try that was thrown away is told among the findings of the run that took its place.
         common_rate_rps: The common rate; not known before the gate.
+        until: Rounds go on until the interval of each server's measure is so narrow, such as ``p99 ±10%``; or nothing.
+        within_s: …but no longer than so many seconds.
     """
 
     rounds: int = 3
@@ -40,6 +43,13 @@ class ComparisonPlan:
     slo: str = ""
     tries: int = 2
     common_rate_rps: Number = math.nan
+    until: str = ""
+    within_s: float = 1_800.0
+
+    @property
+    def limits(self) -> RoundLimits:
+        """When there are enough rounds."""
+        return RoundLimits(self.rounds, Until.parse(self.until) if self.until else None, self.within_s)
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
@@ -52,4 +62,8 @@ class ComparisonPlan:
             raise UsageError("the shares of the curve must be above 0 and at most 2")
         if self.slo:
             Objective.parse(self.slo)
+        if not 0 < self.within_s <= MAX_DURATION_S:
+            raise UsageError(f"the rounds must end within more than 0 seconds and at most a week, not {self.within_s}")
+        if self.until:
+            Until.parse(self.until)
         Load(Poisson(self.rate or 1.0, self.duration_s), self.warmup_s, self.connections, seed=self.seed)

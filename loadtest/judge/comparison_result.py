@@ -60,6 +60,7 @@ class ComparisonResult:
         kind: ``comparison``.
         schema_version: Of this record.
         method: How it was measured; see `loadtest.judge.method`.
+        until_reached: Whether the intervals became as narrow as the plan asks; None where it asks for no width.
     """
 
     started_at: str
@@ -77,6 +78,7 @@ class ComparisonResult:
     kind: str = KIND
     schema_version: int = SCHEMA_VERSION
     method: int = FIRST
+    until_reached: bool | None = None
 
     @property
     def names(self) -> dict[str, str]:

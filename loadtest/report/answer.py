@@ -12,6 +12,7 @@ from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.judge.server_result import ServerResult
+from loadtest.judge.stopping import Until
 from loadtest.report.reading import failed_share, span
 from loadtest.report.wording import all_words, words
 
@@ -60,9 +61,13 @@ def conditions(result: ComparisonResult) -> str:
         if placement.server and placement.client
         else f"server and client sharing {host.cores} cores"
     )
+    until = ""
+    if result.until_reached is not None:
+        reached = "" if result.until_reached else f", which {plan.within_s / 60:g} minutes were not enough for"
+        until = f" until {Until.parse(plan.until)}{reached}"
     return (
         f"{workload.name} v{workload.version}, {batch} a request, {arrivals} over {plan.connections} "
-        f"connections, {rounds} of {plan.duration_s:g} s, launcher "
+        f"connections, {rounds} of {plan.duration_s:g} s{until}, launcher "
         f"{result.launcher.get('launcher', 'unknown')}, {cores} of {host.cpu}, method {result.method}"
     )
 
