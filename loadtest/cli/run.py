@@ -41,6 +41,7 @@ from loadtest.wire.address import Address, for_refusal, without_credentials
 from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
 from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
 from loadtest.wire.http1 import HttpTarget
+from loadtest.wire.stamped_transport import AVAILABLE
 
 SCENARIOS = {
     "single-stream": "one request at a time: closed loop over one connection",
@@ -85,6 +86,9 @@ KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
 @seed_option
 @batch_option
 @click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: the golden inputs.")
+@click.option(
+    "--kernel-stamps", is_flag=True, help="Read the kernel's time stamp of every answer, not of one connection's alone."
+)
 @click.option("--method", default=None, help="HTTP method; default: POST, or GET for an address without a body.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="May be repeated.")
 @click.option("--expect", default=None, help="golden, none, or a file with the right answer's bytes.")
@@ -107,6 +111,7 @@ def run(
     seed: int,
     batch: int,
     body: Path | None,
+    kernel_stamps: bool,
     method: str | None,
     headers: Sequence[str],
     expect: str | None,
@@ -128,12 +133,20 @@ def run(
     def artifact() -> Artifact:
         return load_artifact(workload) if is_url else launcher().artifact
 
+    if kernel_stamps and (not AVAILABLE or target.startswith(("https://", "grpcs://"))):
+        raise UsageError("--kernel-stamps needs Linux and an address without TLS: leave it out")
     if scenario is not None:
         kind = "poisson" if scenario == "server" else "closed"
         connections = 1 if scenario == "single-stream" else connections
         batch = artifact().size if scenario == "offline" else batch
     load = Load(
-        _schedule(kind, rates, duration, recording, min_requests), warmup, connections, processes, seed, timeout
+        _schedule(kind, rates, duration, recording, min_requests),
+        warmup,
+        connections,
+        processes,
+        seed,
+        timeout,
+        kernel_stamps,
     )
     grpc_method = _grpc_method(target, wire)
     if grpc_method and method is not None:
@@ -258,6 +271,7 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         ("… at most (99 %)", result.certified_ms),
         ("service time", result.service_time_ms),
         ("send lag", result.send_lag_ms),
+        *([("receive lag", result.receive_lag_ms)] if result.receive_lag_ms else []),
     ):
         values = [getattr(times, name, math.nan) for name in names]
         table.add_row(title, *map(_cell, values))

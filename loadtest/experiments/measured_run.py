@@ -172,7 +172,9 @@ def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientT
             warmup = Phase(Closed(load.warmup_s), seeds[2 * number + 1], load.timeout_s, until_warm=True)
             phases.insert(0, warmup)
         cores = placement.client[number % len(placement.client) :][:1] if placement.client else ()
-        tasks.append(ClientTask(endpoint, tuple(phases), share + (number < rest), cores))
+        connections = share + (number < rest)
+        stamped = connections if load.stamp_all else 1
+        tasks.append(ClientTask(endpoint, tuple(phases), connections, cores, stamped))
     return tasks
 
 

@@ -122,7 +122,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Lag:
-    """Median, 99th percentile and maximum of the send lag in milliseconds."""
+    """Median, 99th percentile and maximum of a lag of the client in milliseconds."""
 
     p50: Number
     p99: Number
@@ -176,6 +176,7 @@ class RunResult:
         schema_version: Of this record.
         method: How it was measured; see `loadtest.judge.method`.
         certified_ms: Bounds of the percentiles of the response time.
+        receive_lag_ms: How long answers waited for the client once the kernel had them; None where it does not tell.
     """
 
     run: Run
@@ -194,6 +195,7 @@ class RunResult:
     schema_version: int = SCHEMA_VERSION
     method: int = FIRST
     certified_ms: Bounds | None = None
+    receive_lag_ms: Lag | None = None
 
     @property
     def response_times(self) -> RoundTimes:
@@ -272,6 +274,7 @@ class MeasuredRun:
             response_time_distribution=Distribution(*tally.response.nonzero()) if distribution else None,
             method=METHOD,
             certified_ms=_bounds(tally),
+            receive_lag_ms=_lag(tally.receive_lag) if tally.receive_lag.count else None,
         )
 
 

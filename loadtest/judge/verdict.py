@@ -16,7 +16,7 @@ from loadtest.load.recorder import Tally
 from loadtest.load.steadiness import mean
 
 LAG_SHARE = 0.10
-"""Send lag may be this share of the response time at the same percentile…"""
+"""Send lag, and receive lag, may be this share of the response time at the same percentile…"""
 
 LAG_FLOOR_MS = 0.2
 """…or this much, whichever is more."""
@@ -93,17 +93,18 @@ def _client_faults(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(codes.NO_FILE_DESCRIPTORS, {"times": starved})
     if evidence.client_cpu_share > CLIENT_CPU_SHARE:
         yield Finding(codes.CLIENT_CPU, {"share": evidence.client_cpu_share})
-    if evidence.open_loop:
-        for percent in (50.0, 99.0):
-            yield from _late(evidence.tally, percent)
+    for percent in (50.0, 99.0):
+        if evidence.open_loop:
+            yield from _late(codes.SENT_LATE, evidence.tally.lag, evidence.tally.response, percent)
+        yield from _late(codes.RECEIVED_LATE, evidence.tally.receive_lag, evidence.tally.response, percent)
 
 
-def _late(tally: Tally, percent: float) -> Iterator[Finding]:
-    if not enough_samples(tally.lag.count, percent):
+def _late(code: str, lags: Histogram, responses: Histogram, percent: float) -> Iterator[Finding]:
+    if not enough_samples(lags.count, percent):
         return
-    lag, response = (_ms(histogram, percent) for histogram in (tally.lag, tally.response))
+    lag, response = (_ms(histogram, percent) for histogram in (lags, responses))
     if lag > max(LAG_SHARE * response, LAG_FLOOR_MS):
-        yield Finding(codes.SENT_LATE, {"percent": percent, "lag_ms": lag, "response_ms": response})
+        yield Finding(code, {"percent": percent, "lag_ms": lag, "response_ms": response})
 
 
 def _host_faults(evidence: Evidence) -> Iterator[Finding]:

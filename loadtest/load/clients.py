@@ -52,12 +52,14 @@ class ClientTask:
         phases: What it runs, one after the other; the last one is measured.
         connections: Its connections.
         cores: Where it runs; anywhere if empty.
+        stamped: On so many of the connections the kernel's receive time stamps are read.
     """
 
     endpoint: Endpoint
     phases: tuple[Phase, ...]
     connections: int
     cores: tuple[int, ...]
+    stamped: int = 1
 
 
 def run_clients(
@@ -174,7 +176,10 @@ def _client(pipe: Connection, task: ClientTask) -> None:
             tell("measuring", None)
 
     try:
-        tell("results", uvloop.run(run_phases(task.endpoint, task.phases, task.connections, on_progress, on_phase)))
+        tell(
+            "results",
+            uvloop.run(run_phases(task.endpoint, task.phases, task.connections, on_progress, on_phase, task.stamped)),
+        )
     except LoadtestError as error:
         tell("error", error)
     finally:

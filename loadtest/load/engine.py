@@ -31,12 +31,14 @@ class Slot(Protocol):
         intended: Intended send of its current request, in nanoseconds of the engine's clock.
         sent: Actual send of its current request.
         free_at: When its previous request ended.
+        arrived: When the last piece of the answer to it came in, before it was read and checked.
         busy: Whether a request is in flight on it.
     """
 
     intended: int
     sent: int
     free_at: int
+    arrived: int
     busy: bool
 
     def send(self, payload: int) -> None:
@@ -145,13 +147,18 @@ class Engine:
             self.tick()
 
     def completed(self, slot: Slot) -> None:
-        """Record that the slot's request was answered correctly, and use the slot for the next one."""
-        now = self.clock()
-        if now - slot.sent > self._timeout:  # `housekeeping` has not come by since its time was up
+        """Record that the slot's request was answered correctly, and use the slot for the next one.
+
+        The answer ends when it came in: what it took to check it is no part of a response time. It counts as send lag
+        of the next request, if that has to wait for it.
+        """
+        arrived = slot.arrived
+        if arrived - slot.sent > self._timeout:  # `housekeeping` has not come by since its time was up
             self.failed(slot, TIMEOUT)
             return
-        self._add((slot.intended, slot.sent, slot.free_at, now))
-        slot.free_at = now
+        self._add((slot.intended, slot.sent, slot.free_at, arrived))
+        slot.free_at = arrived
+        now = self.clock()
         if not self._closed:
             self._send_due(slot, now)
         elif now < self._end:  # as `_send_closed` does, one call less: this is the path of a closed loop's every answer

@@ -18,6 +18,7 @@ class Load:
         processes: Client processes.
         seed: Seed of the schedule; the warm-up and every further process draw from seeds derived from it.
         timeout_s: Limit for one request, in seconds.
+        stamp_all: Read the kernel's receive time stamps on every connection, in place of one of each process.
     """
 
     schedule: Schedule | Closed
@@ -26,6 +27,7 @@ class Load:
     processes: int = 1
     seed: int = 1
     timeout_s: float = 10.0
+    stamp_all: bool = False
 
     def __post_init__(self) -> None:
         check_connections(self.connections)

@@ -48,6 +48,7 @@ class Tally:
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
+    receive_lag: Histogram = field(default_factory=Histogram)
     windows: list[Window] = field(default_factory=list)
     last_answer_ns: int = 0
 
@@ -69,6 +70,7 @@ class Tally:
         self.response.merge(other.response)
         self.service.merge(other.service)
         self.lag.merge(other.lag)
+        self.receive_lag.merge(other.receive_lag)
         self.last_answer_ns = max(self.last_answer_ns, other.last_answer_ns)
         shared = min(len(self.windows), len(other.windows))
         longer = self.windows if len(self.windows) > shared else other.windows
@@ -147,6 +149,11 @@ class Recorder:
         tally.lag.record(sent - np.maximum(intended, free))
         tally.last_answer_ns = int(done[-1]) - self._origin
         self._responses.append(response)
+
+    def add_receive_lags(self, lags: list[int]) -> None:
+        """Add how long answers had waited for this process, in nanoseconds."""
+        if lags:
+            self.tally.receive_lag.record(np.array(lags, dtype=np.int64))
 
     def finish(self, now: int) -> Tally:
         """Close the last window and return the tally."""

@@ -32,6 +32,12 @@ class Pool(Protocol):
     def slots(self) -> Sequence[Slot]:
         """The connections, one request at a time on each."""
 
+    def stamp(self, connections: int) -> None:
+        """Have the kernel's receive time stamps read on so many connections, where there are any."""
+
+    def take_receive_lags(self) -> list[int]:
+        """How long each answer read since the last call had waited for this process, in nanoseconds."""
+
     async def open(self) -> None:
         """Connect; a connection that cannot be opened is left to its first request."""
 
@@ -98,6 +104,7 @@ async def run_phases(
     connections: int,
     on_progress: Callable[[Recorder], None] = lambda recorder: None,
     on_phase: Callable[[int], None] = lambda index: None,
+    stamped: int = 1,
 ) -> list[PhaseResult]:
     """Run the phases one after the other over the same connections.
 
@@ -107,12 +114,14 @@ async def run_phases(
         connections: Connections (or streams) of this process.
         on_progress: Called about once a second with what was recorded so far; must be quick.
         on_phase: Called with the index of each phase just before it starts.
+        stamped: On so many connections the kernel's receive time stamps are read: a sample of the answers.
 
     Returns:
         One result per phase.
     """
     loop = asyncio.get_running_loop()
     pool = endpoint.pool(connections, loop)
+    pool.stamp(stamped)
     # Before the connections, which may take every file descriptor that there is.
     timer = make_timer(loop, time.monotonic_ns)
     try:
@@ -159,6 +168,7 @@ async def _run_phase(
         if engine.finished:
             return  # the slots may be another phase's by now
         engine.housekeeping()
+        engine.recorder.add_receive_lags(pool.take_receive_lags())
         if clock() >= next_report:
             next_report = clock() + 1_000_000_000
             on_progress(engine.recorder)
@@ -168,6 +178,7 @@ async def _run_phase(
     gc.collect()
     gc.freeze()
     gc.disable()
+    pool.take_receive_lags()  # those of the phase before
     cpu_before = _cpu_s()
     try:
         engine.start(pool.slots)
@@ -177,6 +188,7 @@ async def _run_phase(
         gc.enable()
         gc.unfreeze()
     cpu_s = _cpu_s() - cpu_before
+    engine.recorder.add_receive_lags(pool.take_receive_lags())
     tally = engine.result()
     planned_s = 0.0 if engine.warm else phase.schedule.duration_s
     return PhaseResult(tally, max(planned_s, tally.last_answer_ns / 1e9), cpu_s, engine.warm)

@@ -23,6 +23,10 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
         f"the client sent late: at p{f.number('percent'):.0f} the send lag was {f.number('lag_ms'):.2f} ms of "
         f"{f.number('response_ms'):.2f} ms response time; keep other programs off the client's core"
     ),
+    codes.RECEIVED_LATE: lambda f: (
+        f"the client read late: at p{f.number('percent'):.0f} an answer waited {f.number('lag_ms'):.2f} ms for it, of "
+        f"{f.number('response_ms'):.2f} ms response time; lower the rate, or keep other programs off the client's core"
+    ),
     codes.STEAL: lambda f: f"the hypervisor took {f.number('share'):.1%} of the cores' time for other machines",
     codes.FOREIGN_LOAD: lambda f: (
         f"other programs, or the client, used {f.number('share'):.0%} of the server's cores: end them, or pin the "
@@ -59,6 +63,7 @@ _REASONS = {
     codes.NO_FILE_DESCRIPTORS: "the client ran out of file descriptors",
     codes.CLIENT_CPU: "the client was at its limit",
     codes.SENT_LATE: "the client sent late",
+    codes.RECEIVED_LATE: "the client read late",
     codes.STEAL: "the hypervisor took time for other machines",
     codes.FOREIGN_LOAD: "other programs used the server's cores",
 }

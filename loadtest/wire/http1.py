@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic_ns
 
 import httptools
 
@@ -123,6 +124,7 @@ class HttpConnection(KeptConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report a request in flight as failed; an idle connection reopens with its next request."""
+        self.arrived = monotonic_ns()
         opened = self._write is not None
         kind = self._lost(exc, received=self._received > 0)
         if not (opened and self.busy):
@@ -135,7 +137,8 @@ class HttpConnection(KeptConnection):
     # -- answers
 
     def data_received(self, data: bytes) -> None:
-        """Take the fast path for known bytes, the parser for all others."""
+        """Take the fast path for known bytes, the parser for all others; the clock is read before either."""
+        self.arrived = monotonic_ns()
         if data == self._expected and self.busy:
             self._pool.owner.completed(self)
         else:

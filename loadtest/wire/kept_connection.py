@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import errno
 import os
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from loadtest.load.engine import SlotOwner
+from loadtest.wire.stamped_transport import AVAILABLE, connect_stamped
 
 MAX_BODY = 16 * 1024 * 1024
 FIRST_BACKOFF_S = 0.001
@@ -60,8 +62,9 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
     """
 
     def __init__(self, pool: "ConnectionPool") -> None:
-        self.intended = self.sent = self.free_at = 0
+        self.intended = self.sent = self.free_at = self.arrived = 0
         self.busy = False
+        self.stamped = False
         self._pool = pool
         self._payload = 0
         self._transport: asyncio.Transport | None = None
@@ -101,6 +104,9 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
     async def _connect(self) -> None:
         target = self._pool.target
         try:
+            if self.stamped:
+                await self._connect_stamped()
+                return
             await self._pool.loop.create_connection(
                 lambda: self,
                 target.address or target.host,
@@ -112,6 +118,18 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
         except OSError:
             self._close()
             raise
+
+    async def _connect_stamped(self) -> None:
+        target, loop, note = self._pool.target, self._pool.loop, self._pool.receive_lags.append
+        found = [target.address] if target.address else await _addresses(loop, target)
+        for address in found:
+            try:
+                await connect_stamped(loop, address, target.port, self, note)
+                break
+            except OSError:
+                if address == found[-1]:
+                    raise
+        await self._handshake()
 
     def _open_first(self) -> None:
         self._opening = self._pool.loop.create_task(self._open_and_begin())
@@ -180,10 +198,10 @@ def direct_write(transport: asyncio.Transport) -> Callable[[bytes], None]:
     dealt with: the request would leave later than the time noted as its send. What the socket does not take at once
     goes to the transport, and so does everything after it, which keeps the order and leaves errors to the transport.
     """
-    socket = transport.get_extra_info("socket")
-    if socket is None or transport.get_extra_info("sslcontext") is not None:
+    plain = transport.get_extra_info("socket")
+    if plain is None or transport.get_extra_info("sslcontext") is not None:
         return transport.write
-    descriptor = socket.fileno()
+    descriptor = plain.fileno()
     direct = True
 
     def write(data: bytes) -> None:
@@ -200,6 +218,11 @@ def direct_write(transport: asyncio.Transport) -> Callable[[bytes], None]:
         transport.write(data[written:])
 
     return write
+
+
+async def _addresses(loop: asyncio.AbstractEventLoop, target: Reachable) -> list[str]:
+    found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    return [str(one[4][0]) for one in found]
 
 
 def _kind_of(error: OSError) -> str:
@@ -231,7 +254,22 @@ class ConnectionPool:
         self.loop = loop
         self.tls = tls
         self.owner: SlotOwner  # set by whoever uses the slots
+        self.receive_lags: list[int] = []
         self.slots: Sequence[KeptConnection] = ()
+
+    def stamp(self, connections: int) -> None:
+        """Have the kernel's receive time stamps read on so many connections, where there are any: not with TLS.
+
+        To be called before `open`. How long answers had waited is then added to `receive_lags`.
+        """
+        for slot in self.slots[: connections if AVAILABLE and self.tls is None else 0]:
+            slot.stamped = True
+
+    def take_receive_lags(self) -> list[int]:
+        """How long each answer read since the last call had waited for this process, in nanoseconds."""
+        taken = self.receive_lags.copy()
+        self.receive_lags.clear()  # and not replaced: connections hold its `append`
+        return taken
 
     async def open(self) -> None:
         """Open every connection before the run begins."""

@@ -6,6 +6,7 @@ was decoded and found correct needs no second decoding. Any other bytes are take
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from time import monotonic_ns
 
 from loadtest.load.engine import MISMATCHED
 from loadtest.wire.grpc import http2
@@ -156,7 +157,8 @@ class CallConnection(KeptConnection):
     # -- answers
 
     def data_received(self, data: bytes) -> None:
-        """Take the fast path for known bytes; take all others apart frame by frame."""
+        """Take the fast path for known bytes; take all others apart frame by frame. The clock is read before either."""
+        self.arrived = monotonic_ns()
         if data == self._expected and self.busy:
             self._window += self._granted
             self._received += self._size
