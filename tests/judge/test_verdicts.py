@@ -130,6 +130,19 @@ def test_send_lag_is_held_against_the_response_time(lag_ms: float, response_ms: 
     assert all("the client sent late" in words(reason) for reason in verdict.reasons)
 
 
+def test_a_client_that_reads_late_is_invalid() -> None:
+    """Answers that waited 1 ms of 2 ms for the client were not the server's time, in a closed loop too."""
+    for open_loop in (True, False):
+        tally = good_tally()
+        tally.receive_lag.record(np.full(COUNT // 16, round(1.0 * MS)))
+        verdict = judge_run(replace(evidence(tally), open_loop=open_loop))
+        assert not verdict.valid
+        assert all("the client read late" in words(reason) for reason in verdict.reasons)
+    tally = good_tally()
+    tally.receive_lag.record(np.full(COUNT // 16, round(0.1 * MS)))
+    assert judge_run(evidence(tally)).valid
+
+
 def test_lag_of_the_tail_alone_makes_a_run_invalid() -> None:
     """A median sent on time does not excuse a late 99th percentile."""
     tally = good_tally(lag_ms=0.01)

@@ -1,0 +1,74 @@
+"""When an answer came in, and how long it waited for the client: real sockets, and a client made slow on purpose."""
+
+import time
+from dataclasses import dataclass
+
+import pytest
+import uvloop
+
+from loadtest.load.recorder import Tally
+from loadtest.load.schedule import Closed, Replay
+from loadtest.load.session import Phase, run_phases
+from loadtest.wire.http1 import HttpTarget
+from loadtest.wire.stamped_transport import AVAILABLE
+from tests.wire.programmable import RIGHT, Programmable
+
+CHECK_S = 0.03
+BODIES = [b"%d" % number for number in range(40)]
+
+
+@dataclass(frozen=True)
+class SlowCheck:
+    """Takes long to find that an answer is right, as a large one does that no answer before was equal to."""
+
+    name: str = "slow"
+
+    def matches(self, payload: int, body: bytes) -> bool:
+        """Compare, and be busy for a while."""
+        end = time.monotonic() + CHECK_S
+        while time.monotonic() < end:
+            pass
+        return body == RIGHT
+
+
+def run(url: str, schedule: Closed | Replay, connections: int, stamped: int = 1) -> Tally:
+    """Each request is another one, so that every answer is checked in full."""
+    endpoint = HttpTarget.build(url, BODIES, SlowCheck())
+    (result,) = uvloop.run(run_phases(endpoint, [Phase(schedule, 1, 10.0)], connections, stamped=stamped))
+    assert result.tally.ok == result.tally.scheduled
+    return result.tally
+
+
+@pytest.mark.parametrize("stamped", [0, 1])
+def test_an_answer_ends_when_it_came_in_and_not_when_it_was_checked(programmable: Programmable, stamped: int) -> None:
+    """The server answers at once, checking takes 30 ms: that is no part of the fastest service time."""
+    tally = run(programmable.listen("fixed").url, Replay(tuple(0.1 * n for n in range(10))), 1, stamped)
+    assert tally.service.min < CHECK_S * 1e9
+    assert tally.response.min < CHECK_S * 1e9
+
+
+def test_a_request_that_waits_for_a_check_was_sent_late(programmable: Programmable) -> None:
+    """Five requests due at once on one connection: each waits for the check of the answer before it, as send lag."""
+    tally = run(programmable.listen("fixed").url, Replay((0.0,) * 5), 1)
+    assert tally.lag.max >= CHECK_S * 1e9 * 0.99
+    assert tally.response.max >= 4 * CHECK_S * 1e9 * 0.99
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="the kernel's time stamps are read on 64-bit Linux only")
+def test_kernel_stamps_tell_how_long_answers_waited_for_the_client(programmable: Programmable) -> None:
+    """Two answers come in while a third is checked: with stamps on every connection their wait is seen."""
+    tally = run(programmable.listen("fixed").url, Closed(0.5), 3, stamped=3)
+    assert tally.receive_lag.count == tally.ok
+    assert tally.receive_lag.max >= CHECK_S * 1e9 * 0.9
+    assert tally.receive_lag.min < CHECK_S * 1e9
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="the kernel's time stamps are read on 64-bit Linux only")
+def test_one_connection_of_a_process_is_stamped(programmable: Programmable) -> None:
+    """A sample of the answers has stamps, and none of the answers of the phase before is among it."""
+    endpoint = HttpTarget.build(programmable.listen("fixed", delay_ms=5).url, BODIES[:1], SlowCheck())
+    phases = [Phase(Closed(0.3), 1, 10.0), Phase(Closed(0.5), 1, 10.0)]
+    _, second = uvloop.run(run_phases(endpoint, phases, 4))
+    assert 0 < second.tally.receive_lag.count < 0.6 * second.tally.ok
+    (_, none) = uvloop.run(run_phases(endpoint, phases, 4, stamped=0))
+    assert none.tally.receive_lag.count == 0
