@@ -6,6 +6,7 @@ client's cores with nothing to do but to send. Their histograms are merged witho
 
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -59,7 +60,7 @@ def measure(
     """
     tasks = _tasks(endpoint, load, placement)
     around = _Readings(placement, server_usage)
-    collected = run_clients(tasks, around.open, on_progress)
+    collected = run_clients(tasks, around.open, on_progress, _beside(placement))
     around.close()
     measured = [outcomes[-1] for outcomes in collected]
     merged = measured[0].tally
@@ -88,8 +89,9 @@ def measure(
         client_cpu_share=max(outcome.cpu_s / outcome.elapsed_s for outcome in measured),
         client_cpu_s=sum(outcome.cpu_s for outcome in measured),
         warmup=_warmup([outcomes[0] for outcomes in collected if len(outcomes) > 1]),
-        steal_share=around.steal_share(elapsed_s),
-        foreign_share=around.foreign_share(elapsed_s),
+        steal_share=around.steal_share(),
+        foreign_share=around.foreign_share(),
+        start_spread_s=(max(outcome.began for outcome in measured) - min(outcome.began for outcome in measured)) / 1e9,
     )
     return result, around.usage
 
@@ -120,27 +122,31 @@ def _accepts(address: str, port: int) -> bool:
 
 
 class _Readings:
-    """What the machine's cores and the server used, read before and after the measured phase."""
+    """What the cores in use and the server used, read before the measured phase begins and after it has ended."""
 
     def __init__(self, placement: Placement, server_usage: Callable[[], Usage] | None) -> None:
         self._placement = placement
         self._read = server_usage
+        self._in_use = placement.server + placement.client if placement.pinned else ()
         self._cores: CoreTimes | None = None
         self._server: CoreTimes | None = None
         self._before: Usage | None = None
         self._spent: CoreTimes | None = None
         self._spent_server: CoreTimes | None = None
+        self._began_s = self._lasted_s = 0.0
         self.usage: Usage | None = None
 
     def open(self) -> None:
-        self._cores = read_cores(())
-        self._server = read_cores(self._placement.server)
         self._before = self._read() if self._read else None
+        self._began_s = time.monotonic()
+        self._cores = read_cores(self._in_use)
+        self._server = read_cores(self._placement.server)
 
     def close(self) -> None:
         if self._cores is None or self._server is None:
             return
-        self._spent = read_cores(()).since(self._cores)
+        self._lasted_s = time.monotonic() - self._began_s
+        self._spent = read_cores(self._in_use).since(self._cores)
         self._spent_server = read_cores(self._placement.server).since(self._server)
         if self._read and self._before:
             after = self._read()
@@ -148,15 +154,27 @@ class _Readings:
             spent = after.cpu_s - self._before.cpu_s
             self.usage = replace(after, cpu_s=spent if spent >= 0 else float("nan"))
 
-    def steal_share(self, elapsed_s: float) -> float:
+    def steal_share(self) -> float:
+        """Of the time of the cores in use: what is stolen from others disturbs nobody here."""
         if self._spent is None:
             return float("nan")
-        return self._spent.steal / (elapsed_s * (os.cpu_count() or 1))
+        return self._spent.steal / (self._lasted_s * (len(self._in_use) or os.cpu_count() or 1))
 
-    def foreign_share(self, elapsed_s: float) -> float:
+    def foreign_share(self) -> float:
         if self._spent_server is None or self.usage is None or not self._placement.pinned:
             return float("nan")
-        return (self._spent_server.busy - self.usage.cpu_s) / (elapsed_s * len(self._placement.server))
+        return (self._spent_server.busy - self.usage.cpu_s) / (self._lasted_s * len(self._placement.server))
+
+
+def _beside(placement: Placement) -> tuple[int, ...]:
+    """Cores for this process while a run is under way: none that is measured, where there are others.
+
+    Else the client's: it has next to nothing to do, and the server has its cores for itself.
+    """
+    if not placement.pinned or not hasattr(os, "sched_getaffinity"):
+        return ()
+    others = os.sched_getaffinity(0) - {*placement.server, *placement.client}
+    return tuple(sorted(others)) or placement.client
 
 
 def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientTask]:

@@ -177,6 +177,7 @@ class RunResult:
         method: How it was measured; see `loadtest.judge.method`.
         certified_ms: Bounds of the percentiles of the response time.
         receive_lag_ms: How long answers waited for the client once the kernel had them; None where it does not tell.
+        start_spread_s: From the first client process that began the measured phase to the last one.
     """
 
     run: Run
@@ -196,6 +197,7 @@ class RunResult:
     method: int = FIRST
     certified_ms: Bounds | None = None
     receive_lag_ms: Lag | None = None
+    start_spread_s: float = 0.0
 
     @property
     def response_times(self) -> RoundTimes:
@@ -221,6 +223,7 @@ class MeasuredRun:
         steady_from_s: When the steady state began; None where it was not reached.
         warmup: The warm-up, none of whose requests is counted here; None where there was none.
         verdict: Whether the numbers can be believed.
+        start_spread_s: From the first client process that began the measured phase to the last one.
     """
 
     run: Run
@@ -231,6 +234,7 @@ class MeasuredRun:
     steady_from_s: float | None
     warmup: Warmup | None
     verdict: Verdict
+    start_spread_s: float = 0.0
 
     @property
     def throughput_rps(self) -> float:
@@ -275,6 +279,7 @@ class MeasuredRun:
             method=METHOD,
             certified_ms=_bounds(tally),
             receive_lag_ms=_lag(tally.receive_lag) if tally.receive_lag.count else None,
+            start_spread_s=self.start_spread_s,
         )
 
 
@@ -288,6 +293,7 @@ def conclude(
     warmup: Warmup | None = None,
     steal_share: float = math.nan,
     foreign_share: float = math.nan,
+    start_spread_s: float = 0.0,
 ) -> MeasuredRun:
     """Find when a run became steady and judge it; for real runs and simulated ones.
 
@@ -300,6 +306,7 @@ def conclude(
         warmup: The warm-up before it.
         steal_share: Share of the time that the hypervisor took from the cores.
         foreign_share: Share of the server's cores that neither the server nor idling used; NaN where not known.
+        start_spread_s: From the first client process that began the measured phase to the last one.
     """
     steady = steady_from(tally.windows)
     evidence = Evidence(
@@ -315,7 +322,7 @@ def conclude(
         warmup_bound_s=run.warmup_s if warmup and not warmup.steady else None,
     )
     verdict = judge_run(evidence)
-    return MeasuredRun(run, tally, elapsed_s, client_cpu_share, client_cpu_s, steady, warmup, verdict)
+    return MeasuredRun(run, tally, elapsed_s, client_cpu_share, client_cpu_s, steady, warmup, verdict, start_spread_s)
 
 
 def _times(histogram: Histogram, failed: int = 0) -> Times:

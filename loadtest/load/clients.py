@@ -6,7 +6,8 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -15,7 +16,11 @@ from typing import Any
 from loadtest.errors import LoadtestError, MeasurementError
 from loadtest.load.recorder import Recorder
 from loadtest.load.session import Endpoint, Phase, PhaseResult, run_phases
+from loadtest.machine.placement import process_on
 from loadtest.machine.run_folder import RunFolder
+
+START_AHEAD_NS = 50_000_000
+"""The common start lies so far ahead that every process has read of it by then."""
 
 SOCKET_PATH_LIMIT = 104
 """Bytes of the path of a Unix socket, the final zero included; Linux has 108, macOS 104."""
@@ -63,14 +68,20 @@ class ClientTask:
 
 
 def run_clients(
-    tasks: Sequence[ClientTask], on_measured: Callable[[], None], on_progress: Callable[[Progress], None]
+    tasks: Sequence[ClientTask],
+    on_ready: Callable[[], None],
+    on_progress: Callable[[Progress], None],
+    cores: tuple[int, ...] = (),
 ) -> list[list[PhaseResult]]:
-    """Run each task in a fresh process, all at the same time.
+    """Run each task in a fresh process; their last phases begin together.
+
+    A process that has come to its last phase waits for the others, and then for a time that all are told.
 
     Args:
         tasks: One per process.
-        on_measured: Called when the first of them begins its last phase.
+        on_ready: Called when all have come to their last phase, before any begins it.
         on_progress: Called about once a second with the sum of all.
+        cores: Where this process is meanwhile, which does nothing but pass progress on; anywhere if empty.
 
     Returns:
         The result of each phase, per task.
@@ -87,27 +98,13 @@ def run_clients(
     results: dict[Connection, list[PhaseResult]] = {}
     try:
         for task in tasks:
-            ours, theirs = context.Pipe(duplex=False)
+            ours, theirs = context.Pipe()
             process: BaseProcess = context.Process(target=_client, args=(theirs, task), daemon=True)
             process.start()
             theirs.close()
             clients[ours] = process
-        measuring = False
-        latest: dict[Connection, Progress] = {}
-        while len(results) < len(clients):
-            for pipe in wait([pipe for pipe in clients if pipe not in results]):
-                assert isinstance(pipe, Connection)
-                kind, content = _receive(pipe, clients[pipe])
-                if kind == "measuring" and not measuring:
-                    measuring = True
-                    on_measured()
-                elif kind == "progress":
-                    latest[pipe] = content
-                    on_progress(_sum(list(latest.values())))
-                elif kind == "results":
-                    results[pipe] = content
-                elif kind == "error":
-                    raise content
+        with process_on(cores):
+            _follow(clients, results, on_ready, on_progress)
         return [results[pipe] for pipe in clients]
     finally:
         for pipe, process in clients.items():
@@ -115,6 +112,35 @@ def run_clients(
                 process.kill()
             process.join()
             pipe.close()
+
+
+def _follow(
+    clients: Mapping[Connection, BaseProcess],
+    results: dict[Connection, list[PhaseResult]],
+    on_ready: Callable[[], None],
+    on_progress: Callable[[Progress], None],
+) -> None:
+    """Take what the clients tell until all have told their results."""
+    ready = 0
+    latest: dict[Connection, Progress] = {}
+    while len(results) < len(clients):
+        for pipe in wait([pipe for pipe in clients if pipe not in results]):
+            assert isinstance(pipe, Connection)
+            kind, content = _receive(pipe, clients[pipe])
+            if kind == "ready":
+                ready += 1
+                if ready == len(clients):
+                    on_ready()
+                    start = time.monotonic_ns() + START_AHEAD_NS
+                    for each in clients:
+                        each.send(start)
+            elif kind == "progress":
+                latest[pipe] = content
+                on_progress(_sum(list(latest.values())))
+            elif kind == "results":
+                results[pipe] = content
+            elif kind == "error":
+                raise content
 
 
 @functools.cache
@@ -155,7 +181,6 @@ def _client(pipe: Connection, task: ClientTask) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its clients itself
     if task.cores:
         os.sched_setaffinity(0, task.cores)
-    measured = len(task.phases) - 1
 
     def tell(kind: str, content: object) -> None:
         try:
@@ -171,15 +196,17 @@ def _client(pipe: Connection, task: ClientTask) -> None:
             rate, p99 = windows[-1].ok / (windows[-1].end_s - began_s), windows[-1].p99_ms
         tell("progress", Progress(recorder.tally.ok, recorder.failed, rate, p99))
 
-    def on_phase(index: int) -> None:
-        if index == measured:
-            tell("measuring", None)
+    def start_together() -> int:
+        tell("ready", None)
+        try:
+            start: int = pipe.recv()
+        except EOFError:
+            os._exit(1)  # as above
+        return start
 
     try:
-        tell(
-            "results",
-            uvloop.run(run_phases(task.endpoint, task.phases, task.connections, on_progress, on_phase, task.stamped)),
-        )
+        run = run_phases(task.endpoint, task.phases, task.connections, on_progress, start_together, task.stamped)
+        tell("results", uvloop.run(run))
     except LoadtestError as error:
         tell("error", error)
     finally:

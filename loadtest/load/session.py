@@ -15,6 +15,9 @@ from loadtest.load.schedule import Closed, Schedule
 from loadtest.load.timer import FdTimer, LoopTimer, make_timer
 
 HOUSEKEEPING_S = 0.05
+SPIN_S = 0.002
+"""So long before a common start a process sleeps no more: a sleeper wakes up late."""
+
 WARM_WINDOW_S = 0.125
 """Of the time line of a warm-up: the two latest seconds of it decide (see `loadtest.load.steadiness`)."""
 
@@ -90,12 +93,14 @@ class PhaseResult:
         elapsed_s: From the start of the phase to its last answer or planned end, whichever is later.
         cpu_s: CPU seconds (user and system) that this process spent on the phase.
         warm: Whether a warm-up ended since the server was steady; False of any other phase.
+        began: Reading of the monotonic clock (ns) when it began.
     """
 
     tally: Tally
     elapsed_s: float
     cpu_s: float
     warm: bool = False
+    began: int = 0
 
 
 async def run_phases(
@@ -103,7 +108,7 @@ async def run_phases(
     phases: Sequence[Phase],
     connections: int,
     on_progress: Callable[[Recorder], None] = lambda recorder: None,
-    on_phase: Callable[[int], None] = lambda index: None,
+    start_last: Callable[[], int] | None = None,
     stamped: int = 1,
 ) -> list[PhaseResult]:
     """Run the phases one after the other over the same connections.
@@ -113,7 +118,7 @@ async def run_phases(
         phases: For example the warm-up and then the measurement.
         connections: Connections (or streams) of this process.
         on_progress: Called about once a second with what was recorded so far; must be quick.
-        on_phase: Called with the index of each phase just before it starts.
+        start_last: Called before the last phase; returns the reading of the monotonic clock (ns) at which it begins.
         stamped: On so many connections the kernel's receive time stamps are read: a sample of the answers.
 
     Returns:
@@ -129,8 +134,9 @@ async def run_phases(
             await asyncio.wait_for(pool.open(), phases[0].timeout_s)
         results = []
         for index, phase in enumerate(phases):
-            on_phase(index)
-            results.append(await _run_phase(endpoint, pool, phase, loop, timer, on_progress))
+            # The loop stands still while the other processes are waited for: no request is under way.
+            start = start_last() if start_last and index == len(phases) - 1 else 0
+            results.append(await _run_phase(endpoint, pool, phase, loop, timer, on_progress, start))
         return results
     finally:
         timer.close()
@@ -144,6 +150,7 @@ async def _run_phase(
     loop: asyncio.AbstractEventLoop,
     timer: FdTimer | LoopTimer,
     on_progress: Callable[[Recorder], None],
+    start: int,
 ) -> PhaseResult:
     clock = time.monotonic_ns
     engine = Engine(
@@ -179,8 +186,9 @@ async def _run_phase(
     gc.freeze()
     gc.disable()
     pool.take_receive_lags()  # those of the phase before
-    cpu_before = _cpu_s()
     try:
+        await _wait_until(start)
+        began, cpu_before = clock(), _cpu_s()
         engine.start(pool.slots)
         loop.call_later(HOUSEKEEPING_S, housekeeping)
         await finished.wait()
@@ -191,7 +199,13 @@ async def _run_phase(
     engine.recorder.add_receive_lags(pool.take_receive_lags())
     tally = engine.result()
     planned_s = 0.0 if engine.warm else phase.schedule.duration_s
-    return PhaseResult(tally, max(planned_s, tally.last_answer_ns / 1e9), cpu_s, engine.warm)
+    return PhaseResult(tally, max(planned_s, tally.last_answer_ns / 1e9), cpu_s, engine.warm, began)
+
+
+async def _wait_until(start: int) -> None:
+    await asyncio.sleep((start - time.monotonic_ns()) / 1e9 - SPIN_S)
+    while time.monotonic_ns() < start:
+        pass
 
 
 def _cpu_s() -> float:

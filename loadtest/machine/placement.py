@@ -4,6 +4,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+TASKS = Path("/proc/self/task")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,26 @@ def running_on(cores: tuple[int, ...]) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def process_on(cores: tuple[int, ...]) -> Iterator[None]:
+    """Run every thread of this process on these cores; where they are, if the set is empty."""
+    if not cores or not TASKS.is_dir():
+        yield
+        return
+    before = {}
+    for task in TASKS.iterdir():
+        thread = int(task.name)
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            before[thread] = os.sched_getaffinity(thread)
+            os.sched_setaffinity(thread, cores)
+    try:
+        yield
+    finally:
+        for thread, there in before.items():
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(thread, there)
 
 
 def placement_beside(server: tuple[int, ...], client_cores: int = 1) -> Placement:

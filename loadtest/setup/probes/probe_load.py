@@ -29,8 +29,13 @@ def put_load(
         timeout_s: Limit for one request, in seconds.
         on_start: Called as the first request is about to be sent.
     """
+
+    def start() -> int:
+        on_start()
+        return 0  # now
+
     phases = [Phase(schedule, SEED, timeout_s)]
-    (outcome,) = asyncio.run(run_phases(endpoint, phases, connections, on_phase=lambda index: on_start()))
+    (outcome,) = asyncio.run(run_phases(endpoint, phases, connections, start_last=start))
     return outcome.tally
 
 
