@@ -69,7 +69,8 @@ def capacity(
 ) -> None:
     """Find the highest Poisson rate at which SERVER meets an objective in the long run.
 
-    Each search starts the server anew, unless it is up already.
+    Each search starts the server anew, unless it is up already. With the defaults it is under load for about two
+    minutes, two and a half at most, where its capacity is above 125 requests per second; below, probes are longer.
     """
     check_writable(json_out)
     objective = Objective.parse(slo, errors)

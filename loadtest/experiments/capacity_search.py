@@ -24,8 +24,10 @@ from loadtest.load.plan import Load
 from loadtest.load.schedule import MAX_RATE, Poisson
 
 SEARCHES = 8
-FEWEST_SEARCHES = 4
-"""Searches before a narrow interval is believed."""
+FEWEST_SEARCHES = 6
+FEWEST_MISSES = 2
+"""Searches, and missed probes of them, before a narrow interval is believed: slow requests come in bursts, and searches
+that have met none agree with each other by chance."""
 
 PRECISION = 0.08
 PROBE_S = 8.0
@@ -120,7 +122,7 @@ def find_capacity(
                 search.probe_around(run, guess, done + 1)
             done += 1
             found, each = estimate_capacity(search.probes, objective, guess)
-            if done >= FEWEST_SEARCHES and found.high <= found.value * (1 + precision):
+            if search.told_enough(done) and found.high <= found.value * (1 + precision):
                 break
     except _ClientLimitError as limit:
         limits = limit.findings
@@ -172,6 +174,11 @@ class _Search:
             middle = math.sqrt(low * high)
             low, high = (middle, high) if self._meets(run, middle) else (low, middle)
         return math.sqrt(low * high)
+
+    def told_enough(self, searches: int) -> bool:
+        """Whether so many searches have seen both sides of the capacity."""
+        missed = sum(not probe.met for probe in self.probes if probe.search)
+        return searches >= FEWEST_SEARCHES and missed >= FEWEST_MISSES
 
     def fails_everywhere(self) -> bool:
         """Whether far too many requests failed in the lower half of the searches' probes too.
