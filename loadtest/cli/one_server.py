@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from loadtest.cli.common import LaunchOptions, following, reachable, status
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.run_result import MeasuredRun
+from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
 from loadtest.load.plan import Load
 from loadtest.machine.placement import Placement
+from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers, select_server
 
 
@@ -45,9 +47,8 @@ class OneServer:
         return measure_server(self.running, load, self.placement, batch=self.batch, on_progress=live)[0]
 
 
-@contextlib.contextmanager
-def one_server(key: str, launch: LaunchOptions, workload: str, batch: int) -> Iterator[OneServer]:
-    """Use the server where it is up already; else start it for as long as the context lasts.
+def prepared(key: str, launch: LaunchOptions, workload: str, batch: int) -> tuple[Server, Launcher]:
+    """The server and what starts it.
 
     Args:
         key: Which server.
@@ -61,5 +62,18 @@ def one_server(key: str, launch: LaunchOptions, workload: str, batch: int) -> It
     server = select_server(key, load_servers())
     launcher = launch.launcher(workload)
     launcher.artifact.batches(batch)
+    return server, launcher
+
+
+@contextlib.contextmanager
+def in_use(server: Server, launcher: Launcher, batch: int) -> Iterator[OneServer]:
+    """Use the server where it is up already; else start it for as long as the context lasts."""
     with reachable(server, launcher) as running, status("waiting") as show:
         yield OneServer(running, launcher.placement, batch, show)
+
+
+@contextlib.contextmanager
+def one_server(key: str, launch: LaunchOptions, workload: str, batch: int) -> Iterator[OneServer]:
+    """The two in one, for commands that need the server once; see `prepared`."""
+    with in_use(*prepared(key, launch, workload, batch), batch) as target:
+        yield target

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from loadtest.errors import LoadtestError, MeasurementError
-from loadtest.experiments.capacity_search import find_capacity, probe_load
+from loadtest.experiments.capacity_search import RunAt, find_capacity, probe_load
 from loadtest.experiments.parity import check_parity, require_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.comparison_plan import ComparisonPlan
@@ -211,13 +211,16 @@ class _Sitting:
 
     def _capacity(self, server: Server, found: ServerResult) -> None:
         plan = self._result.plan
-        with self._started(server) as running:
 
-            def run(rate: float, duration_s: float, seed: int) -> MeasuredRun:
-                return self._measure_once(running, probe_load(rate, duration_s, plan.connections, seed))[0]
+        @contextlib.contextmanager
+        def started() -> Iterator[RunAt]:
+            with self._started(server) as running:
+                yield lambda rate, duration_s, seed: self._measure_once(
+                    running, probe_load(rate, duration_s, plan.connections, seed)
+                )[0]
 
-            objective, start = Objective.parse(plan.slo), found.gate_ceiling_rps / 2
-            found.capacity = find_capacity(run, objective, start=start, seed=plan.seed * 1_000 + 500)
+        objective, start = Objective.parse(plan.slo), found.gate_ceiling_rps / 2
+        found.capacity = find_capacity(started, objective, start=start, seed=plan.seed * 1_000 + 500)
 
     @contextlib.contextmanager
     def _started(self, server: Server) -> Iterator[RunningServer]:

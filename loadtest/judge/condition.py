@@ -48,7 +48,7 @@ PERCENTILE = Metric(TIME_MS, "response time at the common rate", 2, "ms")
 METRICS = {
     "throughput": Metric(RATE, "correct answers per second at the common rate", 0, "/s"),
     "ceiling": Metric(RATE, "closed-loop throughput", 0, "/s"),
-    "capacity": Metric(RATE, "highest rate confirmed under the objective of --slo", 0, "/s"),
+    "capacity": Metric(RATE, "highest rate that meets the objective of --slo", 0, "/s"),
     "errors": Metric(PERCENT, "share of requests at the common rate that failed", 3, "%"),
     "cpu": Metric(TIME_S, "CPU seconds per 1,000 predictions at the ceiling", 3, "s"),
     "memory": Metric(MEMORY_MIB, "peak memory", 0, "MiB"),

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from loadtest.errors import UsageError
 from loadtest.judge.condition import Condition
 from loadtest.judge.ranked import ranked_percentiles
-from loadtest.judge.samples import needed
 from loadtest.load.recorder import Tally
+
+RESOLUTION = 1 + 1 / 1024
+"""A histogram tells each value as the highest of its bucket, which is at most so much higher."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,20 @@ class Objective:
         return f"p{self.percent:g}<{self.limit_ms:g}ms, errors<{self.errors * 100:g}%"
 
     @property
-    def samples(self) -> int:
-        """Requests that a probe needs for its percentile: twice what is needed to quote it."""
-        return 2 * needed(self.percent)
+    def slow_allowed(self) -> float:
+        """Share of requests that may be slower than the limit, or fail."""
+        return 1 - self.percent / 100
 
     def observed_ms(self, tally: Tally) -> float:
         """The percentile over all requests, a failed one counting as infinitely slow."""
         return ranked_percentiles(tally.response, tally.failed, [self.percent])[0] / 1e6
+
+    def slow(self, tally: Tally) -> int:
+        """How many requests were slower than the limit, or failed."""
+        values, counts = tally.response.nonzero()
+        within = self.limit_ms * 1e6 * RESOLUTION
+        in_time = sum(count for value, count in zip(values, counts, strict=True) if value <= within)
+        return tally.scheduled - min(in_time, tally.ok)
 
     def met(self, tally: Tally) -> bool:
         """Whether a run met the objective."""

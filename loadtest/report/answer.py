@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loadtest.judge.capacity_estimate import less_than
 from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
@@ -129,7 +130,7 @@ def _throughput(result: ComparisonResult) -> str:
 
 
 def _capacity(result: ComparisonResult, found: dict[str, Capacity]) -> str:
-    """Capacities are searched server by server, so overlapping intervals are a tie."""
+    """Two servers are a tie where the interval of the ratio of their capacities spans 1."""
     labels = result.names
     values = {key: capacity.estimate_rps for key, capacity in found.items()}
     order = sorted((key for key, value in values.items() if value.known), key=lambda key: -values[key].value)
@@ -137,7 +138,7 @@ def _capacity(result: ComparisonResult, found: dict[str, Capacity]) -> str:
     if not order or not values[order[0]].value:
         return f"No server met {objective} at any rate that was tried."
     best_key = order[0]
-    ties = [key for key in order if not _apart(values[key], values[best_key])]
+    ties = [key for key in order if key == best_key or not less_than(found[key], found[best_key])]
     rest = [key for key in order if key not in ties]
 
     def told(key: str) -> str:
@@ -154,11 +155,6 @@ def _capacity(result: ComparisonResult, found: dict[str, Capacity]) -> str:
         text += f", before {listed([told(key) for key in rest])}"
     missing = [labels[server.key] for server in result.servers if server.key not in values]
     return text + (f"; none is known of {listed(missing)}." if missing else ".")
-
-
-def _apart(one: Estimate, two: Estimate) -> bool:
-    """Whether two intervals are known and do not overlap."""
-    return one.high < two.low or two.high < one.low
 
 
 def _ranking(

@@ -7,6 +7,7 @@ stand in the picture below. `loadtest.report.answer` tells the same with every n
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+from loadtest.judge.capacity_estimate import less_than
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import MIN_ROUNDS, Estimate
 from loadtest.report.answer import ESTABLISHED, differs, listed, ratio_of
@@ -83,11 +84,26 @@ def _throughput(comparison: ComparisonResult) -> str:
     if not any(value.value > 0 for value in values.values()):
         return f"No server met {objective} at any rate that was tried."
     bounds = [key for key, capacity in found.items() if capacity.bounded_by_client]
-    return _most(comparison, values, f"requests/s with {objective}", bounds)
+    behind = {one: {two for two in found if two != one and less_than(found[one], found[two])} for one in found}
+    return _most(comparison, values, f"requests/s with {objective}", bounds, behind)
 
 
-def _most(comparison: ComparisonResult, values: Mapping[str, Estimate], unit: str, bounds: Collection[str] = ()) -> str:
-    """Who carries most; of `bounds` only a lower bound is known, and that is told."""
+def _most(
+    comparison: ComparisonResult,
+    values: Mapping[str, Estimate],
+    unit: str,
+    bounds: Collection[str] = (),
+    behind: Mapping[str, Collection[str]] | None = None,
+) -> str:
+    """Who carries most.
+
+    Args:
+        comparison: The comparison.
+        values: By server key.
+        unit: Of the values.
+        bounds: Of these only a lower bound is known, and that is told.
+        behind: By server key those that are known to carry more; where not given, intervals that do not meet tell it.
+    """
     names = comparison.names
     order = sorted((key for key, value in values.items() if value.known), key=lambda key: -values[key].value)
     if not order:
@@ -96,7 +112,8 @@ def _most(comparison: ComparisonResult, values: Mapping[str, Estimate], unit: st
     best = values[order[0]]
     if len(order) == 1:
         return f"Only of {names[order[0]]} it is known what it carries: {told[order[0]]} {unit}."
-    ties = [key for key in order if not values[key].high < best.low]  # an interval that is not known sets none apart
+    # An interval that is not known sets none apart.
+    ties = [key for key in order if not (values[key].high < best.low if behind is None else order[0] in behind[key])]
     rest = [f"{names[key]} {told[key]}" for key in order if key not in ties]
     missing = [names[key] for key in names if key not in order]
     rest += [f"not known for {listed(missing)}"] if missing else []

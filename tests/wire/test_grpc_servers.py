@@ -211,14 +211,14 @@ def test_server_that_is_restarted() -> None:
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(serving(port=port))
 
-        def restart(phase: int) -> None:
-            if phase == 1:
-                first.end(signal.SIGTERM)
-                stack.enter_context(serving(port=port))
+        def restart() -> int:
+            first.end(signal.SIGTERM)
+            stack.enter_context(serving(port=port))
+            return 0
 
         target = GrpcTarget.build(first.url("Right"), [b"question"], Exactly(b"the right answer"))
         phases = [Phase(some_calls(50), 1, 10.0), Phase(some_calls(200), 1, 10.0)]
-        before, after = uvloop.run(run_phases(target, phases, 4, on_phase=restart))
+        before, after = uvloop.run(run_phases(target, phases, 4, start_last=restart))
     assert not before.tally.errors
     assert set(after.tally.errors) <= LOST
     assert after.tally.errors.total() <= 4

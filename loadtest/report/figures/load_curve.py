@@ -1,6 +1,5 @@
 """Latency against offered load, and the capacity under the objective."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def figure(result: ComparisonResult) -> Figure:
         note="Each point pools all valid rounds at that rate; it is hollow where the queue grew in one of them, so "
         "that a longer run would show more. A band is the 95 % interval over the rounds; it is missing where fewer "
         "than three are valid. Response time runs from the intended send."
-        + (" A diamond on the dashed line is the capacity found, with the interval of its searches." if limits else ""),
+        + (" A diamond on the dashed line is the capacity found, with its interval." if limits else ""),
     )
 
 
@@ -197,13 +196,13 @@ def _capacity_tables(result: ComparisonResult, labels: dict[str, str]) -> list[T
     if not searched:
         return []
     columns = [Column("server"), Column("objective"), *interval_columns("capacity, requests/s", 0)]
-    columns += [Column("confirmed by a run of its own, requests/s", 0), Column("limited by")]
+    columns += [Column("searches", 0), Column("limited by")]
     rows = [
         [
             labels[key],
             found.objective,
             *interval_cells(found.estimate_rps),
-            found.rate_rps or math.nan,
+            len(found.searches),
             "the client or the host: at least this much" if found.bounded_by_client else "the server",
         ]
         for key, found in searched
