@@ -21,8 +21,8 @@ from loadtest.cli.one_server import in_use, prepared
 from loadtest.experiments.capacity_search import PRECISION as PRECISION_DEFAULT
 from loadtest.experiments.capacity_search import PROBE_S, SEARCHES, RunAt, find_capacity, probe_load
 from loadtest.judge.capacity_result import Capacity, Probe
+from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
-from loadtest.judge.run_result import MeasuredRun
 from loadtest.report.wording import all_words
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from loadtest.cli.common import LaunchOptions, following, reachable, status
 from loadtest.experiments.server_run import measure_server
-from loadtest.judge.run_result import MeasuredRun
+from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
 from loadtest.load.plan import Load

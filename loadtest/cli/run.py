@@ -26,7 +26,7 @@ from loadtest.cli.common import (
 from loadtest.cli.numbers import CONNECTIONS, COUNT_OR_NONE, RATE, SECONDS, SECONDS_OR_NONE, Several
 from loadtest.errors import UsageError
 from loadtest.experiments.measured_run import measure, resolve
-from loadtest.judge.run_result import MeasuredRun
+from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.launcher import Launcher
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Constant, Piecewise, Poisson, Replay, Schedule
@@ -268,6 +268,8 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         table.add_column(name.replace("_", "."), justify="right")
     for title, times in (
         ("response time", result.response_time_ms),
+        ("… 95 % from", result.low_ms),
+        ("… to", result.high_ms),
         ("… at most (99 %)", result.certified_ms),
         ("service time", result.service_time_ms),
         ("send lag", result.send_lag_ms),

@@ -17,9 +17,9 @@ from loadtest.judge.capacity_estimate import estimate_capacity
 from loadtest.judge.capacity_result import Capacity, Probe
 from loadtest.judge.findings import RATE_LIMIT, RATE_NOT_OFFERED, Finding
 from loadtest.judge.intervals import MIN_ROUNDS, Estimate
+from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
 from loadtest.judge.response_curve import fit
-from loadtest.judge.run_result import MeasuredRun
 from loadtest.load.plan import Load
 from loadtest.load.schedule import MAX_RATE, Poisson
 

@@ -19,9 +19,9 @@ from loadtest.experiments.server_run import measure_server
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult, MeasuredWorkload
 from loadtest.judge.findings import GATE_FAILED, TAKEN_AGAIN, Finding, failure
+from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.method import METHOD
 from loadtest.judge.objective import Objective
-from loadtest.judge.run_result import MeasuredRun
 from loadtest.judge.server_result import Round, ServerResult
 from loadtest.judge.summary import ratios, summarise
 from loadtest.launch.launcher import Launcher

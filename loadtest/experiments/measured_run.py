@@ -14,7 +14,8 @@ from typing import TypeVar
 import numpy as np
 
 from loadtest.errors import UsageError
-from loadtest.judge.run_result import MeasuredRun, Run, Warmup, conclude
+from loadtest.judge.measured import MeasuredRun, conclude
+from loadtest.judge.run_result import Run, Warmup
 from loadtest.load.clients import ClientTask, Progress, run_clients
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Schedule

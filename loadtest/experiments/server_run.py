@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from loadtest.experiments.measured_run import measure
-from loadtest.judge.run_result import MeasuredRun
+from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.running import RunningServer
 from loadtest.load.clients import Progress
 from loadtest.load.plan import Load

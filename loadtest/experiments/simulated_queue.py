@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.judge.run_result import MeasuredRun, Run, conclude
+from loadtest.judge.measured import MeasuredRun, conclude
+from loadtest.judge.run_result import Run
 from loadtest.load.recorder import Tally
 from loadtest.load.schedule import NS, Poisson
 

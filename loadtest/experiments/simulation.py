@@ -17,7 +17,8 @@ from typing import Protocol
 import numpy as np
 
 from loadtest.errors import UsageError
-from loadtest.judge.run_result import MeasuredRun, Run, Warmup, conclude
+from loadtest.judge.measured import MeasuredRun, conclude
+from loadtest.judge.run_result import Run, Warmup
 from loadtest.load.engine import NEVER, Engine
 from loadtest.load.schedule import BLOCK, NS, Closed, Schedule, check_connections
 from loadtest.load.session import HOUSEKEEPING_S, Phase

@@ -8,9 +8,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from loadtest.judge import findings as codes
+from loadtest.judge.dependence import CONSIDERABLE
 from loadtest.judge.findings import Finding
 from loadtest.judge.samples import enough_samples, needed
+from loadtest.judge.send_process import examine
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally
 from loadtest.load.steadiness import mean
@@ -56,6 +60,8 @@ class Evidence:
         steal_share: Share of the time that the hypervisor took from the cores.
         foreign_share: Share of the server's cores that neither the server nor idling used; NaN where not known.
         steady_from_s: When the steady state began, or None.
+        poisson: Whether the schedule was a Poisson process of one rate.
+        correlation: Of each response time with the next one; see `loadtest.judge.dependence`.
         warmup_bound_s: The bound at which the warm-up ended before the server was steady; None where it was steady.
     """
 
@@ -69,6 +75,8 @@ class Evidence:
     foreign_share: float = math.nan
     steady_from_s: float | None = None
     warmup_bound_s: float | None = None
+    poisson: bool = False
+    correlation: float = math.nan
 
 
 def judge_run(evidence: Evidence) -> Verdict:
@@ -129,6 +137,10 @@ def _findings(evidence: Evidence) -> list[Finding]:
         spread = max(RATE_SHARE, 4 / math.sqrt(tally.scheduled))
         if abs(drawn) > spread:
             findings.append(Finding(codes.SCHEDULE_OFF_RATE, {"share": drawn}))
+    if evidence.open_loop:
+        findings += _sends(evidence)
+    if evidence.correlation > max(CONSIDERABLE, 4 / math.sqrt(max(tally.ok, 1))):
+        findings.append(Finding(codes.DEPENDENT, {"correlation": evidence.correlation}))
     if evidence.warmup_bound_s is not None:
         findings.append(Finding(codes.NOT_WARM, {"bound_s": evidence.warmup_bound_s}))
     if evidence.steady_from_s is None:
@@ -142,6 +154,18 @@ def _findings(evidence: Evidence) -> list[Finding]:
         }
         findings.append(Finding(codes.TOO_FEW_ANSWERS, values))
     return findings
+
+
+def _sends(evidence: Evidence) -> Iterator[Finding]:
+    tally = evidence.tally
+    if evidence.poisson and tally.send_gaps.blocks:
+        found = examine(np.concatenate(tally.send_gaps.blocks))
+        if not found.is_poisson:
+            yield Finding(codes.SENDS_NOT_POISSON, {"distance": found.distance, "statistic": found.statistic})
+    if tally.sent > 1 and tally.sent_over_ns and not tally.errors.get("unsent"):
+        off = (tally.sent - 1) / (tally.sent_over_ns / 1e9) / evidence.rate - 1
+        if abs(off) > max(RATE_SHARE, 4 / math.sqrt(tally.sent)):
+            yield Finding(codes.SENDS_OFF_RATE, {"share": off})
 
 
 def _overload(evidence: Evidence) -> Iterator[Finding]:

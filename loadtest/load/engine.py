@@ -105,7 +105,7 @@ class Engine:
         self._until_warm = until_warm
         self.on_finish: Callable[[], None] = lambda: None
         self.recorder = Recorder(int(window_s * NS))
-        self._add = self.recorder.add
+        self._add, self._add_send = self.recorder.add, self.recorder.add_send
         self._wake = wake
         self._seed = seed
         self._payload = itertools.cycle(range(payloads))
@@ -133,7 +133,7 @@ class Engine:
         self._origin = now
         self._end = now + int(self.schedule.duration_s * NS)
         self._latest_end = self._end + PATIENCE_NS
-        self.recorder.start(now)
+        self.recorder.start(now, self.schedule.rate)
         for slot in slots:
             slot.busy = False
             slot.free_at = now
@@ -220,6 +220,7 @@ class Engine:
                 slot.free_at = min(slot.free_at, self._idle[0].free_at)
             slot.intended = due
             slot.sent = now
+            self._add_send(now)
             slot.busy = True
             slot.send(next(self._payload))
         else:

@@ -8,6 +8,7 @@ import numpy as np
 
 from loadtest.load.histogram import Histogram, Int64s
 from loadtest.load.schedule import NS
+from loadtest.load.thinned import Thinned
 from loadtest.records import Number
 
 FIELDS = 4
@@ -38,7 +39,12 @@ class Window:
 
 @dataclass
 class Tally:
-    """The mergeable outcome of a run: counts and histograms of one process or of several."""
+    """The mergeable outcome of a run: counts and histograms of one process or of several.
+
+    `send_gaps` are the gaps between actual sends of a process in units of the mean gap that its schedule promises, and
+    `successive` the response times in nanoseconds in the order of the intended sends; of long runs a part of both.
+    `sent_over_ns` lies between the first and the last send of an open loop.
+    """
 
     scheduled: int = 0
     sent: int = 0
@@ -49,6 +55,9 @@ class Tally:
     service: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
     receive_lag: Histogram = field(default_factory=Histogram)
+    send_gaps: Thinned = field(default_factory=Thinned)
+    successive: Thinned = field(default_factory=Thinned)
+    sent_over_ns: int = 0
     windows: list[Window] = field(default_factory=list)
     last_answer_ns: int = 0
 
@@ -71,6 +80,9 @@ class Tally:
         self.service.merge(other.service)
         self.lag.merge(other.lag)
         self.receive_lag.merge(other.receive_lag)
+        self.send_gaps.merge(other.send_gaps)
+        self.successive.merge(other.successive)
+        self.sent_over_ns = max(self.sent_over_ns, other.sent_over_ns)
         self.last_answer_ns = max(self.last_answer_ns, other.last_answer_ns)
         shared = min(len(self.windows), len(other.windows))
         longer = self.windows if len(self.windows) > shared else other.windows
@@ -109,10 +121,15 @@ class Recorder:
         self._origin = 0
         self._responses: list[Int64s] = []
         self._failed_before = 0
+        self._sends: list[int] = []
+        self.add_send = self._sends.append
+        self._first_send = 0
+        self._gap_ns = 0.0
 
-    def start(self, origin: int) -> None:
-        """Set the clock reading that counts as the start of the run."""
+    def start(self, origin: int, rate: float = 0.0) -> None:
+        """Set the clock reading that counts as the start of the run, and the rate that an open loop promises."""
         self._origin = origin
+        self._gap_ns = NS / rate if rate else 0.0
         self._window_end = origin + self._window_ns
 
     @property
@@ -137,6 +154,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Add the samples so far to the histograms, and forget them."""
+        self._flush_sends()
         if not self._samples:
             return
         intended, sent, free, done = np.fromiter(self._samples, np.int64, len(self._samples)).reshape(-1, FIELDS).T
@@ -149,6 +167,16 @@ class Recorder:
         tally.lag.record(sent - np.maximum(intended, free))
         tally.last_answer_ns = int(done[-1]) - self._origin
         self._responses.append(response)
+        tally.successive.add(response[np.argsort(intended, kind="stable")].astype(np.float64))
+
+    def _flush_sends(self) -> None:
+        if len(self._sends) < 2:
+            return
+        sends = np.array(self._sends, dtype=np.float64)
+        self._first_send = self._first_send or self._sends[0]
+        self.tally.sent_over_ns = self._sends[-1] - self._first_send
+        self.tally.send_gaps.add(np.diff(sends) / self._gap_ns)
+        del self._sends[:-1]  # the last one begins the next gap
 
     def add_receive_lags(self, lags: list[int]) -> None:
         """Add how long answers had waited for this process, in nanoseconds."""

@@ -42,6 +42,15 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
     codes.SCHEDULE_OFF_RATE: lambda f: (
         f"the schedule held {f.number('share'):+.0%} of the requests that its rate promises"
     ),
+    codes.SENDS_NOT_POISSON: lambda f: (
+        "the actual sends were not the Poisson process that was promised (largest distance of the distributions of "
+        f"their gaps {f.number('distance'):.2f}): requests waited for a free connection, or the client sent in bunches"
+    ),
+    codes.SENDS_OFF_RATE: lambda f: f"the actual sends came at a rate {f.number('share'):+.0%} off the promised one",
+    codes.DEPENDENT: lambda f: (
+        f"successive response times depend on each other (rank correlation {f.number('correlation'):.2f}): this run "
+        "tells less than as many independent requests, and its intervals are wider for it"
+    ),
     codes.NOT_WARM: lambda f: (
         f"the warm-up ended at its bound of {f.number('bound_s'):g} s, before the server was steady: raise --warmup"
     ),

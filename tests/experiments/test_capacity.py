@@ -18,8 +18,8 @@ from loadtest.experiments.simulation import FaultyServer, FifoServer, simulate
 from loadtest.experiments.simulation import exponential as engine_exponential
 from loadtest.judge.capacity_result import Capacity, Probe
 from loadtest.judge.findings import TOLD, Finding
+from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
-from loadtest.judge.run_result import MeasuredRun
 from loadtest.judge.verdict import Verdict
 from loadtest.load.schedule import Poisson
 from loadtest.records import from_json, to_json

@@ -11,7 +11,7 @@ import pytest
 
 from loadtest.errors import MeasurementError, UsageError
 from loadtest.experiments.measured_run import measure, resolve
-from loadtest.judge.run_result import MeasuredRun
+from loadtest.judge.measured import MeasuredRun
 from loadtest.load.clients import Progress
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Constant, Poisson, Replay

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from loadtest.experiments.simulation import FaultyServer, FifoServer, Stalls, exponential, fixed, simulate
-from loadtest.judge.run_result import MeasuredRun
+from loadtest.judge.measured import MeasuredRun
 from loadtest.load.engine import NEVER
 from loadtest.load.histogram import Histogram
 from loadtest.load.schedule import Closed, Constant, Poisson

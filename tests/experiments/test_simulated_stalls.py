@@ -15,7 +15,7 @@ asked for in the stall: 1 of 9,000 is slow (1001 ms), and every percentile up to
 import pytest
 
 from loadtest.experiments.simulation import FaultyServer, FifoServer, Stalls, exponential, fixed, simulate
-from loadtest.judge.run_result import MeasuredRun
+from loadtest.judge.measured import MeasuredRun
 from loadtest.load.schedule import Closed, Constant, Poisson, Schedule
 
 EVERY_S, LENGTH_S, SERVICE_S, RATE = 10.0, 1.0, 0.001, 100.0

@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.experiments.simulation import FifoServer, Stalls, WarmingServer, exponential, fixed, simulate
 from loadtest.judge.findings import NOT_WARM
-from loadtest.judge.run_result import MeasuredRun
+from loadtest.judge.measured import MeasuredRun
 from loadtest.load.schedule import Closed, Poisson
 
 SERVICE_S, WARM_S, SLOWER = 0.002, 5.0, 6.0

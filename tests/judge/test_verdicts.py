@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from loadtest.experiments.simulation import FifoServer, Stalls, exponential, fixed, simulate
+from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.method import METHOD
-from loadtest.judge.run_result import MeasuredRun, Run, Warmup
+from loadtest.judge.run_result import Run, Warmup
 from loadtest.judge.verdict import Evidence, Verdict, judge_run
 from loadtest.load.recorder import Tally, Window
 from loadtest.load.schedule import Constant, Poisson

@@ -16,7 +16,7 @@ from loadtest.experiments.server_run import measure_server
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.findings import SENT_LATE, STEAL, TAKEN_AGAIN, WRONG_ANSWERS, Finding
-from loadtest.judge.run_result import MeasuredRun
+from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.verdict import Verdict
 from loadtest.launch import local
 from loadtest.launch.attached import find_running
