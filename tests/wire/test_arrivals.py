@@ -7,7 +7,8 @@ import pytest
 import uvloop
 
 from loadtest.load.recorder import Tally
-from loadtest.load.schedule import Closed, Replay
+from loadtest.load.replay import Replay
+from loadtest.load.schedule import Closed
 from loadtest.load.session import Phase, run_phases
 from loadtest.wire.http1 import HttpTarget
 from loadtest.wire.stamped_transport import AVAILABLE
