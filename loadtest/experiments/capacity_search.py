@@ -253,7 +253,7 @@ def _judged(result: MeasuredRun, objective: Objective, rate: float, seed: int, d
         seed=seed,
         met=objective.met(tally),
         observed_ms=objective.observed_ms(tally),
-        failed_share=(tally.scheduled - tally.ok) / max(tally.scheduled, 1),
+        failed_share=tally.failed / max(tally.scheduled, 1),
         requests=tally.scheduled,
         slow=objective.slow(tally),
         duration_s=duration_s,

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from loadtest.experiments.simulation import simulated_run
 from loadtest.judge.measured import MeasuredRun, conclude
-from loadtest.judge.run_result import Run
 from loadtest.load.recorder import Tally
 from loadtest.load.schedule import NS, Poisson
 
@@ -104,19 +104,6 @@ def queue_run(
 def _concluded(schedule: Poisson, seed: int, response: Floats, arrivals: Floats) -> MeasuredRun:
     tally = Tally(scheduled=response.size, sent=response.size, ok=response.size)
     tally.response.record(np.rint(response * NS).astype(np.int64))
-    run = Run(
-        target="simulated queue",
-        wire="virtual time",
-        expectation="none",
-        payloads=1,
-        schedule=schedule.kind,
-        rate=schedule.rate,
-        duration_s=schedule.duration_s,
-        warmup_s=0.0,
-        connections=1,
-        processes=1,
-        seed=seed,
-        timeout_s=float("inf"),
-    )
+    run = simulated_run("simulated queue", schedule, seed)
     last = float((arrivals + response).max()) if response.size else 0.0
     return conclude(run, tally, elapsed_s=max(schedule.duration_s, last))

@@ -9,6 +9,7 @@ schedule sees of it:
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -263,8 +264,22 @@ def simulate(
         before = engine.result()
         warmup = Warmup(before.scheduled, time.now / NS, engine.warm)
     tally = _run(Phase(schedule, seed, timeout_s), time, slots).result()
-    run = Run(
-        target="simulated server",
+    run = simulated_run("simulated server", schedule, seed, connections, timeout_s, warmup_s)
+    elapsed_s = max(schedule.duration_s, tally.last_answer_ns / NS)
+    return conclude(run, tally, elapsed_s=elapsed_s, warmup=warmup)
+
+
+def simulated_run(
+    target: str,
+    schedule: Schedule | Closed,
+    seed: int,
+    connections: int = 1,
+    timeout_s: float = math.inf,
+    warmup_s: float = 0.0,
+) -> Run:
+    """What was run, of a run in virtual time."""
+    return Run(
+        target=target,
         wire="virtual time",
         expectation="none",
         payloads=1,
@@ -277,21 +292,10 @@ def simulate(
         seed=seed,
         timeout_s=timeout_s,
     )
-    elapsed_s = max(schedule.duration_s, tally.last_answer_ns / NS)
-    return conclude(run, tally, elapsed_s=elapsed_s, warmup=warmup)
 
 
 def _run(phase: Phase, time: VirtualTime, slots: list[SimulatedConnection]) -> Engine:
-    engine = Engine(
-        phase.schedule,
-        payloads=1,
-        seed=phase.seed,
-        clock=time.clock,
-        wake=time.wake_at,
-        window_s=phase.window_s,
-        timeout_s=phase.timeout_s,
-        until_warm=phase.until_warm,
-    )
+    engine = phase.engine(1, time.clock, time.wake_at)
     for slot in slots:
         slot.engine = engine
     time.run(engine, slots)

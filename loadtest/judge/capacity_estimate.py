@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from loadtest.judge.capacity_result import Capacity, Probe
-from loadtest.judge.intervals import CONFIDENCE, MIN_ROUNDS, NOT_KNOWN, Estimate
+from loadtest.judge.intervals import MIN_ROUNDS, NOT_KNOWN, Estimate, student_t
 from loadtest.judge.objective import Objective
 from loadtest.judge.response_curve import fit
 
@@ -44,7 +44,7 @@ def estimate_capacity(probes: Sequence[Probe], objective: Objective, guess: floa
     each = [math.exp(log) for log in logs]
     if count < MIN_ROUNDS:
         return Estimate(whole, math.nan, math.nan), each
-    half = max(_student_t(count - 1) * math.sqrt(float(np.var(logs, ddof=1)) / count), LEAST_DEVIATIONS * spread)
+    half = max(student_t(count - 1) * math.sqrt(float(np.var(logs, ddof=1)) / count), LEAST_DEVIATIONS * spread)
     return Estimate(whole, whole * math.exp(-half), whole * math.exp(half)), each
 
 
@@ -72,10 +72,3 @@ def less_than(one: Capacity, two: Capacity) -> bool:
     """
     ratio = capacity_ratio(one, two)
     return ratio.high < 1 if ratio.known else one.estimate_rps.high < two.estimate_rps.low
-
-
-def _student_t(freedom: float) -> float:
-    # Imported here, since it takes time that a command without intervals need not spend.
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadtest.judge.intervals import CONFIDENCE
-from loadtest.judge.ranked import ranked_percentiles
+from loadtest.judge.ranked import at_ranks
 from loadtest.load.histogram import Histogram
 
 Floats = npt.NDArray[np.float64]
@@ -82,5 +82,5 @@ def percentile_interval(answers: Histogram, failed: int, percent: float, correla
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     half = z * requests * math.sqrt(share * (1 - share) / effective(requests, correlation))
     ranks = math.floor(requests * share - half), math.ceil(requests * share + half) + 1
-    low, high = (ranked_percentiles(answers, failed, [100 * rank / requests])[0] for rank in ranks)
-    return (low if ranks[0] >= 1 else math.nan), (high if ranks[1] <= requests else math.nan)
+    low, high = at_ranks(answers, failed, ranks)
+    return low, high

@@ -56,7 +56,7 @@ def mean_estimate(values: Sequence[float]) -> Estimate:
     if array.size == 0:
         return NOT_KNOWN
     middle, half = float(array.mean()), _half_width(array)
-    return Estimate(middle, max(middle - half, 0.0) if half == half else math.nan, middle + half)
+    return Estimate(middle, math.nan if math.isnan(half) else max(middle - half, 0.0), middle + half)
 
 
 def geometric_estimate(values: Sequence[float]) -> Estimate:
@@ -97,8 +97,8 @@ def paired_ratio(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Esti
     """
     shared = [number for number in ours if number in theirs]
     failing = [any(math.isinf(side[number]) for number in shared) for side in (ours, theirs)]
-    if any(failing):  # the side that failed too many requests is behind, by no number
-        return NOT_KNOWN if all(failing) else Estimate(*[math.inf if failing[0] else 0.0] * 3)
+    if any(failing):
+        return _behind(*failing)
     return geometric_estimate([_ratio(ours[number], theirs[number]) for number in shared])
 
 
@@ -115,7 +115,7 @@ def independent_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimat
         return NOT_KNOWN
     failing = [bool(np.isinf(side).any()) for side in (a, b)]
     if any(failing):
-        return NOT_KNOWN if all(failing) else Estimate(*[math.inf if failing[0] else 0.0] * 3)
+        return _behind(*failing)
     if (a <= 0).any() or (b <= 0).any():
         return NOT_KNOWN
     logs = np.log(a), np.log(b)
@@ -126,7 +126,7 @@ def independent_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimat
     if not sum(parts):
         return Estimate(*[math.exp(difference)] * 3)
     freedom = sum(parts) ** 2 / sum(part**2 / (side.size - 1) for part, side in zip(parts, logs, strict=True))
-    half = _student_t(freedom) * math.sqrt(sum(parts))
+    half = student_t(freedom) * math.sqrt(sum(parts))
     return Estimate(math.exp(difference), math.exp(difference - half), math.exp(difference + half))
 
 
@@ -145,6 +145,11 @@ def _known(values: Sequence[float]) -> Floats:
     return np.array([value for value in values if not math.isnan(value)], dtype=np.float64)
 
 
+def _behind(ours: bool, theirs: bool) -> Estimate:
+    """The ratio where one side, or both, failed too many requests: that side is behind, by no number."""
+    return NOT_KNOWN if ours and theirs else Estimate(*[math.inf if ours else 0.0] * 3)
+
+
 def _ratio(one: float, two: float) -> float:
     return one / two if two else math.nan
 
@@ -158,10 +163,10 @@ def _half_width(values: Floats) -> float:
     """Of Student's interval of the mean; NaN of fewer than three values."""
     if values.size < MIN_ROUNDS:
         return math.nan
-    return _student_t(values.size - 1) * float(values.std(ddof=1)) / math.sqrt(values.size)
+    return student_t(values.size - 1) * float(values.std(ddof=1)) / math.sqrt(values.size)
 
 
-def _student_t(freedom: float) -> float:
+def student_t(freedom: float) -> float:
     """The quantile of Student's t for the confidence of the intervals."""
     # Imported here, since it takes time that a command without intervals need not spend.
     from scipy.special import stdtrit

@@ -68,7 +68,7 @@ class MeasuredRun:
 
         It is infinite where its rank falls among the failed requests.
         """
-        return RoundTimes(self.tally.response, self.tally.failed).percentile_ms(percent)
+        return _ranked(self.tally).percentile_ms(percent)
 
     def result(self, *, distribution: bool = False) -> RunResult:
         """The record of the run.
@@ -85,8 +85,8 @@ class MeasuredRun:
             ),
             throughput_rps=self.throughput_rps,
             elapsed_s=self.elapsed_s,
-            response_time_ms=_times(tally.response, tally.failed),
-            service_time_ms=_times(tally.service),
+            response_time_ms=_times(_ranked(tally)),
+            service_time_ms=_times(RoundTimes(tally.service)),
             send_lag_ms=_lag(tally.lag),
             client=ClientUse(self.client_cpu_share, self.client_cpu_s),
             warmup=self.warmup,
@@ -160,34 +160,34 @@ def conclude(
     )
 
 
-def _times(histogram: Histogram, failed: int = 0) -> Times:
-    percentiles = dict(
-        zip(PERCENTILES, RoundTimes(histogram, failed).percentiles_ms(PERCENTILES.values()), strict=True)
-    )
-    return Times(mean=histogram.mean / 1e6, max=_max_ms(histogram), **percentiles)
+def _ranked(tally: Tally) -> RoundTimes:
+    return RoundTimes(tally.response, tally.failed)
+
+
+def _times(times: RoundTimes) -> Times:
+    percentiles = dict(zip(PERCENTILES, times.percentiles_ms(PERCENTILES.values()), strict=True))
+    return Times(mean=times.answers.mean / 1e6, max=_max_ms(times.answers), **percentiles)
 
 
 def _intervals(tally: Tally, correlation: float) -> tuple[Bounds, Bounds]:
-    ends = {
-        name: [
-            end / 1e6 if enough_samples(tally.ok + tally.failed, percent) else math.nan
-            for end in percentile_interval(tally.response, tally.failed, percent, correlation)
-        ]
-        for name, percent in PERCENTILES.items()
-    }
-    return Bounds(**{name: low for name, (low, _) in ends.items()}), Bounds(
-        **{name: high for name, (_, high) in ends.items()}
-    )
+    """The lower and the upper ends."""
+    low, high = dict[str, float](), dict[str, float]()
+    for name, percent in PERCENTILES.items():
+        ends = percentile_interval(tally.response, tally.failed, percent, correlation)
+        enough = enough_samples(tally.ok + tally.failed, percent)
+        low[name], high[name] = (end / 1e6 if enough else math.nan for end in ends)
+    return Bounds(**low), Bounds(**high)
 
 
 def _certified(tally: Tally) -> Bounds:
-    times = RoundTimes(tally.response, tally.failed)
-    return Bounds(**{name: times.certified_ms(percent) for name, percent in PERCENTILES.items()})
+    return Bounds(**{name: _ranked(tally).certified_ms(percent) for name, percent in PERCENTILES.items()})
 
 
 def _corrected(tally: Tally) -> Times | None:
     interval = tally.service.percentile(50)
-    return None if math.isnan(interval) else _times(tally.response.corrected(max(round(interval), 1)), tally.failed)
+    if math.isnan(interval):
+        return None
+    return _times(RoundTimes(tally.response.corrected(max(round(interval), 1)), tally.failed))
 
 
 def _lag(histogram: Histogram) -> Lag:

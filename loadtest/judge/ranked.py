@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from loadtest.judge.samples import certified_rank, enough_samples
-from loadtest.load.histogram import Histogram
+from loadtest.load.histogram import Histogram, rank_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RoundTimes:
         rank = certified_rank(self.requests, percent)
         if rank is None:
             return math.nan
-        return ranked_percentiles(self.answers, self.failed, [100 * rank / self.requests])[0] / 1e6
+        return at_ranks(self.answers, self.failed, [rank])[0] / 1e6
 
     def percentiles_ms(self, percents: Iterable[float]) -> list[float]:
         """Several of them in one pass."""
@@ -75,11 +75,24 @@ def ranked_percentiles(answers: Histogram, failed: int, percents: Iterable[float
         Nanoseconds; infinity where the rank falls among the failed requests, NaN where there was none at all.
     """
     requests = answers.count + failed
-    wanted = list(percents)
-    ranks = [max(math.ceil(percent / 100 * requests - 1e-6), 1) for percent in wanted]
-    among = [100 * min(rank / max(answers.count, 1), 1.0) for rank in ranks]
-    values = answers.percentiles(among)
+    if not requests:
+        return [math.nan for _ in percents]
+    return at_ranks(answers, failed, [rank_of(percent, requests) for percent in percents])
+
+
+def at_ranks(answers: Histogram, failed: int, ranks: Sequence[int]) -> list[float]:
+    """Response times of the requests of these ranks, counted from the fastest.
+
+    Args:
+        answers: Response times of the correct answers, in nanoseconds.
+        failed: Requests without a correct answer, which come last.
+        ranks: Of requests, from 1; NaN is told for one that there is not.
+
+    Returns:
+        Nanoseconds; infinity of a failed request.
+    """
+    values = answers.at_ranks([min(max(rank, 1), max(answers.count, 1)) for rank in ranks])
     return [
-        math.nan if not requests else math.inf if rank > answers.count else value
+        math.nan if not 1 <= rank <= answers.count + failed else math.inf if rank > answers.count else value
         for rank, value in zip(ranks, values, strict=True)
     ]

@@ -87,6 +87,11 @@ class Requests:
     mismatched: Count
     errors: dict[str, Count]
 
+    @property
+    def failed(self) -> int:
+        """Those without a correct answer."""
+        return self.scheduled - self.ok
+
 
 @dataclass(frozen=True)
 class Times:
@@ -210,7 +215,7 @@ class RunResult:
     def response_times(self) -> RoundTimes:
         """The response times of all requests; without answers where their distribution was not kept."""
         kept = self.response_time_distribution
-        failed = self.requests.scheduled - self.requests.ok
+        failed = self.requests.failed
         if kept is None or not kept.counts:
             return RoundTimes(Histogram(), failed)
         slowest = round(self.response_time_ms.max * 1e6)

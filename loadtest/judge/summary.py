@@ -124,7 +124,7 @@ def _row(server: ServerResult, batch: int) -> SummaryRow:
         ),
         peak_mib=mean_estimate([one.closed_usage.peak_mib for one in server.valid_ceiling_rounds if one.closed_usage]),
         first_prediction_s=mean_estimate([one.first_prediction_s for one in server.rounds]),
-        failed=sum(one.scheduled - one.ok for one in requests),
+        failed=sum(one.failed for one in requests),
         requests=sum(one.scheduled for one in requests),
     )
 

@@ -6,7 +6,8 @@ are added without loss.  The index formula is the one of HdrHistogram (Gil Tene,
 sub-buckets and a unit of one nanosecond; the tests compare it with the ``hdrhistogram`` package.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,12 @@ def _highest_equivalent(index: Int64s) -> Int64s:
     sub_bucket = index - (bucket << HALF_BITS)
     highest: Int64s = ((sub_bucket + 1) << bucket) - 1
     return highest
+
+
+def rank_of(percent: float, count: int) -> int:
+    """The rank of a percentile among so many values, counted from the smallest, 1 at least."""
+    # The tolerance keeps a rank such as 99.9 % of 1,000 from being pushed up to 1,000 by binary rounding.
+    return max(math.ceil(percent / 100 * count - 1e-6), 1)
 
 
 class Histogram:
@@ -104,14 +111,18 @@ class Histogram:
 
     def percentiles(self, percents: Iterable[float]) -> list[float]:
         """Several percentiles in one pass; see `percentile`."""
-        wanted = list(percents)
+        return self.at_ranks([rank_of(percent, self.count) for percent in percents])
+
+    def at_ranks(self, ranks: Sequence[int]) -> list[float]:
+        """The values that so many of the recorded ones do not exceed, in nanoseconds; NaN where nothing was recorded.
+
+        Args:
+            ranks: From 1 to the number of recorded values.
+        """
         if self.count == 0:
-            return [float("nan")] * len(wanted)
-        cumulated = np.cumsum(self.counts)
-        # The tolerance keeps a rank such as 99.9 % of 1,000 from being pushed up to 1,000 by binary rounding.
-        ranks = np.maximum(np.ceil(np.array(wanted) / 100 * self.count - 1e-6), 1)
-        values = _highest_equivalent(np.searchsorted(cumulated, ranks).astype(np.int64))
-        return [float(value) for value in np.minimum(values, self.max)]
+            return [float("nan")] * len(ranks)
+        index = np.searchsorted(np.cumsum(self.counts), np.array(ranks, dtype=np.int64))
+        return [float(value) for value in np.minimum(_highest_equivalent(index.astype(np.int64)), self.max)]
 
     @property
     def mean(self) -> float:

@@ -83,6 +83,19 @@ class Phase:
             return WARM_WINDOW_S
         return min(max(self.schedule.duration_s / 60, 0.1), 5.0)
 
+    def engine(self, payloads: int, clock: Callable[[], int], wake: Callable[[int], None]) -> Engine:
+        """The engine that runs it; see `Engine` for the arguments."""
+        return Engine(
+            self.schedule,
+            payloads=payloads,
+            seed=self.seed,
+            clock=clock,
+            wake=wake,
+            window_s=self.window_s,
+            timeout_s=self.timeout_s,
+            until_warm=self.until_warm,
+        )
+
 
 @dataclass(frozen=True)
 class PhaseResult:
@@ -153,16 +166,7 @@ async def _run_phase(
     start: int,
 ) -> PhaseResult:
     clock = time.monotonic_ns
-    engine = Engine(
-        phase.schedule,
-        payloads=endpoint.payloads,
-        seed=phase.seed,
-        clock=clock,
-        wake=timer.wake_at,
-        window_s=phase.window_s,
-        timeout_s=phase.timeout_s,
-        until_warm=phase.until_warm,
-    )
+    engine = phase.engine(endpoint.payloads, clock, timer.wake_at)
     pool.owner = engine
     timer.callback = engine.tick
     finished = asyncio.Event()

@@ -32,7 +32,7 @@ class StampedTransport(asyncio.Transport):
 
     Args:
         loop: The running event loop.
-        sock: Connected and non-blocking, made by `stamped_socket`.
+        sock: Connected and non-blocking, made by `connect_stamped`.
         protocol: What is called back.
         note: Called with the nanoseconds that a piece waited, before the piece is handed over.
     """
