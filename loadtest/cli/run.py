@@ -37,14 +37,14 @@ from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_toml import load_servers, select_server
 from loadtest.wire.address import Address, for_refusal, without_credentials
-from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
+from loadtest.wire.grpc.messages import GoldenMessages, message_format, request_messages
 from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
 from loadtest.wire.http1 import HttpTarget
 
 SCENARIOS = {
     "single-stream": "one request at a time: closed loop over one connection",
     "server": "Poisson arrivals at --rate",
-    "offline": "all at once: closed loop with all golden instances in each request",
+    "offline": "all at once: closed loop with as many instances in each request as there are golden examples",
 }
 """The scenarios of MLPerf LoadGen, by its names."""
 
@@ -79,7 +79,7 @@ KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
 )
 @seed_option
 @batch_option
-@click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: the golden inputs.")
+@click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: inputs of the model.")
 @click.option("--method", default=None, help="HTTP method; default: POST, or GET for an address without a body.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="May be repeated.")
 @click.option("--expect", default=None, help="golden, none, or a file with the right answer's bytes.")
@@ -126,14 +126,14 @@ def run(
     if scenario is not None:
         kind = "poisson" if scenario == "server" else "closed"
         connections = 1 if scenario == "single-stream" else connections
-        batch = artifact().size if scenario == "offline" else batch
+        batch = min(artifact().size, artifact().load.size) if scenario == "offline" else batch
     load = Load(
         _schedule(kind, rates, duration, recording, min_requests), warmup, connections, processes, seed, timeout
     )
     grpc_method = _grpc_method(target, wire)
     if grpc_method and method is not None:
         raise UsageError("--method is for REST; a gRPC method is part of the address")
-    bodies, expectation = _messages(is_url, grpc_method, body, expect, artifact, batch)
+    bodies, expectation = _messages(is_url, grpc_method, body, expect, artifact, batch, load)
     fields = dict(_header(line) for line in headers)
     with contextlib.ExitStack() as stack:
         if is_url:
@@ -196,25 +196,33 @@ def _grpc_method(target: str, wire: str | None) -> str:
 
 
 def _messages(
-    is_url: bool, grpc_method: str, body: Path | None, expect: str | None, artifact: Callable[[], Artifact], batch: int
+    is_url: bool,
+    grpc_method: str,
+    body: Path | None,
+    expect: str | None,
+    artifact: Callable[[], Artifact],
+    batch: int,
+    load: Load,
 ) -> tuple[list[bytes], Expectation]:
     expect = expect or ("none" if is_url or body else "golden")
     if expect == "golden":
         if body is not None:
-            raise UsageError("--expect golden goes with the golden inputs: leave --body out")
-        return _golden(artifact(), grpc_method, batch)
+            raise UsageError("--expect golden goes with the inputs of the model: leave --body out")
+        return _requests(artifact(), grpc_method, batch, load)
     bodies = [_read(body)] if body is not None else [b""]
     if body is None and not is_url:
-        bodies, _ = _golden(artifact(), grpc_method, batch)
+        bodies, _ = _requests(artifact(), grpc_method, batch, load)
     return bodies, Anything() if expect == "none" else Exactly(_read(Path(expect)))
 
 
-def _golden(artifact: Artifact, grpc_method: str, batch: int) -> tuple[list[bytes], Expectation]:
-    golden = artifact.expectation(batch)
+def _requests(artifact: Artifact, grpc_method: str, batch: int, load: Load) -> tuple[list[bytes], Expectation]:
+    """As many different requests as the load needs, with the check of the answers."""
+    examples = artifact.load.for_requests(load.requests, batch)
+    expectation = examples.expectation(batch)
     if not grpc_method:
-        return artifact.bodies(batch), golden
+        return examples.bodies(batch), expectation
     form = message_format(grpc_method, artifact)
-    return golden_requests(form, artifact, batch), GoldenMessages(form, golden)
+    return request_messages(form, examples, batch), GoldenMessages(form, expectation)
 
 
 def _read(path: Path) -> bytes:

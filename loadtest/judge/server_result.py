@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from loadtest.judge.caching import Caching
 from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.findings import Finding
 from loadtest.judge.run_result import RunResult
@@ -80,6 +81,7 @@ class ServerResult:
         gate_ceiling_rps: Closed-loop throughput at the gate, from which the common rate is drawn.
         rounds: Rounds so far.
         capacity: What the capacity search found, where one was asked for.
+        caching: What the caching audit found; None where there was none.
     """
 
     key: str
@@ -93,6 +95,7 @@ class ServerResult:
     gate_ceiling_rps: Number = float("nan")
     rounds: list[Round] = field(default_factory=list)
     capacity: Capacity | None = None
+    caching: Caching | None = None
 
     @property
     def runs(self) -> Iterator[tuple[str, RunResult]]:

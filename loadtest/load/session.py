@@ -56,11 +56,13 @@ class Phase:
         schedule: The plan.
         seed: Its seed.
         timeout_s: Limit for one request, in seconds.
+        payloads: Numbers of the requests that are sent, in this order again and again; all from the first on if None.
     """
 
     schedule: Schedule | Closed
     seed: int
     timeout_s: float
+    payloads: Sequence[int] | None = None
 
     @property
     def window_s(self) -> float:
@@ -130,7 +132,7 @@ async def _run_phase(
     clock = time.monotonic_ns
     engine = Engine(
         phase.schedule,
-        payloads=endpoint.payloads,
+        payloads=endpoint.payloads if phase.payloads is None else phase.payloads,
         seed=phase.seed,
         clock=clock,
         wake=timer.wake_at,

@@ -89,6 +89,7 @@ def notes(result: ComparisonResult) -> list[str]:
     """The remarks that are not about validity."""
     labels = result.names
     lines = [f"{labels[server.key]}: {server.facts}" for server in result.servers if server.facts]
+    lines += [f"{labels[server.key]}: {words(server.caching.finding)}" for server in result.servers if server.caching]
     for server in result.servers:
         tried = [run for one in server.rounds for run in (one.open_loop, one.closed_loop)]
         told = [words(finding) for run in tried for finding in _warnings(run)]

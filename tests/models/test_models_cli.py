@@ -62,7 +62,14 @@ def test_build_prints_its_own_lines_and_no_others(root: Path, monkeypatch: pytes
     first, *stages, last = done.stdout.splitlines()
     assert first == "digits v1: building"
     assert last.startswith("digits v1 built: ")
-    patterns = ("trained", "accuracy", "exported the SavedModel", "exported the PyTorch form", "parity")
+    patterns = (
+        "trained",
+        "accuracy",
+        "4,096 inputs for load tests",
+        "exported the SavedModel",
+        "exported the PyTorch form",
+        "parity",
+    )
     assert len(stages) == len(patterns)
     for line, pattern in zip(stages, patterns, strict=True):
         assert re.match(rf" *\d+\.\d s  {pattern}", line), line
