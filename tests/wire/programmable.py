@@ -217,7 +217,7 @@ async def caching(connection: Connection, delay_ms: float) -> None:
     await connection.send(http())
 
 
-async def forgetful(connection: Connection, delay_ms: float) -> None:
+async def forgetful(connection: Connection, delay_ms: float = 0.0) -> None:
     """The right answer after a delay, and a note of how many different bodies came."""
     seen = connection.memory.setdefault("seen", set())
     seen.add(connection.memory["body"])
