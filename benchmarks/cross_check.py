@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,16 +56,17 @@ AGAINST = {LOADGEN_SIDE: OURS_POISSON, H2LOAD: OURS_CONSTANT, HEY: OURS_CONSTANT
 WHY = """
 ## What the programs do differently
 
-- **LoadGen** counts from the scheduled time to `QuerySamplesComplete`, the load tester from the intended send to the
-  answer. The sockets are held by a system under test in Python (`loadgen_client.py`): an answer's time is taken after a
-  thread woke up, found the end of the answer and took Python's lock, while LoadGen's own threads share the core. It
-  sees the status of an answer, the load tester compares every number.
+- **LoadGen** counts from the scheduled time to `QuerySamplesComplete` (`loadgen.cc`), the load tester from the intended
+  send to the answer; both draw a Poisson schedule beforehand. The sockets are held by a system under test in Python
+  (`loadgen_client.py`): an answer's time is taken after a thread woke up, found the end of the answer and took Python's
+  lock, while LoadGen's own threads share the core. It sees the status of an answer, the load tester compares every
+  number. Both send thousands of different inputs.
 - **h2load** takes the time from its write to the end of the answer in C++, with nothing in between: the floor of what a
   client can see. It holds a request back while its connection is busy, as hey does, and that wait is in no figure of
   theirs (coordinated omission); hence they stand beside the service time. The load tester's response time holds it.
 - **hey** waits for a tick and lets ticks go by while it is busy: after a stall it has sent fewer requests than asked
   for, and slow answers weigh less. It prints four decimals of a second: 0.1 ms is its smallest step.
-- h2load and hey send one body again and again, LoadGen and the load tester different ones.
+- At the constant rate all send the same body over and over; the load tester compares every answer with the right one.
 """
 
 
@@ -149,6 +151,13 @@ def hey(url: str, body: Path, rate: float, duration: float) -> Turn:
     return _turn([float(row["response-time"]) * 1e3 for row in rows if float(row["offset"]) >= WARMUP_S])
 
 
+def _answer(url: str, body: bytes) -> bytes:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        content: bytes = response.read()
+    return content
+
+
 def _turn(milliseconds: list[float]) -> Turn:
     """Percentiles by the nearest rank, as the load tester and LoadGen take them."""
     ordered = sorted(milliseconds)
@@ -216,6 +225,9 @@ def main() -> None:
 
         def sides(url: str, *expect: str) -> Sides:
             rate = given.rate
+            answer = Path(scratch) / "answer"
+            answer.write_bytes(_answer(url, body.read_bytes()))
+            same = ("--body", str(body), "--expect", str(answer))
 
             def poisson(number: int, duration: float) -> Turn:
                 seed = ("--seed", str(number))
@@ -224,7 +236,7 @@ def main() -> None:
             return {
                 OURS_POISSON: poisson,
                 LOADGEN_SIDE: lambda number, duration: loadgen(python, url, bodies, rate, duration, number),
-                OURS_CONSTANT: lambda _, duration: ours(url, rate, duration, "constant", 1, "service_time_ms", *expect),
+                OURS_CONSTANT: lambda _, duration: ours(url, rate, duration, "constant", 1, "service_time_ms", *same),
                 H2LOAD: lambda _, duration: h2load(url, body, rate, duration, log),
                 HEY: lambda _, duration: hey(url, body, rate, duration),
             }
@@ -260,8 +272,8 @@ def render(
         f"{given.duration:g} --rate {given.rate:g}`: {host.cores} cores of {host.cpu}, {host.system}, Python "
         f"{host.python}, {LOADGEN}. {label} on core {SERVER_CORE}, every client on core {CLIENT_CORE}, "
         f"{given.rate:g} requests/s: Poisson over {CONNECTIONS} connections, constant over one. In turn in each of "
-        f"{given.rounds} rounds, another one first each time. When it began, {busy:.1f} other processes were running or "
-        "waiting for a core on average: above about 0.3 this is no quiet machine, and the tails are those of its queue.",
+        f"{given.rounds} rounds, another one first each time. When it began, {busy:.1f} other processes ran or waited "
+        "for a core on average: above about 0.3 this is no quiet machine, and the tails are those of its queue.",
         "",
         f"## {label}",
         "",
