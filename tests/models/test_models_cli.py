@@ -53,6 +53,17 @@ def test_build_repairs_and_repeats_itself(cli: Run, root: Path, built: Path, art
     assert first.files.keys() == second.files.keys()
 
 
+def test_an_artifact_of_an_earlier_release_is_built_again(cli: Run, artifact: Path) -> None:
+    """Without being told to: it has no inputs for load tests, and its manifest has the schema before."""
+    path = artifact / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["load"]
+    path.write_text(json.dumps({**manifest, "schema_version": 2}))
+    shutil.rmtree(artifact / "load")
+    assert "digits v1 built: " in cli("build").stdout
+    assert set(read(artifact).load.values()) < set(read(artifact).files)
+
+
 def test_build_prints_its_own_lines_and_no_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for each stage with its seconds; of the frameworks' start-up messages and warnings nothing."""
     for name in ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"):
