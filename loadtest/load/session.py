@@ -69,12 +69,14 @@ class Phase:
         timeout_s: Limit for one request, in seconds.
         until_warm: Whether it is a warm-up: a closed loop that ends as soon as the server is steady, and at the end of
             its schedule at the latest.
+        payloads: Numbers of the requests that are sent, in this order again and again; all from the first on if None.
     """
 
     schedule: Schedule | Closed
     seed: int
     timeout_s: float
     until_warm: bool = False
+    payloads: Sequence[int] | None = None
 
     @property
     def window_s(self) -> float:
@@ -155,7 +157,7 @@ async def _run_phase(
     clock = time.monotonic_ns
     engine = Engine(
         phase.schedule,
-        payloads=endpoint.payloads,
+        payloads=endpoint.payloads if phase.payloads is None else phase.payloads,
         seed=phase.seed,
         clock=clock,
         wake=timer.wake_at,
