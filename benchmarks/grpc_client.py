@@ -246,7 +246,7 @@ def shared_or_not(arguments: argparse.Namespace) -> Iterator[str]:
             continue
         try:
             with tempfile.NamedTemporaryFile() as request:
-                request.write(grpc_target(running.grpc_url, running.artifact).bodies[0][5:])
+                request.write(grpc_target(running.grpc_url, running.artifact, running.artifact.golden).bodies[0][5:])
                 request.flush()
 
                 def side(connections: int, url: str = running.grpc_url, request: str = request.name) -> Sample:

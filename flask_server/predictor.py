@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 REBUILD = "python -m models build --force"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA_KEYS = (
     "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
-    "torch_form versions source_sha256 golden files"
+    "torch_form versions source_sha256 golden load files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 

@@ -10,7 +10,7 @@ from typing import Any, get_origin, get_type_hints
 from models.errors import BrokenArtifactError
 from models.workload import TensorSpec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE = "manifest.json"
 REBUILD = "python -m models build --force"
 
@@ -44,6 +44,8 @@ class Manifest:
         versions: Version of everything used, by package name.
         source_sha256: Digest over the sources and versions that decide the artifact.
         golden: Relative paths of the golden inputs, outputs and labels.
+        load: Relative paths of the inputs for load tests and of the answers to them; those called fresh are sent by no
+            ordinary run.
         files: Every other file of the artifact, by relative path.
     """
 
@@ -63,6 +65,7 @@ class Manifest:
     versions: dict[str, str]
     source_sha256: str
     golden: dict[str, str]
+    load: dict[str, str]
     files: dict[str, FileEntry]
 
 

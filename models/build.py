@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models import export_parity, mar, savedmodel, torch_export, weights_file
+from models import export_parity, load_inputs, mar, savedmodel, torch_export, weights_file
 from models.artifact_manifest import SCHEMA_VERSION, Manifest, check_files, read, scan, write
 from models.errors import AccuracyError, BrokenArtifactError, ExportError
 from models.workload import Found, Workload, discover
@@ -155,6 +155,12 @@ def _fill(
     request = {"instances": golden.inputs[:1].tolist()}
     (folder / REQUEST).write_text(json.dumps(request) + "\n", encoding="utf-8")
 
+    load = load_inputs.make(workload, stored, held_out.inputs)
+    (folder / "load").mkdir()
+    for key, path in load_inputs.FILES.items():
+        np.save(folder / path, getattr(load, key), allow_pickle=False)
+    done(f"{len(load.inputs):,} inputs for load tests and {len(load.fresh_inputs):,} that no ordinary run sends")
+
     name, version, form = workload.name, workload.version, folder / "torch"
     savedmodel.write(workload, stored, golden.inputs, folder / "saved_model" / str(version))
     done("exported the SavedModel")
@@ -179,6 +185,7 @@ def _fill(
         versions=_versions(),
         source_sha256=source,
         golden=GOLDEN,
+        load=load_inputs.FILES,
         files=scan(folder),
     )
     differences = export_parity.check(folder, manifest)

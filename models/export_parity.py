@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from models import mar, savedmodel, torch_export
 from models.artifact_manifest import Manifest
 from models.errors import BrokenArtifactError, ExportParityError
+from models.load_inputs import FILES, in_chunks
 from models.workload import Forward
 
 
 def check(folder: Path, manifest: Manifest) -> dict[str, float]:
     """Load every export of the artifact in `folder` and compare its answers with the golden outputs.
 
-    Each is asked twice, all instances in one batch and one by one: the free batch size is part of the model.
+    Each is asked twice, all instances in one batch and one by one: the free batch size is part of the model. Then the
+    inputs for load tests follow in batches, since a run with one wrong answer is invalid.
 
     Returns:
         Largest absolute difference per export.
@@ -26,7 +28,9 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
         ExportError: An export cannot be loaded.
         BrokenArtifactError: The golden files or the .mar cannot be read.
     """
-    inputs, expected = _golden(folder, manifest, "inputs"), _golden(folder, manifest, "outputs")
+    golden = [_array(folder, manifest.golden[key]) for key in ("inputs", "outputs")]
+    inputs, expected = golden
+    load = [_array(folder, manifest.load[key]) for key in FILES]
     with tempfile.TemporaryDirectory() as unpacked:
         mar.unpack(folder / "model_store" / f"{manifest.workload}.mar", Path(unpacked))
         version = folder / "saved_model" / str(manifest.version)
@@ -38,9 +42,13 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
         worst = {}
         for name, forward in exports.items():
             one_by_one = np.concatenate([forward(inputs[i : i + 1]) for i in range(len(inputs))])
+            answers = [
+                (name, forward(inputs), expected),
+                (f"{name}, one by one,", one_by_one, expected),
+                *((f"{name}, load inputs,", in_chunks(forward, load[i]), load[i + 1]) for i in range(0, len(load), 2)),
+            ]
             worst[name] = max(
-                compare(name, forward(inputs), expected, manifest.labels, manifest.tolerance),
-                compare(f"{name}, one by one,", one_by_one, expected, manifest.labels, manifest.tolerance),
+                compare(what, actual, right, manifest.labels, manifest.tolerance) for what, actual, right in answers
             )
     return worst
 
@@ -72,9 +80,9 @@ def compare(
     return worst
 
 
-def _golden(folder: Path, manifest: Manifest, key: str) -> NDArray[Any]:
+def _array(folder: Path, name: str) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(folder / manifest.golden[key], allow_pickle=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise BrokenArtifactError(f"golden {key} of {folder} cannot be read: {error}") from error
+        array: NDArray[Any] = np.load(folder / name, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BrokenArtifactError(f"{name} of {folder} cannot be read: {error}") from error
     return array

@@ -24,10 +24,10 @@ from typing import NoReturn
 HERE = Path(__file__).resolve().parent
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
 SOCKET_PATH_LIMIT = 103
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA_KEYS = (
     "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
-    "torch_form versions source_sha256 golden files"
+    "torch_form versions source_sha256 golden load files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 

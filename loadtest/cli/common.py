@@ -33,9 +33,7 @@ servers_option = click.option(
     "--servers", default=None, metavar="A,B", help="Servers, comma-separated; NAME:VARIANT for a variant. Default: all."
 )
 workload_option = click.option("--workload", default="digits", show_default=True, help="Which model.")
-batch_option = click.option(
-    "--batch", type=COUNT, default=1, show_default=True, help="Golden instances in one request."
-)
+batch_option = click.option("--batch", type=COUNT, default=1, show_default=True, help="Instances in one request.")
 seed_option = click.option("--seed", type=SEED, default=1, show_default=True, help="Of the schedules.")
 
 

@@ -22,7 +22,7 @@ class OneServer:
     Attributes:
         running: The server.
         placement: Cores of the client and of the server.
-        batch: Golden instances in one request.
+        batch: Instances in one request.
         show: Replaces what the terminal's last line says.
     """
 
@@ -54,14 +54,14 @@ def prepared(key: str, launch: LaunchOptions, workload: str, batch: int) -> tupl
         key: Which server.
         launch: How it is started.
         workload: Which model it serves.
-        batch: Golden instances in one request.
+        batch: Instances in one request.
 
     Raises:
-        UsageError: If there is no such server, or there are fewer golden examples than instances in one request.
+        UsageError: If there is no such server, or there are fewer inputs than instances in one request.
     """
     server = select_server(key, load_servers())
     launcher = launch.launcher(workload)
-    launcher.artifact.batches(batch)
+    launcher.artifact.load.batches(batch)
     return server, launcher
 
 

@@ -38,7 +38,7 @@ from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_toml import load_servers, select_server
 from loadtest.wire.address import Address, for_refusal, without_credentials
-from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
+from loadtest.wire.grpc.messages import GoldenMessages, message_format, request_messages
 from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
 from loadtest.wire.http1 import HttpTarget
 from loadtest.wire.stamped_transport import AVAILABLE
@@ -84,7 +84,7 @@ from loadtest.wire.stamped_transport import AVAILABLE
 )
 @seed_option
 @batch_option
-@click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: the golden inputs.")
+@click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: inputs of the model.")
 @click.option(
     "--kernel-stamps", is_flag=True, help="Read the kernel's time stamp of every answer, not of one connection's alone."
 )
@@ -139,7 +139,7 @@ def run(
     if scenario is not None:
         kind = "poisson" if scenario == "server" else "closed"
         connections = 1 if scenario in ("single-stream", "multi-stream") else connections
-        batch = artifact().size if scenario == "offline" else batch
+        batch = min(artifact().size, artifact().load.size) if scenario == "offline" else batch
         batch = STREAMS if scenario == "multi-stream" and batch == 1 else batch
     load = Load(
         make_schedule(kind, rates, duration, recording, min_requests, cv, stretch),
@@ -153,7 +153,7 @@ def run(
     grpc_method = _grpc_method(target, wire)
     if grpc_method and method is not None:
         raise UsageError("--method is for REST; a gRPC method is part of the address")
-    bodies, expectation = _messages(is_url, grpc_method, body, expect, artifact, batch)
+    bodies, expectation = _messages(is_url, grpc_method, body, expect, artifact, batch, load)
     fields = dict(_header(line) for line in headers)
     with contextlib.ExitStack() as stack:
         if is_url:
@@ -199,25 +199,33 @@ def _grpc_method(target: str, wire: str | None) -> str:
 
 
 def _messages(
-    is_url: bool, grpc_method: str, body: Path | None, expect: str | None, artifact: Callable[[], Artifact], batch: int
+    is_url: bool,
+    grpc_method: str,
+    body: Path | None,
+    expect: str | None,
+    artifact: Callable[[], Artifact],
+    batch: int,
+    load: Load,
 ) -> tuple[list[bytes], Expectation]:
     expect = expect or ("none" if is_url or body else "golden")
     if expect == "golden":
         if body is not None:
-            raise UsageError("--expect golden goes with the golden inputs: leave --body out")
-        return _golden(artifact(), grpc_method, batch)
+            raise UsageError("--expect golden goes with the inputs of the model: leave --body out")
+        return _requests(artifact(), grpc_method, batch, load)
     bodies = [_read(body)] if body is not None else [b""]
     if body is None and not is_url:
-        bodies, _ = _golden(artifact(), grpc_method, batch)
+        bodies, _ = _requests(artifact(), grpc_method, batch, load)
     return bodies, Anything() if expect == "none" else Exactly(_read(Path(expect)))
 
 
-def _golden(artifact: Artifact, grpc_method: str, batch: int) -> tuple[list[bytes], Expectation]:
-    golden = artifact.expectation(batch)
+def _requests(artifact: Artifact, grpc_method: str, batch: int, load: Load) -> tuple[list[bytes], Expectation]:
+    """As many different requests as the load needs, with the check of the answers."""
+    examples = artifact.load.for_requests(load.requests, batch)
+    expectation = examples.expectation(batch)
     if not grpc_method:
-        return artifact.bodies(batch), golden
+        return examples.bodies(batch), expectation
     form = message_format(grpc_method, artifact)
-    return golden_requests(form, artifact, batch), GoldenMessages(form, golden)
+    return request_messages(form, examples, batch), GoldenMessages(form, expectation)
 
 
 def _read(path: Path) -> bytes:

@@ -11,7 +11,7 @@ SCENARIOS = {
     "single-stream": "one request at a time: closed loop over one connection",
     "multi-stream": "one request of eight instances, or --batch, at a time: closed loop over one connection",
     "server": "Poisson arrivals at --rate",
-    "offline": "all at once: closed loop with all golden instances in each request",
+    "offline": "all at once: closed loop with as many instances in each request as there are golden examples",
 }
 """The scenarios of MLPerf LoadGen, by its names."""
 

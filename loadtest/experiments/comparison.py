@@ -13,9 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from loadtest.errors import LoadtestError, MeasurementError
+from loadtest.experiments.caching_audit import audit_caching
 from loadtest.experiments.capacity_search import RunAt, find_capacity, probe_load
 from loadtest.experiments.parity import check_parity, require_parity
 from loadtest.experiments.server_run import measure_server
+from loadtest.judge.caching import Caching
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult, MeasuredWorkload
 from loadtest.judge.findings import GATE_FAILED, TAKEN_AGAIN, Finding, failure
@@ -73,10 +75,10 @@ def compare(
         command: Arguments of the command, for the result.
 
     Raises:
-        UsageError: If there are fewer golden examples than instances in one request.
+        UsageError: If there are fewer inputs than instances in one request.
         MeasurementError: If no server passes the gate.
     """
-    launcher.artifact.batches(plan.batch)
+    launcher.artifact.load.batches(plan.batch)
     result = ComparisonResult(
         started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=list(command),
@@ -178,10 +180,24 @@ class _Sitting:
             load = Load(Closed(GATE_S), plan.warmup_s, plan.connections, seed=plan.seed)
             run, _ = self._measure(running, load)
             found.gate, found.gate_ceiling_rps = run.result(), run.throughput_rps
+            found.caching = self._audit(running, found.gate_ceiling_rps)
             # A client or a machine that spoils a closed loop makes it slower: the common rate is the lower for it, and
             # every server can still carry it. That is told; a server that answers wrongly or not at all is out.
             if not (run.verdict.valid or run.spoiled):
                 found.faults += [Finding(GATE_FAILED), *run.verdict.reasons]
+
+    def _audit(self, running: RunningServer, ceiling_rps: float) -> Caching | None:
+        plan, launcher = self._result.plan, self._launcher
+        return audit_caching(
+            running.url,
+            launcher.artifact.fresh,
+            launcher.placement,
+            ceiling_rps=ceiling_rps,
+            connections=plan.connections,
+            batch=plan.batch,
+            seed=plan.seed,
+            on_progress=self._watcher.progress,
+        )
 
     def _round(self, server: Server, found: ServerResult, number: int) -> None:
         plan = self._result.plan

@@ -186,7 +186,10 @@ def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientT
     for number, schedule in enumerate(parts):
         # A single process draws from the seed itself: the schedule is the one that the seed names.
         seed = load.seed if len(parts) == 1 or schedule.dealt else seeds[2 * number]
-        phases = [Phase(schedule, seed, load.timeout_s)]
+        # Each process begins elsewhere: two that sent the same requests side by side would warm a cache for each other.
+        first = number * endpoint.payloads // len(parts)
+        in_turn = [*range(first, endpoint.payloads), *range(first)] if first else None
+        phases = [Phase(schedule, seed, load.timeout_s, payloads=in_turn)]
         if load.warmup_s > 0:
             warmup = Phase(Closed(load.warmup_s), seeds[2 * number + 1], load.timeout_s, until_warm=True)
             phases.insert(0, warmup)

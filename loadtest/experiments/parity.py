@@ -55,7 +55,7 @@ def _over_rest(running: RunningServer, artifact: Artifact, batch: int) -> Iterat
 
 
 def _over_grpc(running: RunningServer, artifact: Artifact, batch: int) -> Iterator[tuple[Answer, float]]:
-    target = grpc_target(running.grpc_url, running.artifact, batch)
+    target = grpc_target(running.grpc_url, artifact, artifact.golden, batch)
     assert isinstance(target.expectation, GoldenMessages)
     for index, answer in enumerate(call_each(target)):
         yield answer, target.expectation.difference(index, answer.body) if answer.status == 200 else float("inf")

@@ -1,4 +1,4 @@
-"""A load on a running server, with its golden requests and its accounts."""
+"""A load on a running server, with requests whose answers are known, and with its accounts."""
 
 from collections.abc import Callable
 
@@ -20,19 +20,19 @@ def measure_server(
     batch: int = 1,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[MeasuredRun, Usage | None]:
-    """Put a server under load over REST and compare every answer with the golden one.
+    """Put a server under load over REST, all requests different as far as the inputs go, and check every answer.
 
     Args:
         running: The server.
         load: The plan.
         placement: Cores of the client and of the server.
-        batch: Golden instances in one request.
+        batch: Instances in one request.
         on_progress: Called about once a second.
 
     Returns:
         See `loadtest.experiments.measured_run.measure`.
     """
-    endpoint = rest_target(running.url, running.artifact, batch)
+    endpoint = rest_target(running.url, running.artifact.load.for_requests(load.requests, batch), batch)
     return measure(
         endpoint,
         load,

@@ -39,6 +39,11 @@ RATE_LIMIT = "rate_limit"
 TOLD = "told"
 """A sentence out of an old result file."""
 
+CACHED = "cached"
+NOT_CACHED = "not_cached"
+CACHING_NOT_CERTAIN = "caching_not_certain"
+"""What the caching audit found of a server."""
+
 OVERLOAD = (NEVER_SENT, QUEUE_GREW)
 
 Value = float | int | str | dict[str, int]

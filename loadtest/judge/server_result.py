@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from loadtest.judge.caching import Caching
 from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.findings import Finding
 from loadtest.judge.run_result import RunResult
@@ -81,6 +82,7 @@ class ServerResult:
         rounds: Rounds so far.
         capacity: What the capacity search found, where one was asked for.
         gate: The closed loop at the gate.
+        caching: What the caching audit found; None where there was none.
     """
 
     key: str
@@ -95,6 +97,7 @@ class ServerResult:
     rounds: list[Round] = field(default_factory=list)
     capacity: Capacity | None = None
     gate: RunResult | None = None
+    caching: Caching | None = None
 
     @property
     def runs(self) -> Iterator[tuple[str, RunResult]]:

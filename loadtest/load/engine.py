@@ -70,7 +70,8 @@ class Engine:
 
     Args:
         schedule: The plan; `Closed` sends on completion, any other by the clock.
-        payloads: Number of different requests; they are sent in turn.
+        payloads: The numbers of the requests in the order in which they are sent, again and again; a count stands for
+            the first so many.
         seed: Seed of the schedule.
         clock: Returns the time in nanoseconds.
         wake: Called with a time at which `tick` is to be called; a later call replaces an earlier one.
@@ -90,7 +91,7 @@ class Engine:
         self,
         schedule: Schedule | Closed,
         *,
-        payloads: int,
+        payloads: int | Sequence[int],
         seed: int,
         clock: Callable[[], int],
         wake: Callable[[int], None],
@@ -108,7 +109,7 @@ class Engine:
         self._add, self._add_send = self.recorder.add, self.recorder.add_send
         self._wake = wake
         self._seed = seed
-        self._payload = itertools.cycle(range(payloads))
+        self._payload = itertools.cycle(range(payloads) if isinstance(payloads, int) else payloads)
         self._timeout = int(timeout_s * NS)
         self._grace = int((timeout_s if grace_s is None else grace_s) * NS)
         self._slots: Sequence[Slot] = ()

@@ -1,5 +1,6 @@
 """How an endpoint is put under load: the schedule, and what goes with it."""
 
+import math
 from dataclasses import dataclass
 
 from loadtest.errors import UsageError
@@ -28,6 +29,15 @@ class Load:
     seed: int = 1
     timeout_s: float = 10.0
     stamp_all: bool = False
+
+    @property
+    def requests(self) -> float:
+        """How many requests will hardly be exceeded, in all processes; infinite where the server sets the pace.
+
+        Four standard deviations above the mean of a Poisson process.
+        """
+        mean = self.schedule.rate * self.schedule.duration_s
+        return math.ceil(mean + 4 * math.sqrt(mean)) if mean else math.inf
 
     def __post_init__(self) -> None:
         check_connections(self.connections)

@@ -69,12 +69,14 @@ class Phase:
         timeout_s: Limit for one request, in seconds.
         until_warm: Whether it is a warm-up: a closed loop that ends as soon as the server is steady, and at the end of
             its schedule at the latest.
+        payloads: Numbers of the requests that are sent, in this order again and again; all from the first on if None.
     """
 
     schedule: Schedule | Closed
     seed: int
     timeout_s: float
     until_warm: bool = False
+    payloads: Sequence[int] | None = None
 
     @property
     def window_s(self) -> float:
@@ -87,7 +89,7 @@ class Phase:
         """The engine that runs it; see `Engine` for the arguments."""
         return Engine(
             self.schedule,
-            payloads=payloads,
+            payloads=payloads if self.payloads is None else self.payloads,
             seed=self.seed,
             clock=clock,
             wake=wake,

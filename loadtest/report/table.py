@@ -90,6 +90,7 @@ def notes(result: ComparisonResult) -> list[str]:
     """The remarks that are not about validity."""
     labels = result.names
     lines = [f"{labels[server.key]}: {server.facts}" for server in result.servers if server.facts]
+    lines += [f"{labels[server.key]}: {words(server.caching.finding)}" for server in result.servers if server.caching]
     for server in result.servers:
         lines += [f"{labels[server.key]}: {told}" for told in _gate_and_warmups(server, result.plan.warmup_s)]
         tried = [run for one in server.rounds for run in (one.open_loop, one.closed_loop)]

@@ -65,6 +65,11 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
     codes.NOTHING_ANSWERED: lambda _: "it answered nothing under load",
     codes.RATE_NOT_OFFERED: lambda f: f"the client could not offer {f.number('rate_rps'):,.0f} requests per second",
     codes.RATE_LIMIT: lambda f: f"{f.number('rate_rps'):,.0f} requests per second are the most that can be offered",
+    codes.NOT_CACHED: lambda f: f"not cached: a repeated input was answered {_times_as_fast(f)}",
+    codes.CACHED: lambda f: f"CACHED: it answers from a cache, a repeated input {_times_as_fast(f)}",
+    codes.CACHING_NOT_CERTAIN: lambda f: (
+        f"not certain whether it caches: a repeated input was answered {_times_as_fast(f)}"
+    ),
     codes.TOLD: lambda f: str(f.values["text"]),
 }
 
@@ -93,6 +98,15 @@ def _counted(finding: Finding) -> str:
     """What was too few: requests, and in results of the first method answers."""
     name = "requests" if "requests" in finding.values else "answers"
     return f"{finding.number(name):,.0f} {name}"
+
+
+def _times_as_fast(finding: Finding) -> str:
+    known, failed = finding.values, finding.number("failed")
+    ratio = f"{finding.number('ratio'):.2f}" if "ratio" in known else "an unknown number of"
+    interval = f" [{finding.number('low'):.2f} to {finding.number('high'):.2f}]" if "low" in known else ""
+    allowed = f"allowed is {finding.number('limit'):.2f}"
+    lost = f"; {failed:,.0f} requests failed" if failed else ""
+    return f"{ratio}{interval} times as fast as different ones ({allowed}{lost})"
 
 
 def _reason(code: str) -> str:

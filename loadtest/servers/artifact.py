@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
-from loadtest.errors import ArtifactError, UsageError
+from loadtest.errors import ArtifactError
+from loadtest.servers.examples import Examples
 from loadtest.servers.expectation import Golden
 from loadtest.servers.manifest import ManifestError, read_manifest
 
@@ -23,14 +23,16 @@ class Artifact:
     Attributes:
         folder: ``artifacts/<workload>/<version>``.
         manifest: The parsed manifest.json.
-        inputs: Golden inputs, shape (n, *input shape).
-        outputs: Golden outputs in float64, shape (n, *output shape).
+        golden: The few examples that parity is checked with.
+        load: The many that servers are put under load with.
+        fresh: Further ones, that no ordinary run sends.
     """
 
     folder: Path
     manifest: dict[str, Any]
-    inputs: npt.NDArray[np.float32]
-    outputs: npt.NDArray[np.float64]
+    golden: Examples
+    load: Examples
+    fresh: Examples
 
     @property
     def workload(self) -> str:
@@ -45,12 +47,22 @@ class Artifact:
     @property
     def tolerance(self) -> float:
         """Largest absolute difference from the golden output that counts as the same answer."""
-        return float(self.manifest["tolerance"])
+        return self.golden.tolerance
+
+    @property
+    def inputs(self) -> npt.NDArray[np.float32]:
+        """Golden inputs, shape (n, *input shape)."""
+        return self.golden.inputs
+
+    @property
+    def outputs(self) -> npt.NDArray[np.float64]:
+        """Golden outputs in float64, shape (n, *output shape)."""
+        return self.golden.outputs
 
     @property
     def size(self) -> int:
         """Number of golden examples."""
-        return len(self.inputs)
+        return self.golden.size
 
     def bodies(self, batch: int = 1) -> list[bytes]:
         """JSON request bodies that together hold every golden input once.
@@ -58,28 +70,11 @@ class Artifact:
         Args:
             batch: Instances in one request.
         """
-        return [
-            orjson.dumps({"instances": self.inputs[part]}, option=orjson.OPT_SERIALIZE_NUMPY)
-            for part in self.batches(batch)
-        ]
+        return self.golden.bodies(batch)
 
     def expectation(self, batch: int = 1) -> Golden:
         """The check of the answers to `bodies`."""
-        return Golden([self.outputs[part] for part in self.batches(batch)], self.tolerance)
-
-    def batches(self, batch: int) -> list[slice]:
-        """The golden examples of each request; the last one may have fewer than the others.
-
-        Args:
-            batch: Instances in one request.
-
-        Raises:
-            UsageError: If there are not as many golden examples.
-        """
-        if not 1 <= batch <= self.size:
-            known = f"the golden examples of {self.workload}"
-            raise UsageError(f"--batch must be from 1 to {self.size}, {known}, not {batch}")
-        return [slice(first, first + batch) for first in range(0, self.size, batch)]
+        return self.golden.expectation(batch)
 
 
 def artifacts_root() -> Path:
@@ -123,12 +118,18 @@ def _read(folder: Path) -> Artifact:
         manifest = read_manifest(folder)
     except ManifestError as error:
         raise ArtifactError(f"{folder}: {error}: {rebuild}") from error
-    golden = manifest["golden"]
-    try:
-        inputs = np.load(folder / golden["inputs"], allow_pickle=False)
-        outputs = np.load(folder / golden["outputs"], allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"the golden examples in {folder} cannot be read ({error}): {rebuild}") from error
-    if not 0 < len(inputs) == len(outputs):
-        raise ArtifactError(f"{folder} has {len(inputs)} golden inputs and {len(outputs)} outputs: {rebuild}")
-    return Artifact(folder, manifest, inputs, outputs)
+    tolerance, name = float(manifest["tolerance"]), manifest["workload"]
+
+    def examples(kind: str, names: dict[str, str], prefix: str = "") -> Examples:
+        try:
+            inputs = np.load(folder / names[f"{prefix}inputs"], allow_pickle=False)
+            outputs = np.load(folder / names[f"{prefix}outputs"], allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"the {kind} examples in {folder} cannot be read ({error}): {rebuild}") from error
+        if not 0 < len(inputs) == len(outputs):
+            raise ArtifactError(f"{folder} has {len(inputs)} {kind} inputs and {len(outputs)} outputs: {rebuild}")
+        return Examples(inputs, outputs, tolerance, f"the {kind} examples of {name}")
+
+    golden, load = manifest["golden"], manifest["load"]
+    sets = examples("golden", golden), examples("load", load), examples("fresh", load, "fresh_")
+    return Artifact(folder, manifest, *sets)

@@ -46,14 +46,14 @@ class Exactly:
 
 @dataclass(frozen=True)
 class Golden:
-    """The predictions must equal the golden ones within an absolute tolerance.
+    """The predictions must equal the right ones within an absolute tolerance.
 
     Attributes:
-        predictions: One array a payload, each of shape (instances, *output shape).
+        predictions: One array a payload, each of shape (instances, *output shape); together they may be an array.
         tolerance: Largest absolute difference allowed on any element.
     """
 
-    predictions: Sequence[npt.NDArray[np.float64]]
+    predictions: Sequence[npt.NDArray[np.float64]] | npt.NDArray[np.float64]
     tolerance: float
     name: str = "golden"
 

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 FILE = "manifest.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA_KEYS = (
     "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
-    "torch_form versions source_sha256 golden files"
+    "torch_form versions source_sha256 golden load files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 WEIGHTS = "weights.safetensors"
 EXAMPLE = "golden/request.json"
+LOAD_FILES = ("inputs", "outputs", "fresh_inputs", "fresh_outputs")
 
 Check = Callable[[Any], bool]
 
@@ -51,7 +52,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if not check(_at(manifest, place)):
             raise ManifestError(f"{FILE}: {place} must be {what}")
     listed = manifest["files"]
-    for needed in (WEIGHTS, EXAMPLE, *manifest["golden"].values()):
+    for needed in (WEIGHTS, EXAMPLE, *manifest["golden"].values(), *manifest["load"].values()):
         if needed not in listed:
             raise ManifestError(f"{FILE} does not list {needed}")
     for name in _present(folder):
@@ -130,6 +131,8 @@ KEYS: list[tuple[str, str, Check]] = [
     ("golden.inputs", "the name of a file", _is_file_name),
     ("golden.outputs", "the name of a file", _is_file_name),
     ("golden.labels", "the name of a file", _is_file_name),
+    ("load", "a table of names of files", _are_file_names),
+    *((f"load.{key}", "the name of a file", _is_file_name) for key in LOAD_FILES),
     ("files", "a table of files by their names, each with its sha256", _are_files),
 ]
 """What this package reads of a manifest; the other keys are for others."""

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REFUSED = {
     "run flask_server --batch 0": "--batch must be a whole number from 1",
     "run flask_server --batch -1": "--batch must be a whole number from 1",
-    "run flask_server --batch 65": "--batch must be from 1 to 64, the golden examples of digits, not 65",
+    "run flask_server --batch 4097": "--batch must be from 1 to 4096, the load examples of digits, not 4097",
     "run flask_server --start-timeout nan": "--start-timeout must be above 0 and at most 604,800 seconds, not 'nan'",
     "run flask_server --min-requests -1": "--min-requests must be a whole number from 0",
     "run flask_server --seed 1.5": "--seed must be a whole number from 0",
@@ -30,16 +30,16 @@ REFUSED = {
     "compare --rate nan": "--rate must be above 0 and at most 1,000,000 requests per second, not 'nan'",
     "compare --connections 0": "--connections must be a whole number from 1 to 10,000",
     "compare --rounds none": "--rounds must be a whole number from 1",
-    "compare --servers flask_server --batch 65": "--batch must be from 1 to 64",
+    "compare --servers flask_server --batch 4097": "--batch must be from 1 to 4096",
     "capacity flask_server --precision 0": "--precision must be from 0.001 to 0.9, not '0'",
     "capacity flask_server --searches 0": "--searches must be a whole number from 1",
     "capacity flask_server --connections -4": "--connections must be a whole number from 1",
-    "capacity flask_server --batch 65": "--batch must be from 1 to 64",
+    "capacity flask_server --batch 4097": "--batch must be from 1 to 4096",
     "sweep flask_server --connections 4,0": "--connections must be a whole number from 1 to 10,000, not '0'",
     "sweep flask_server --rates inf": "--rates must be above 0",
     "sweep flask_server --rates=": "--rates must be above 0",
     "sweep flask_server --warmup -1": "--warmup must be from 0",
-    "sweep flask_server --batch 65": "--batch must be from 1 to 64",
+    "sweep flask_server --batch 4097": "--batch must be from 1 to 4096",
     "run grpc://user:se[cret@host/service/Method": "error: 'grpc://host/service/Method' is not a usable address",
     "ceiling --duration 0": "--duration must be above 0",
     "ceiling --processes 0": "--processes must be a whole number from 1",
@@ -75,7 +75,7 @@ def test_every_numeric_option_has_bounds() -> None:
 
 def test_a_batch_has_to_be_there(artifact: Artifact) -> None:
     """As many golden examples as one request holds; a batch that does not divide them leaves a shorter last one."""
-    assert [len(range(64)[part]) for part in artifact.batches(48)] == [48, 16]
+    assert [len(range(64)[part]) for part in artifact.golden.batches(48)] == [48, 16]
     assert len(artifact.bodies(64)) == 1
     for batch in (-1, 0, 65):
         with pytest.raises(UsageError, match="from 1 to 64"):

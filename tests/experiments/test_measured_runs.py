@@ -57,6 +57,17 @@ def test_counts_are_exact_over_several_processes(programmable: Programmable, pro
     assert document["windows"][-1]["end_s"] > 0.9
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_send_different_requests(programmable: Programmable, processes: int) -> None:
+    """As many different bodies as there are requests: no process warms a cache for another one."""
+    port = programmable.listen("forgetful")
+    bodies = [b'{"instances": [[%d]]}' % number for number in range(200)]
+    endpoint = resolve(HttpTarget.build(port.url, bodies, Exactly(RIGHT)))
+    load = Load(Constant(200.0, 1.0), warmup_s=0.0, connections=4, processes=processes)
+    result, _ = measure(endpoint, load, target=port.url)
+    assert result.tally.ok == result.run.payloads == port.counts["different"] == 200
+
+
 def test_warm_up_is_counted_apart(programmable: Programmable) -> None:
     """What the server saw is the warm-up and the measured requests, and only the latter are in the result."""
     port = programmable.listen("fixed")

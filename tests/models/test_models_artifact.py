@@ -47,6 +47,7 @@ def test_manifest_lists_every_file_with_its_hash(artifact: Path) -> None:
         "model_store/digits.mar",
         *(f"torch/{name}" for name in FORM),
         *manifest.golden.values(),
+        *manifest.load.values(),
     } <= set(manifest.files)
 
 

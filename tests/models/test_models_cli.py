@@ -53,6 +53,17 @@ def test_build_repairs_and_repeats_itself(cli: Run, root: Path, built: Path, art
     assert first.files.keys() == second.files.keys()
 
 
+def test_an_artifact_of_an_earlier_release_is_built_again(cli: Run, artifact: Path) -> None:
+    """Without being told to: it has no inputs for load tests, and its manifest has the schema before."""
+    path = artifact / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["load"]
+    path.write_text(json.dumps({**manifest, "schema_version": 2}))
+    shutil.rmtree(artifact / "load")
+    assert "digits v1 built: " in cli("build").stdout
+    assert set(read(artifact).load.values()) < set(read(artifact).files)
+
+
 def test_build_prints_its_own_lines_and_no_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for each stage with its seconds; of the frameworks' start-up messages and warnings nothing."""
     for name in ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"):
@@ -62,7 +73,14 @@ def test_build_prints_its_own_lines_and_no_others(root: Path, monkeypatch: pytes
     first, *stages, last = done.stdout.splitlines()
     assert first == "digits v1: building"
     assert last.startswith("digits v1 built: ")
-    patterns = ("trained", "accuracy", "exported the SavedModel", "exported the PyTorch form", "parity")
+    patterns = (
+        "trained",
+        "accuracy",
+        "4,096 inputs for load tests",
+        "exported the SavedModel",
+        "exported the PyTorch form",
+        "parity",
+    )
     assert len(stages) == len(patterns)
     for line, pattern in zip(stages, patterns, strict=True):
         assert re.match(rf" *\d+\.\d s  {pattern}", line), line

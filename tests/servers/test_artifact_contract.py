@@ -87,6 +87,8 @@ def test_what_is_no_manifest_is_refused(folder: Path, text: str, told: str) -> N
         ("files", {"weights.safetensors": "abc"}),
         ("files", {"weights.safetensors": {"sha256": 1}}),
         ("files", {"weights\0": {"sha256": "abc"}}),
+        ("load", "load"),
+        ("load", {"inputs": "load/inputs.npy", "outputs": "load/outputs.npy"}),
         ("golden", "golden"),
         ("golden", {"inputs": "inputs.npy", "outputs": "outputs.npy", "labels": "labels.npy", "more": []}),
         ("input", {}),
@@ -120,7 +122,16 @@ def test_every_file_has_to_be_listed(folder: Path, artifact: Artifact) -> None:
         (folder / "manifest.json").write_bytes(before)
 
 
-@pytest.mark.parametrize("name", ["golden/inputs.npy", "golden/outputs.npy", "golden/request.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "golden/inputs.npy",
+        "golden/outputs.npy",
+        "golden/request.json",
+        "load/inputs.npy",
+        "load/fresh_outputs.npy",
+    ],
+)
 def test_what_is_needed_has_to_be_listed(folder: Path, name: str) -> None:
     """A golden file that was removed together with its entry."""
     (folder / name).unlink()
@@ -138,10 +149,29 @@ def test_a_file_that_nobody_vouches_for_is_refused(folder: Path) -> None:
     assert "does not list saved_model/2/" in refusal(folder)
 
 
-def test_golden_files_have_to_fit(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("golden/outputs.npy", "has 64 golden inputs and 63 outputs"),
+        ("load/outputs.npy", "has 4096 load inputs and 4095 outputs"),
+        ("load/fresh_outputs.npy", "has 12288 fresh inputs and 12287 outputs"),
+    ],
+)
+def test_answers_have_to_fit(folder: Path, file: str, told: str) -> None:
     """As many answers as questions."""
-    path = folder / "golden" / "outputs.npy"
+    path = folder / file
     np.save(path, np.load(path)[:-1])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    change(folder, lambda manifest: manifest["files"]["golden/outputs.npy"].update(sha256=digest))
-    assert "has 64 golden inputs and 63 outputs" in refusal(folder)
+    change(folder, lambda manifest: manifest["files"][file].update(sha256=digest))
+    assert told in refusal(folder)
+
+
+def test_an_artifact_without_load_inputs_is_refused(folder: Path) -> None:
+    """What an earlier release built has the schema before, and one line says how to rebuild."""
+
+    def as_before(manifest: dict[str, Any]) -> None:
+        manifest["schema_version"] = 2
+        del manifest["load"]
+
+    change(folder, as_before)
+    assert "has schema 2, not 3" in refusal(folder)

@@ -120,6 +120,15 @@ def other_schema(folder: Path, file: str) -> str:
     return "schema"
 
 
+def earlier_schema(folder: Path, file: str) -> str:
+    """The manifest is that of an earlier release, which wrote no inputs for load tests."""
+    manifest = manifest_of(folder)
+    manifest["schema_version"] -= 1
+    del manifest["load"]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return "schema"
+
+
 def no_json(folder: Path, file: str) -> str:
     """The manifest is cut short."""
     whole = (folder / "manifest.json").read_text(encoding="utf-8")
@@ -127,7 +136,7 @@ def no_json(folder: Path, file: str) -> str:
     return "manifest.json"
 
 
-@pytest.mark.parametrize("damage", [changed_byte, missing_file, extra_key, other_schema, no_json])
+@pytest.mark.parametrize("damage", [changed_byte, missing_file, extra_key, other_schema, earlier_schema, no_json])
 @pytest.mark.parametrize("name", CHECKERS)
 def test_a_damaged_artifact_is_refused(name: str, damage: Callable[[Path, str], str], folder: Path) -> None:
     """With one line that names what is wrong and how to build the artifact again."""

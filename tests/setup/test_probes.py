@@ -230,8 +230,8 @@ def test_a_load_goes_on_until_something_has_happened(obedient: Obedient, artifac
     never, already = threading.Event(), threading.Event()
     already.set()
     with running(LocalLauncher(artifact, UNPINNED, any_port=True), [obedient("good")]) as (one,):
-        once = put_load_until(already, rest_target(one.url, one.artifact), schedule, 2, most=3)
-        thrice = put_load_until(never, rest_target(one.url, one.artifact), schedule, 2, most=3)
+        once = put_load_until(already, rest_target(one.url, one.artifact.golden), schedule, 2, most=3)
+        thrice = put_load_until(never, rest_target(one.url, one.artifact.golden), schedule, 2, most=3)
     assert (once.ok, once.scheduled) == (4, 4)
     assert (thrice.ok, thrice.scheduled) == (12, 12)
     assert outcome_values(once) == {"answered": 4, "sent": 4, "errors": {}}

@@ -67,7 +67,7 @@ def write_manifest(base: Path, version: int, **more: Any) -> Path:
         if path.is_file()
     }
     manifest = base.parent / "manifest.json"
-    manifest.write_text(json.dumps({"schema_version": 2, "files": files, **more}))
+    manifest.write_text(json.dumps({"schema_version": 3, "files": files, **more}))
     return manifest
 
 

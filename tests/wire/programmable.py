@@ -207,6 +207,25 @@ async def echo(connection: Connection) -> None:
     await connection.send(http(connection.memory["body"]))
 
 
+async def caching(connection: Connection, delay_ms: float) -> None:
+    """The right answer: at once to a body that it has answered before, after a delay to any other."""
+    body, seen = connection.memory["body"], connection.memory.setdefault("seen", set())
+    if body not in seen:
+        await asyncio.sleep(delay_ms / 1e3)
+        seen.add(body)
+        connection.counts["different"] = len(seen)
+    await connection.send(http())
+
+
+async def forgetful(connection: Connection, delay_ms: float = 0.0) -> None:
+    """The right answer after a delay, and a note of how many different bodies came."""
+    seen = connection.memory.setdefault("seen", set())
+    seen.add(connection.memory["body"])
+    connection.counts["different"] = len(seen)
+    await asyncio.sleep(delay_ms / 1e3)
+    await connection.send(http())
+
+
 async def needing(connection: Connection, field: str, value: str | None) -> None:
     """The right answer to a request whose head has this field with this value; 401 to any other."""
     good = connection.memory["fields"].get(field) == value

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
-from loadtest.wire.grpc.messages import GoldenMessages, TensorFlowServing, TorchServe, golden_requests, message_format
+from loadtest.wire.grpc.messages import GoldenMessages, TensorFlowServing, TorchServe, message_format, request_messages
 
 TENSORFLOW = TensorFlowServing("digits", "image", "probabilities")
 TORCH = TorchServe("digits")
@@ -142,7 +142,7 @@ def test_torchserve_messages(inference_pb2: Any, artifact: Artifact) -> None:
     """The definition in TorchServe's jar reads the request as the REST body, and its answer is read back."""
     request = inference_pb2["org.pytorch.serve.grpc.inference.PredictionsRequest"]
     answer = inference_pb2["org.pytorch.serve.grpc.inference.PredictionResponse"]
-    for encoded, body in zip(golden_requests(TORCH, artifact, 3), artifact.bodies(3), strict=True):
+    for encoded, body in zip(request_messages(TORCH, artifact.golden, 3), artifact.bodies(3), strict=True):
         message = request.FromString(encoded)
         assert message.model_name == "digits"
         assert dict(message.input) == {"data": body}
@@ -212,11 +212,11 @@ def test_formats_are_chosen_by_the_method(artifact: Artifact) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
-def test_golden_requests_hold_every_input_once(predict_pb2: Any, artifact: Artifact, batch: int) -> None:
+def test_requests_hold_every_input_once(predict_pb2: Any, artifact: Artifact, batch: int) -> None:
     """Batches over gRPC are cut as those over REST."""
     import tensorflow as tf
 
-    requests = golden_requests(TENSORFLOW, artifact, batch)
+    requests = request_messages(TENSORFLOW, artifact.golden, batch)
     assert len(requests) == len(artifact.bodies(batch))
     sent = [tf.make_ndarray(predict_pb2.PredictRequest.FromString(one).inputs["image"]) for one in requests]
     np.testing.assert_array_equal(np.concatenate(sent), artifact.inputs)

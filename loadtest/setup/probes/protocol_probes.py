@@ -16,7 +16,7 @@ from loadtest.setup.probes.probe_request import JSON, ProbeRequest, ask, is_gold
 from loadtest.setup.probes.probed_server import ProbedServer, Trial
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.wire.golden_target import grpc_target
-from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
+from loadtest.wire.grpc.messages import GoldenMessages, message_format, request_messages
 from loadtest.wire.grpc.single_call import call_each
 from loadtest.wire.grpc.target import GrpcTarget
 
@@ -40,7 +40,7 @@ def probe_rest(running: RunningServer) -> list[CapabilityCell]:
 def probe_grpc(running: RunningServer) -> CapabilityCell:
     """A golden example over gRPC; a server without it is asked for its health over gRPC on each of its ports."""
     if "grpc" in running.server.protocols:
-        target = grpc_target(running.grpc_url, running.artifact)
+        target = grpc_target(running.grpc_url, running.artifact, running.artifact.golden)
         answer = call_each(target)[0]
         right = answer.status == 200 and target.expectation.matches(0, answer.body)
         said = answer.fault or f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
@@ -103,7 +103,7 @@ def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, boo
     """Whether the gRPC request carries the tensor's own bytes, and the server answers it rightly."""
     artifact = running.artifact
     form = message_format(running.server.grpc_method, artifact)
-    message = golden_requests(form, artifact)[0]
+    message = request_messages(form, artifact.golden)[0]
     if raw not in message:
         return Exchange(running.server.grpc_method, f"its message carries text: {excerpt(message[-80:])}"), False
     target = GrpcTarget.build(running.grpc_url, [message], Anything())

@@ -110,9 +110,8 @@ def probe_hot_swap(context: ProbeContext, how: DeclaredSwap) -> CapabilityCell:
         over = threading.Event()
         swapping = side.submit(_swap, context, running, scratch, how, over)
         try:
-            tally = put_load_until(
-                over, rest_target(running.url, running.artifact), Poisson(RATE, PHASE_S), CONNECTIONS, most=MOST_PHASES
-            )
+            target = rest_target(running.url, running.artifact.golden)
+            tally = put_load_until(over, target, Poisson(RATE, PHASE_S), CONNECTIONS, most=MOST_PHASES)
             ended = time.monotonic()
         finally:
             over.set()

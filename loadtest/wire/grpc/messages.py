@@ -14,6 +14,7 @@ import orjson
 
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import Artifact
+from loadtest.servers.examples import Examples
 from loadtest.servers.expectation import Golden
 from loadtest.wire.grpc.protobuf_fields import (
     encode_bytes,
@@ -106,11 +107,11 @@ class TorchServe:
 
 @dataclass(frozen=True)
 class GoldenMessages:
-    """The predictions in a message must equal the golden ones within the tolerance.
+    """The predictions in a message must equal the right ones within the tolerance.
 
     Attributes:
         format: How to read the message.
-        golden: The golden predictions of each payload.
+        golden: The right predictions for each payload.
     """
 
     format: MessageFormat
@@ -150,9 +151,9 @@ def message_format(method: str, artifact: Artifact) -> MessageFormat:
         ) from None
 
 
-def golden_requests(form: MessageFormat, artifact: Artifact, batch: int = 1) -> list[bytes]:
-    """Requests that together hold every golden input once, as `loadtest.servers.artifact.Artifact.bodies` for REST."""
-    return [form.request(artifact.inputs[part]) for part in artifact.batches(batch)]
+def request_messages(form: MessageFormat, examples: Examples, batch: int = 1) -> list[bytes]:
+    """Requests that together hold every input once, as `loadtest.servers.examples.Examples.bodies` for REST."""
+    return [form.request(examples.inputs[part]) for part in examples.batches(batch)]
 
 
 def _tensor(message: bytes) -> npt.NDArray[np.float64]:

@@ -1,0 +1,90 @@
+"""How examples become requests."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.load.plan import Load
+from loadtest.load.replay import Replay
+from loadtest.load.schedule import Closed, Constant, Poisson
+from loadtest.servers.artifact import Artifact
+from loadtest.servers.examples import Examples
+from loadtest.wire.golden_target import grpc_target, rest_target
+
+
+@pytest.fixture
+def examples() -> Examples:
+    """A hundred points, each with an answer of its own."""
+    inputs = np.random.default_rng(1).random((100, 2), dtype=np.float32)
+    return Examples(inputs, inputs.astype(np.float64), 1e-6, "points")
+
+
+def test_bodies_tell_every_float32(examples: Examples) -> None:
+    """Read as double precision and rounded to single precision, a body gives the very same numbers."""
+    read = [json.loads(body)["instances"] for body in examples.bodies(7)]
+    assert [len(instances) for instances in read] == [7] * 14 + [2]
+    np.testing.assert_array_equal(np.concatenate(read).astype(np.float32), examples.inputs)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7])
+def test_each_request_has_its_own_answer(examples: Examples, batch: int) -> None:
+    """The answer of another request is refused, whether the batches divide the examples or not."""
+    expectation = examples.expectation(batch)
+    answers = [
+        json.dumps({"predictions": examples.outputs[part].tolist()}).encode() for part in examples.batches(batch)
+    ]
+    assert len(answers) == len(expectation.predictions)
+    assert all(expectation.matches(number, answer) for number, answer in enumerate(answers))
+    assert not expectation.matches(0, answers[1])
+
+
+@pytest.mark.parametrize(
+    ("requests", "batch", "instances"),
+    [(10, 1, 10), (10, 3, 30), (10_000, 1, 100), (math.inf, 7, 98), (0, 5, 5), (1, 100, 100)],
+)
+def test_no_more_are_taken_than_a_run_sends(examples: Examples, requests: float, batch: int, instances: int) -> None:
+    """And every request of them is a full one."""
+    taken = examples.for_requests(requests, batch)
+    assert taken.size == instances
+    assert {part.stop - part.start for part in taken.batches(batch)} == {batch}
+
+
+def test_more_instances_than_examples_are_refused(examples: Examples) -> None:
+    """With what there is."""
+    with pytest.raises(UsageError, match="from 1 to 100, points, not 101"):
+        examples.for_requests(1, 101)
+
+
+@pytest.mark.parametrize(
+    ("load", "requests"),
+    [
+        (Load(Constant(100.0, 4.0)), 480),
+        (Load(Poisson(100.0, 4.0), processes=2), 480),
+        (Load(Replay((0.0, 1.0, 2.0, 4.0))), 12),
+        (Load(Closed(4.0)), math.inf),
+    ],
+    ids=str,
+)
+def test_a_load_knows_how_many_requests_it_sends(load: Load, requests: float) -> None:
+    """Four standard deviations more than the mean; a closed loop cannot know."""
+    assert load.requests == requests
+
+
+def test_a_load_draws_hardly_ever_more() -> None:
+    """Counted over schedules of many seeds."""
+    plan = Poisson(50.0, 2.0)
+    drawn = [sum(1 for _ in plan.times(seed)) for seed in range(500)]
+    assert max(drawn) <= Load(plan).requests < 1.5 * np.mean(drawn)
+
+
+def test_load_is_other_inputs_than_the_golden_ones(artifact: Artifact) -> None:
+    """Over both wire formats, each request another; none of them is among those that parity asks."""
+    rest = rest_target("http://127.0.0.1:9/", artifact.load)
+    call = "grpc://127.0.0.1:9/tensorflow.serving.PredictionService/Predict"
+    grpc = grpc_target(call, artifact, artifact.load)
+    assert rest.payloads == grpc.payloads == len(set(rest.requests)) == len(set(grpc.bodies)) == artifact.load.size
+    assert not set(artifact.load.bodies()) & set(artifact.golden.bodies())
+    assert not set(artifact.load.bodies()) & set(artifact.fresh.bodies())
