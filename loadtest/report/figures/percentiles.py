@@ -1,4 +1,4 @@
-"""The whole distribution at the common rate, drawn as HdrRoundTimes's tools do."""
+"""The whole distribution at the common rate, drawn as HdrHistogram's tools do."""
 
 import math
 from collections.abc import Sequence
