@@ -20,7 +20,7 @@ from loadtest.cli.common import (
 )
 from loadtest.cli.comparison_screen import ComparisonScreen
 from loadtest.cli.gate import Gate, gate_options, report_folder
-from loadtest.cli.numbers import CONNECTIONS, COUNT, RATE, SECONDS, SECONDS_OR_NONE, SEED
+from loadtest.cli.numbers import CONNECTIONS, COUNT, MINUTES, RATE, SECONDS, SECONDS_OR_NONE, SEED
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.experiments.comparison import compare as run_comparison
 from loadtest.judge.comparison_plan import ComparisonPlan
@@ -59,7 +59,7 @@ THOROUGH = ComparisonPlan(
 )
 @click.option("--until", default="", help="Go on with rounds until every interval is so narrow, such as 'p99 ±10%'.")
 @click.option(
-    "--within", type=SECONDS, default=DEFAULT.within_s / 60, show_default=True, help="Minutes that --until may take."
+    "--within", type=MINUTES, default=DEFAULT.within_s / 60, show_default=True, help="Minutes that --until may take."
 )
 @click.option("--rate", type=RATE, help="Common offered rate; default: half of the slowest server's ceiling.")
 @click.option("--connections", type=CONNECTIONS, default=8, show_default=True)

@@ -61,6 +61,7 @@ class Several(click.ParamType):  # type: ignore[type-arg]  # as above
 
 SECONDS = Number(float, 0, MAX_DURATION_S, "seconds", above=True)
 SECONDS_OR_NONE = Number(float, 0, MAX_DURATION_S, "seconds")
+MINUTES = Number(float, 0, MAX_DURATION_S / 60, "minutes", above=True)
 RATE = Number(float, 0, MAX_RATE, "requests per second", above=True)
 CONNECTIONS = Number(int, 1, MAX_CONNECTIONS)
 COUNT = Number(int, 1, 1_000_000)

@@ -150,13 +150,14 @@ class _Sitting:
         limits, number = plan.limits, 0
         while not limits.over(number, time.monotonic() - began, result.summary):
             number += 1
-            self._steps += len(able) if number > plan.rounds else 0
+            if number > plan.rounds:
+                self._steps += len(able)
+                result.plan = replace(result.plan, rounds=number)
             for server, found in order.sample(able, len(able)):
                 self._stage(f"round {number}/{max(plan.rounds, number)}: {found.label}")
                 with _noting_faults(found):
                     self._round(server, found, number)
                 self._save()
-        result.plan = replace(result.plan, rounds=number)
         if limits.until:
             result.until_reached = limits.until.reached(result.summary)
 

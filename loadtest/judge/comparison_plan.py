@@ -16,7 +16,7 @@ class ComparisonPlan:
     """What a comparison does.
 
     Attributes:
-        rounds: Rounds per server; where `until` is set, the fewest, and in a result those that were run.
+        rounds: Rounds per server; where `until` is set, the fewest, and in a result those that were begun.
         duration_s: Length of the open-loop run of a round; the closed-loop run is half as long.
         warmup_s: Longest warm-up before each run, the gate's too; it ends as soon as the server is steady.
         rate: Common offered rate, requests per second; 0 to take half of the slowest server's ceiling.
@@ -65,5 +65,15 @@ class ComparisonPlan:
         if not 0 < self.within_s <= MAX_DURATION_S:
             raise UsageError(f"the rounds must end within more than 0 seconds and at most a week, not {self.within_s}")
         if self.until:
-            Until.parse(self.until)
+            self._check_requests(Until.parse(self.until))
         Load(Poisson(self.rate or 1.0, self.duration_s), self.warmup_s, self.connections, seed=self.seed)
+
+    def _check_requests(self, until: Until) -> None:
+        """No number of rounds gives an interval to a percentile that each of them is too short for."""
+        rate = self.rate if math.isnan(self.common_rate_rps) else self.common_rate_rps
+        if 0 < rate * self.duration_s < until.requests:
+            raise UsageError(
+                f"{self.until!r} cannot be reached: {until.measure} needs some {until.requests:,} requests a round, "
+                f"and {self.duration_s:g} s at {rate:g}/s have {rate * self.duration_s:,.0f}; raise --duration to "
+                f"{math.ceil(until.requests / rate)}"
+            )

@@ -2,9 +2,11 @@
 
 The unit is the round and never the request: requests of one round share a server process, a cache state and a minute of
 this machine, so they are no independent observations (Kalibera and Jones, Rigorous Benchmarking in Reasonable Time,
-ISMM 2013). Each round gives one value, and the interval is Student's t over the rounds: of percentiles and of ratios on
-the logarithms of the values, since these are skewed to the right, and of other means on the values themselves.
-``benchmarks/interval_coverage.md`` shows how often such intervals hold the truth.
+ISMM 2013). Each round gives one value, and the interval is Student's t over the rounds, on the logarithms of the
+values: percentiles and ratios are skewed to the right, and the ratio of two geometric means is the geometric mean of
+the ratios (Fleming and Wallace, How Not to Lie With Statistics, CACM 29, 1986). What adds up, as the parts of a mean
+response time do, has the interval of the values themselves. ``benchmarks/interval_coverage.md`` shows how often such
+intervals hold the truth.
 """
 
 import math
@@ -47,14 +49,16 @@ NOT_KNOWN = Estimate(math.nan, math.nan, math.nan)
 
 
 def mean_estimate(values: Sequence[float]) -> Estimate:
-    """Mean over rounds, with its interval; nothing that is estimated here can be below zero.
+    """Arithmetic mean over rounds, with its interval, of what adds up; nothing that is estimated here is below zero.
 
     Args:
-        values: One number per round; NaN for a round without one.
+        values: One number per round; NaN for a round without one. Where one is infinite, so is the estimate.
     """
     array = _known(values)
     if array.size == 0:
         return NOT_KNOWN
+    if np.isinf(array).any():
+        return _infinite(array)
     middle, half = float(array.mean()), _half_width(array)
     return Estimate(middle, math.nan if math.isnan(half) else max(middle - half, 0.0), middle + half)
 
@@ -70,9 +74,7 @@ def geometric_estimate(values: Sequence[float]) -> Estimate:
     if array.size == 0:
         return NOT_KNOWN
     if np.isinf(array).any():
-        finite = array[np.isfinite(array)]
-        low = math.nan if array.size < MIN_ROUNDS else float(finite.min()) if finite.size else math.inf
-        return Estimate(math.inf, low, math.nan if math.isnan(low) else math.inf)
+        return _infinite(array)
     if (array <= 0).any():  # zero has no logarithm
         return mean_estimate(values)
     return _of_logarithms(np.log(array))
@@ -148,6 +150,13 @@ def _known(values: Sequence[float]) -> Floats:
 def _behind(ours: bool, theirs: bool) -> Estimate:
     """The ratio where one side, or both, failed too many requests: that side is behind, by no number."""
     return NOT_KNOWN if ours and theirs else Estimate(*[math.inf if ours else 0.0] * 3)
+
+
+def _infinite(values: Floats) -> Estimate:
+    """Of values of which one is infinite at least."""
+    if values.size < MIN_ROUNDS:
+        return Estimate(math.inf, math.nan, math.nan)
+    return Estimate(math.inf, float(values.min()), math.inf)
 
 
 def _ratio(one: float, two: float) -> float:

@@ -4,6 +4,9 @@ The rule is that of MLPerf Inference (LoadGen's early stopping): if more than ``
 x, then so few slower ones as were seen would be seen in one run of a hundred at most. So with 99 % confidence the
 percentile is x at most. One slower request at least has to be seen, and set aside, for such a bound: p99 needs 662
 requests and p99.9 needs 6,636. https://github.com/mlcommons/inference_policies, Appendix Early Stopping Criterion.
+
+The bound is the limit that LoadGen's server scenario would just pass: t requests are slower, and t may be. For its
+single-stream scenario LoadGen reports the next slower request, which is safe as well and not needed for the confidence.
 """
 
 import functools

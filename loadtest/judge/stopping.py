@@ -1,7 +1,9 @@
 """When a comparison has enough rounds: once an interval is as narrow as asked.
 
 Lancet (Kogias, Mallon and Bugnion, USENIX ATC 2019) goes on sampling until the confidence interval of the percentile
-that was asked for is narrow enough; here a sample is a round.
+that was asked for is narrow enough; here a sample is a round. Who looks after each round and stops at the first narrow
+interval stops sooner where a few rounds agree by luck, and such intervals hold the truth too seldom (Law, Simulation
+Modeling and Analysis, chapter 9). So the first look is after `SETTLED` rounds: ``benchmarks/interval_coverage.md``.
 """
 
 import math
@@ -11,9 +13,13 @@ from dataclasses import dataclass
 
 from loadtest.errors import UsageError
 from loadtest.judge.intervals import MIN_ROUNDS, Estimate
+from loadtest.judge.samples import needed
 from loadtest.judge.summary import SummaryRow
 
 COLUMNS = {"p50": "p50_ms", "p95": "p95_ms", "p99": "p99_ms", "ceiling": "ceiling_rps"}
+SETTLED = 6
+"""Rounds before which a narrow interval ends nothing."""
+
 _FORM = re.compile(r"^\s*(?P<measure>[a-z]\w*)\s*(?:±|\+-|\+/-)\s*(?P<percent>\d+(?:\.\d+)?)\s*%\s*$")
 
 
@@ -46,15 +52,32 @@ class Until:
     def __str__(self) -> str:
         return f"{self.measure} ±{100 * self.share:g} %"
 
-    def reached(self, rows: Sequence[SummaryRow]) -> bool:
-        """Whether the interval of every server is narrow enough; one that failed too many requests has none to narrow.
+    @property
+    def requests(self) -> int:
+        """Requests that a round must expect, so that hardly any has too few for the percentile."""
+        least = needed(float(self.measure[1:])) if self.measure.startswith("p") else 1
+        # A Poisson count is below its mean by more than twice the root of it in 2 % of the rounds.
+        return math.ceil((1 + math.sqrt(1 + least)) ** 2)
+
+    def open(self, rows: Sequence[SummaryRow]) -> list[SummaryRow]:
+        """Of which servers more rounds may make the interval as narrow as asked.
+
+        Not of one that failed too many requests, whose percentile is infinite whatever its other rounds are, nor of one
+        that was in no round.
 
         Args:
             rows: The numbers so far.
         """
-        values: list[Estimate] = [getattr(row, COLUMNS[self.measure]) for row in rows]
-        ranked = [value for value in values if not math.isinf(value.value)]
-        return all(_width(value) <= self.share + 1e-9 for value in ranked)
+        measured = [row for row in rows if row.rounds and not math.isinf(self._value(row).value)]
+        return [row for row in measured if _width(self._value(row)) > self.share + 1e-9]
+
+    def reached(self, rows: Sequence[SummaryRow]) -> bool:
+        """Whether the interval of every server that can have one is narrow enough."""
+        return not self.open(rows) and any(row.rounds and math.isfinite(self._value(row).value) for row in rows)
+
+    def _value(self, row: SummaryRow) -> Estimate:
+        value: Estimate = getattr(row, COLUMNS[self.measure])
+        return value
 
 
 def _width(value: Estimate) -> float:
@@ -78,11 +101,6 @@ class RoundLimits:
     until: Until | None = None
     within_s: float = math.inf
 
-    @property
-    def least(self) -> int:
-        """Rounds without which there is no interval at all."""
-        return max(self.rounds, MIN_ROUNDS) if self.until else self.rounds
-
     def over(self, done: int, elapsed_s: float, rows: Sequence[SummaryRow]) -> bool:
         """Whether no further round is to be run.
 
@@ -91,8 +109,9 @@ class RoundLimits:
             elapsed_s: How long they took, in seconds.
             rows: The numbers so far.
         """
-        if done < self.least:
+        if self.until is None:
+            return done >= self.rounds
+        if done < max(self.rounds, MIN_ROUNDS):  # without these there is no interval at all
             return False
-        if self.until is None or self.until.reached(rows):
-            return True
-        return elapsed_s * (done + 1) / done > self.within_s
+        narrow = done >= SETTLED and not self.until.open(rows)
+        return narrow or elapsed_s * (done + 1) / done > self.within_s

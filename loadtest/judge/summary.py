@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from loadtest.judge.intervals import (
     NOT_KNOWN,
     Estimate,
+    geometric_estimate,
     is_tie,
-    mean_estimate,
     paired_ratio,
     percentile_estimate,
     percentile_ratio,
@@ -22,6 +22,9 @@ from loadtest.machine.usage import Usage
 @dataclass(frozen=True)
 class SummaryRow:
     """One server's numbers. Runs that judged themselves invalid are left out of every one of them.
+
+    Each is the geometric mean of the rounds, so that the ratio of two servers is that of the numbers that are told of
+    them, where both were in the same rounds.
 
     Attributes:
         key: Server key.
@@ -114,16 +117,18 @@ def _row(server: ServerResult, batch: int) -> SummaryRow:
         p50_ms=percentile_estimate(times, 50),
         p95_ms=percentile_estimate(times, 95),
         p99_ms=percentile_estimate(times, 99),
-        throughput_rps=mean_estimate([one.open_loop.throughput_rps for one in valid]),
-        ceiling_rps=mean_estimate([one.closed_loop.throughput_rps for one in server.valid_ceiling_rounds]),
-        cpu_s_per_1000_at_common_rate=mean_estimate(
+        throughput_rps=geometric_estimate([one.open_loop.throughput_rps for one in valid]),
+        ceiling_rps=geometric_estimate([one.closed_loop.throughput_rps for one in server.valid_ceiling_rounds]),
+        cpu_s_per_1000_at_common_rate=geometric_estimate(
             [_cpu_per_1000(one.open_usage, one.open_loop, batch) for one in valid]
         ),
-        cpu_s_per_1000_at_ceiling=mean_estimate(
+        cpu_s_per_1000_at_ceiling=geometric_estimate(
             [_cpu_per_1000(one.closed_usage, one.closed_loop, batch) for one in server.valid_ceiling_rounds]
         ),
-        peak_mib=mean_estimate([one.closed_usage.peak_mib for one in server.valid_ceiling_rounds if one.closed_usage]),
-        first_prediction_s=mean_estimate([one.first_prediction_s for one in server.rounds]),
+        peak_mib=geometric_estimate(
+            [one.closed_usage.peak_mib for one in server.valid_ceiling_rounds if one.closed_usage]
+        ),
+        first_prediction_s=geometric_estimate([one.first_prediction_s for one in server.rounds]),
         failed=sum(one.failed for one in requests),
         requests=sum(one.scheduled for one in requests),
     )

@@ -64,7 +64,7 @@ def conditions(result: ComparisonResult) -> str:
     )
     until = ""
     if result.until_reached is not None:
-        reached = "" if result.until_reached else f", which {plan.within_s / 60:g} minutes were not enough for"
+        reached = "" if result.until_reached else f", which was not reached within {plan.within_s / 60:g} minutes"
         until = f" until {Until.parse(plan.until)}{reached}"
     return (
         f"{workload.name} v{workload.version}, {batch} a request, {arrivals} over {plan.connections} "

@@ -2,12 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import numpy as np
 import pytest
 
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import (
     Estimate,
     geometric_estimate,
@@ -20,6 +21,7 @@ from loadtest.judge.intervals import (
     percentile_ratio,
 )
 from loadtest.judge.ranked import RoundTimes
+from loadtest.judge.summary import ratios, summarise
 from loadtest.load.histogram import Histogram
 from loadtest.records import to_json
 
@@ -193,6 +195,27 @@ def test_what_is_not_known_stays_unknown() -> None:
     assert not paired_ratio({1: math.nan}, {1: 1.0}).known
     assert not independent_ratio([], [1.0]).known
     assert mean_estimate([2.0, math.nan, 4.0]).value == 3.0
+
+
+@pytest.mark.parametrize("estimate", [mean_estimate, geometric_estimate])
+def test_an_infinite_round_makes_the_estimate_infinite(estimate: Callable[[list[float]], Estimate]) -> None:
+    """The value and the upper end; the lowest round is the lower end, from three rounds on."""
+    assert estimate([2.0, math.inf, 1.0]) == Estimate(math.inf, 1.0, math.inf)
+    assert estimate([math.inf] * 3) == Estimate(math.inf, math.inf, math.inf)
+    two = estimate([2.0, math.inf])
+    assert two.value == math.inf
+    assert math.isnan(two.low)
+
+
+def test_the_ratio_of_two_servers_is_that_of_the_numbers_that_are_told_of_them(comparison: ComparisonResult) -> None:
+    """Where both were in the same rounds; arithmetic means would give another one, and that of the inverse a third."""
+    rows = {row.key: row for row in summarise(comparison.servers, 1)}
+    whole = {server.key for server in comparison.servers if len(server.valid_ceiling_rounds) == comparison.plan.rounds}
+    found = [one for one in ratios(comparison.servers) if one.measure == "ceiling" and {one.one, one.two} <= whole]
+    assert found
+    for one in found:
+        told = rows[one.one].ceiling_rps.value / rows[one.two].ceiling_rps.value
+        assert one.ratio.value == pytest.approx(told)
 
 
 def test_interval_of_equal_rounds_is_a_point() -> None:

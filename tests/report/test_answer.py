@@ -143,6 +143,16 @@ def test_conditions_name_the_load_and_the_machine(comparison: ComparisonResult) 
     assert "1 round of" in conditions(comparison)
 
 
+def test_conditions_say_how_narrow_the_intervals_were_to_be(comparison: ComparisonResult) -> None:
+    """And whether they became so in the time that they had; nothing where nobody asked."""
+    assert "until" not in conditions(comparison)
+    comparison.plan = replace(comparison.plan, rounds=7, until="p50 +-10%", within_s=1_800.0)
+    comparison.until_reached = True
+    assert "7 rounds of 1.4 s until p50 ±10 %, launcher" in conditions(comparison)
+    comparison.until_reached = False
+    assert "until p50 ±10 %, which was not reached within 30 minutes, launcher" in conditions(comparison)
+
+
 def test_every_invalid_run_is_counted_and_explained(comparison: ComparisonResult) -> None:
     """Valid and invalid runs of open loop, closed loop and curve add up, each invalid one with its reason."""
     server = comparison.servers[0]

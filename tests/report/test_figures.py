@@ -107,6 +107,17 @@ def test_points_pool_the_rounds_of_a_rate(comparison: ComparisonResult) -> None:
     assert singles or load_curve.points(comparison)
 
 
+def test_two_runs_of_a_round_at_one_rate_are_one_round(comparison: ComparisonResult) -> None:
+    """As where a rate of the curve is the common one: three rounds stay three, and the interval is theirs."""
+    (server,) = comparison.servers = [comparison.servers[0]]
+    server.rounds = [replace(one, curve=[]) for one in server.rounds]
+    once = {(point.rate, point.percent): point.response for point in load_curve.points(comparison)}
+    server.rounds = [replace(one, curve=[one.open_loop] * 3) for one in server.rounds]
+    again = {(point.rate, point.percent): point.response for point in load_curve.points(comparison)}
+    assert again[300.0, 50.0] == once[300.0, 50.0]
+    assert not math.isnan(once[300.0, 50.0].low)
+
+
 def test_percentiles_without_enough_samples_are_left_out(comparison: ComparisonResult) -> None:
     """No curve goes further than the percentile that its requests are enough for."""
     for server in comparison.servers:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.intervals import Estimate, mean_estimate
+from loadtest.judge.intervals import Estimate, geometric_estimate
 from loadtest.report.charting import bars
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
 from loadtest.report.reading import span
@@ -61,7 +61,7 @@ def costs(result: ComparisonResult) -> list[Cost]:
                 row.cpu_s_per_1000_at_ceiling,
                 row.cpu_s_per_1000_at_common_rate,
                 row.peak_mib,
-                mean_estimate(held),
+                geometric_estimate(held),
                 row.cpu_s_per_1000_at_ceiling.value * MILLION / 1000,
                 cores * MILLION / (full * batch),
                 full * batch,

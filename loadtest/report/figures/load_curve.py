@@ -11,6 +11,7 @@ from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.findings import OVERLOAD
 from loadtest.judge.intervals import Estimate, percentile_estimate
+from loadtest.judge.ranked import RoundTimes, together
 from loadtest.judge.run_result import RunResult
 from loadtest.report.charting import Canvas, LogAxis, colour, shape
 from loadtest.report.figure import Column, Figure, Panel, Table, interval_cells, interval_columns, server_signs
@@ -46,12 +47,15 @@ def points(result: ComparisonResult) -> list[Point]:
     found = []
     for server in result.servers:
         by_rate: dict[float, list[RunResult]] = defaultdict(list)
+        of_rounds: dict[float, dict[int, list[RoundTimes]]] = defaultdict(lambda: defaultdict(list))
         for one in server.rounds:
             for run in (one.open_loop, *one.curve):
                 if run.verdict.valid:
                     by_rate[run.run.rate].append(run)
+                    of_rounds[run.run.rate][one.number].append(run.response_times)
         for rate, valid in sorted(by_rate.items()):
-            times = [run.response_times for run in valid]
+            # Two runs of a round at one rate are one round and not two.
+            times = [together(found) for found in of_rounds[rate].values()]
             overloaded = sum(any(finding.code in OVERLOAD for finding in run.verdict.findings) for run in valid)
             for percent in percents(result):
                 response = percentile_estimate(times, percent)
@@ -77,9 +81,9 @@ def figure(result: ComparisonResult) -> Figure:
         panels=[_panel(percent, measured, limits.get(percent), result) for percent in percents(result)],
         tables=[_table(measured, labels), *_capacity_tables(result, labels)],
         legend=server_signs(list(labels.values())),
-        note="Each point is the mean over the valid rounds at that rate; it is hollow where the queue grew in one of "
-        "them, so that a longer run would show more. A band is the 95 % interval over the rounds; it is missing where "
-        "fewer than three are valid. Response time runs from the intended send."
+        note="Each point is the geometric mean of the valid rounds at that rate; it is hollow where the queue grew in "
+        "one of them, so that a longer run would show more. A band is the 95 % interval over the rounds; it is missing "
+        "where fewer than three are valid. Response time runs from the intended send."
         + (" A diamond on the dashed line is the capacity found, with its interval." if limits else ""),
     )
 
