@@ -41,7 +41,7 @@ from loadtest.wire.address import Address, for_refusal, without_credentials
 from loadtest.wire.grpc.messages import GoldenMessages, golden_requests, message_format
 from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
 from loadtest.wire.http1 import HttpTarget
-from loadtest.wire.stamped_transport import AVAILABLE
+from loadtest.wire.stamped_transport import stamps_are_given
 
 SCENARIOS = {
     "single-stream": "one request at a time: closed loop over one connection",
@@ -49,6 +49,8 @@ SCENARIOS = {
     "offline": "all at once: closed loop with all golden instances in each request",
 }
 """The scenarios of MLPerf LoadGen, by its names."""
+
+_RECEIVE_LAG = {"loop": "receive lag, at most", "kernel": "receive lag (kernel)"}
 
 KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
 
@@ -87,7 +89,9 @@ KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
 @batch_option
 @click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: the golden inputs.")
 @click.option(
-    "--kernel-stamps", is_flag=True, help="Read the kernel's time stamp of every answer, not of one connection's alone."
+    "--kernel-stamps",
+    is_flag=True,
+    help="Ask the kernel when each answer came in: a slower client. Not with TLS.",
 )
 @click.option("--method", default=None, help="HTTP method; default: POST, or GET for an address without a body.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="May be repeated.")
@@ -133,8 +137,8 @@ def run(
     def artifact() -> Artifact:
         return load_artifact(workload) if is_url else launcher().artifact
 
-    if kernel_stamps and (not AVAILABLE or target.startswith(("https://", "grpcs://"))):
-        raise UsageError("--kernel-stamps needs Linux and an address without TLS: leave it out")
+    if kernel_stamps and (not stamps_are_given() or target.startswith(("https://", "grpcs://"))):
+        raise UsageError("--kernel-stamps needs the time stamps of a Linux kernel, and no TLS: leave it out")
     if scenario is not None:
         kind = "poisson" if scenario == "server" else "closed"
         connections = 1 if scenario == "single-stream" else connections
@@ -273,7 +277,7 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         ("… at most (99 %)", result.certified_ms),
         ("service time", result.service_time_ms),
         ("send lag", result.send_lag_ms),
-        *([("receive lag", result.receive_lag_ms)] if result.receive_lag_ms else []),
+        *([(_RECEIVE_LAG[result.receive_lag_by], result.receive_lag_ms)] if result.receive_lag_ms else []),
     ):
         values = [getattr(times, name, math.nan) for name in names]
         table.add_row(title, *map(_cell, values))
@@ -284,6 +288,8 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         f"{requests.ok:,} of {requests.scheduled:,} answered correctly ({requests.mismatched:,} wrong{errors}), "
         f"{result.throughput_rps:,.0f} per second, client at {result.client.cpu_share:.0%} of its core"
     )
+    if result.run.processes > 1:
+        stdout.print(f"{result.run.processes} processes began within {result.start_spread_s * 1e3:.2f} ms")
     if result.warmup:
         end = "until the server was steady" if result.warmup.steady else "to its bound"
         stdout.print(

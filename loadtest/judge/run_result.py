@@ -176,8 +176,10 @@ class RunResult:
         low_ms: Lower ends of the 95 % intervals of the percentiles within this run; see `loadtest.judge.dependence`.
         high_ms: Their upper ends.
         correlation: Of each response time with the next one, by which these intervals are wider.
-        receive_lag_ms: How long answers waited for the client once the kernel had them; None where it does not tell.
+        receive_lag_ms: How long answers waited for the client once they were readable; None where it is not known.
         start_spread_s: From the first client process that began the measured phase to the last one.
+        receive_lag_by: Who told the receive lag: ``kernel``, by its time stamps, or ``loop``, by the turns of the
+            client's event loop, which is a bound (see `loadtest.load.loop_turn`); empty where it is not known.
     """
 
     run: Run
@@ -200,7 +202,8 @@ class RunResult:
     high_ms: Bounds | None = None
     correlation: Number = math.nan
     receive_lag_ms: Lag | None = None
-    start_spread_s: float = 0.0
+    start_spread_s: Number = math.nan
+    receive_lag_by: str = ""
 
     @property
     def response_times(self) -> RoundTimes:
