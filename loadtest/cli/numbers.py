@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from loadtest.errors import UsageError
+from loadtest.load.bursty import MAX_CV
 from loadtest.load.schedule import MAX_CONNECTIONS, MAX_DURATION_S, MAX_RATE
 
 
@@ -65,5 +66,7 @@ CONNECTIONS = Number(int, 1, MAX_CONNECTIONS)
 COUNT = Number(int, 1, 1_000_000)
 COUNT_OR_NONE = Number(int, 0, 1_000_000_000)
 SEED = Number(int, 0, 2**32 - 1)
+CV = Number(float, 0, MAX_CV, above=True)
+STRETCH = Number(float, 0, 1_000_000, above=True)
 PRECISION = Number(float, 0.001, 0.9)
 """Relative width of a bracket: a finer one than a thousandth is never reached."""

@@ -23,13 +23,13 @@ from loadtest.cli.common import (
     workload_option,
     write_record,
 )
-from loadtest.cli.numbers import CONNECTIONS, COUNT_OR_NONE, RATE, SECONDS, SECONDS_OR_NONE, Several
+from loadtest.cli.numbers import CONNECTIONS, COUNT_OR_NONE, CV, RATE, SECONDS, SECONDS_OR_NONE, STRETCH, Several
+from loadtest.cli.schedules import KINDS, SCENARIOS, STREAMS, make_schedule
 from loadtest.errors import UsageError
 from loadtest.experiments.measured_run import measure, resolve
 from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.launcher import Launcher
 from loadtest.load.plan import Load
-from loadtest.load.schedule import Closed, Constant, Piecewise, Poisson, Replay, Schedule
 from loadtest.load.session import Endpoint
 from loadtest.machine.placement import choose_placement
 from loadtest.report.reading import FAILED
@@ -43,16 +43,7 @@ from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
 from loadtest.wire.http1 import HttpTarget
 from loadtest.wire.stamped_transport import stamps_are_given
 
-SCENARIOS = {
-    "single-stream": "one request at a time: closed loop over one connection",
-    "server": "Poisson arrivals at --rate",
-    "offline": "all at once: closed loop with all golden instances in each request",
-}
-"""The scenarios of MLPerf LoadGen, by its names."""
-
 _RECEIVE_LAG = {"loop": "receive lag, at most", "kernel": "receive lag (kernel)"}
-
-KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
 
 
 @click.command()
@@ -67,7 +58,15 @@ KINDS = ("poisson", "constant", "closed", "ramp", "step", "replay")
     show_default=True,
     help="Requests per second; A:B:… for ramp and step.",
 )
-@click.option("--replay", "recording", type=click.Path(path_type=Path), help="File of offsets in seconds.")
+@click.option(
+    "--cv", type=CV, default=2.0, show_default=True, help="Of gamma: standard deviation of the gaps over their mean."
+)
+@click.option(
+    "--replay", "recording", type=click.Path(path_type=Path), help="File of offsets in seconds, or of time stamps."
+)
+@click.option(
+    "--stretch", type=STRETCH, default=1.0, show_default=True, help="Of replay: 0.5 plays it at twice its speed."
+)
 @click.option("--scenario", type=click.Choice(list(SCENARIOS)), help="As in MLPerf LoadGen; sets schedule and batch.")
 @click.option(
     "--min-requests", type=COUNT_OR_NONE, default=0, help="Go on beyond the duration until so many requests have ended."
@@ -104,7 +103,9 @@ def run(
     wire: str | None,
     kind: str,
     rates: tuple[float, ...],
+    cv: float,
     recording: Path | None,
+    stretch: float,
     scenario: str | None,
     min_requests: int,
     connections: int,
@@ -141,10 +142,11 @@ def run(
         raise UsageError("--kernel-stamps needs the time stamps of a Linux kernel, and no TLS: leave it out")
     if scenario is not None:
         kind = "poisson" if scenario == "server" else "closed"
-        connections = 1 if scenario == "single-stream" else connections
+        connections = 1 if scenario in ("single-stream", "multi-stream") else connections
         batch = artifact().size if scenario == "offline" else batch
+        batch = STREAMS if scenario == "multi-stream" and batch == 1 else batch
     load = Load(
-        _schedule(kind, rates, duration, recording, min_requests),
+        make_schedule(kind, rates, duration, recording, min_requests, cv, stretch),
         warmup,
         connections,
         processes,
@@ -185,23 +187,6 @@ def run(
     _report(result, json_out)
     if not result.verdict.valid:
         raise click.exceptions.Exit(1)
-
-
-def _schedule(
-    kind: str, rates: tuple[float, ...], duration: float, recording: Path | None, min_requests: int
-) -> Schedule | Closed:
-    if kind == "closed":
-        return Closed(duration, min_requests)
-    if kind == "replay":
-        if recording is None:
-            raise UsageError("--schedule replay needs --replay FILE, a file with one offset in seconds per line")
-        return Replay.read(recording)
-    if kind in ("ramp", "step"):
-        return Piecewise(rates, duration, kind)
-    if len(rates) != 1:
-        raise UsageError("several rates are for --schedule ramp or step; name one with --rate")
-    duration = max(duration, min_requests / rates[0])
-    return Poisson(rates[0], duration) if kind == "poisson" else Constant(rates[0], duration)
 
 
 def _grpc_method(target: str, wire: str | None) -> str:
@@ -275,6 +260,7 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         ("… 95 % from", result.low_ms),
         ("… to", result.high_ms),
         ("… at most (99 %)", result.certified_ms),
+        *([("… corrected", corrected)] if (corrected := result.corrected_response_time_ms) else []),
         ("service time", result.service_time_ms),
         ("send lag", result.send_lag_ms),
         *([(_RECEIVE_LAG[result.receive_lag_by], result.receive_lag_ms)] if result.receive_lag_ms else []),

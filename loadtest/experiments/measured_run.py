@@ -186,7 +186,7 @@ def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientT
     tasks = []
     for number, schedule in enumerate(parts):
         # A single process draws from the seed itself: the schedule is the one that the seed names.
-        seed = load.seed if len(parts) == 1 else seeds[2 * number]
+        seed = load.seed if len(parts) == 1 or schedule.dealt else seeds[2 * number]
         phases = [Phase(schedule, seed, load.timeout_s)]
         if load.warmup_s > 0:
             warmup = Phase(Closed(load.warmup_s), seeds[2 * number + 1], load.timeout_s, until_warm=True)

@@ -101,6 +101,7 @@ class MeasuredRun:
             low_ms=low,
             high_ms=high,
             correlation=self.correlation,
+            corrected_response_time_ms=None if self.run.open_loop else _corrected(tally),
             receive_lag_ms=_lag(tally.receive_lag) if tally.receive_lag.count else None,
             start_spread_s=self.start_spread_s,
             receive_lag_by=self.receive_lag_by,
@@ -188,6 +189,11 @@ def _intervals(tally: Tally, correlation: float) -> tuple[Bounds, Bounds]:
 def _certified(tally: Tally) -> Bounds:
     times = RoundTimes(tally.response, tally.failed)
     return Bounds(**{name: times.certified_ms(percent) for name, percent in PERCENTILES.items()})
+
+
+def _corrected(tally: Tally) -> Times | None:
+    interval = tally.service.percentile(50)
+    return None if math.isnan(interval) else _times(tally.response.corrected(max(round(interval), 1)), tally.failed)
 
 
 def _lag(histogram: Histogram) -> Lag:

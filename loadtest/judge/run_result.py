@@ -176,6 +176,9 @@ class RunResult:
         low_ms: Lower ends of the 95 % intervals of the percentiles within this run; see `loadtest.judge.dependence`.
         high_ms: Their upper ends.
         correlation: Of each response time with the next one, by which these intervals are wider.
+        corrected_response_time_ms: Of a closed loop, what a sender would have seen who sent once in every median
+            service time and waited for nobody: a correction for coordinated omission, and no measurement. None of an
+            open loop.
         receive_lag_ms: How long answers waited for the client once they were readable; None where it is not known.
         start_spread_s: From the first client process that began the measured phase to the last one.
         receive_lag_by: Who told the receive lag: ``kernel``, by its time stamps, or ``loop``, by the turns of the
@@ -201,6 +204,7 @@ class RunResult:
     low_ms: Bounds | None = None
     high_ms: Bounds | None = None
     correlation: Number = math.nan
+    corrected_response_time_ms: Times | None = None
     receive_lag_ms: Lag | None = None
     start_spread_s: Number = math.nan
     receive_lag_by: str = ""

@@ -69,6 +69,27 @@ class Histogram:
         self.min = min(self.min, other.min)
         self.max = max(self.max, other.max)
 
+    def corrected(self, interval: int) -> "Histogram":
+        """The distribution that a sender would have seen who did not wait for answers.
+
+        For each time above the interval those are added that requests in every interval of it would have taken: the
+        rule of HdrHistogram's ``copyCorrectedForCoordinatedOmission``.
+
+        Args:
+            interval: Between two requests, in nanoseconds, above 0.
+        """
+        copy = Histogram()
+        copy.merge(self)
+        values, counts = self.nonzero()
+        for value, count in zip(values, counts, strict=True):
+            missing = np.arange(value - interval, interval - 1, -interval, dtype=np.int64)
+            if missing.size:
+                np.add.at(copy.counts, _index(missing), count)
+                copy.count += count * missing.size
+                copy.total += count * int(missing.sum())
+                copy.min = min(copy.min, int(missing[-1]))
+        return copy
+
     def percentile(self, percent: float) -> float:
         """The value that ``percent`` of the recorded ones do not exceed.
 

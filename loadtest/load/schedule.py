@@ -8,8 +8,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -30,6 +29,10 @@ class Schedule(Protocol):
         """The name used on the command line and in results."""
 
     @property
+    def dealt(self) -> bool:
+        """Whether `split` deals the times of one plan out in turn: then all parts are drawn from the same seed."""
+
+    @property
     def duration_s(self) -> float:
         """Length of the plan, in seconds."""
 
@@ -44,7 +47,8 @@ class Schedule(Protocol):
         """Divide the offered load over several client processes."""
 
 
-def _check(rate: float, duration_s: float) -> None:
+def check_plan(rate: float, duration_s: float) -> None:
+    """Raise `UsageError` where no machine could keep the plan."""
     if not (math.isfinite(rate) and 0 < rate <= MAX_RATE):
         raise UsageError(f"the rate must be above 0 and at most {MAX_RATE:,.0f} requests per second, not {rate}")
     if not (math.isfinite(duration_s) and 0 < duration_s <= MAX_DURATION_S):
@@ -61,9 +65,10 @@ class Poisson:
     rate: float
     duration_s: float
     kind: str = "poisson"
+    dealt: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check(self.rate, self.duration_s)
+        check_plan(self.rate, self.duration_s)
 
     def times(self, seed: int) -> Iterator[int]:
         """Yield cumulative sums of exponential gaps until the duration is over."""
@@ -95,9 +100,10 @@ class Constant:
     first: int = 0
     every: int = 1
     kind: str = "constant"
+    dealt: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check(self.tempo, self.duration_s)
+        check_plan(self.tempo, self.duration_s)
 
     @property
     def rate(self) -> float:
@@ -137,12 +143,13 @@ class Piecewise:
     rates: tuple[float, ...]
     duration_s: float
     kind: str = "ramp"
+    dealt: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if len(self.rates) < (2 if self.kind == "ramp" else 1):
             raise UsageError(f"a {self.kind} schedule needs several rates, for example 100:500")
         for rate in self.rates:
-            _check(rate, self.duration_s)
+            check_plan(rate, self.duration_s)
 
     def _curve(self) -> tuple[np.ndarray, np.ndarray]:
         """Times (s) and the expected number of requests up to them, on a fine grid."""
@@ -177,68 +184,6 @@ class Piecewise:
 
 
 @dataclass(frozen=True)
-class Replay:
-    """Recorded traffic: the offsets of a file, in seconds from the start."""
-
-    offsets_s: tuple[float, ...]
-    kind: str = "replay"
-
-    def __post_init__(self) -> None:
-        if not self.offsets_s:
-            raise UsageError("the replay file holds no offsets: write one number of seconds per line")
-
-    @classmethod
-    def read(cls, path: Path) -> "Replay":
-        """Read a file with one offset per line.
-
-        Args:
-            path: Text file; blank lines and lines that begin with ``#`` are skipped.
-
-        Raises:
-            UsageError: If the file cannot be read or a line is not a number from 0 to a week.
-        """
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read the replay file {path}: {error}") from error
-        offsets = []
-        for number, line in enumerate(lines, 1):
-            text = line.strip()
-            if not text or text.startswith("#"):
-                continue
-            try:
-                offset = float(text)
-            except ValueError:
-                offset = math.nan
-            if not 0 <= offset <= MAX_DURATION_S:
-                raise UsageError(f"{path}:{number}: {text!r} is not a number of seconds from the start, within a week")
-            offsets.append(offset)
-        return cls(tuple(sorted(offsets)))
-
-    @property
-    def duration_s(self) -> float:
-        """The last offset, in seconds; at least a millisecond, so that a rate can be given."""
-        return max(self.offsets_s[-1], 1e-3)
-
-    @property
-    def rate(self) -> float:
-        """Mean rate of the recording, in requests per second."""
-        return len(self.offsets_s) / self.duration_s
-
-    def times(self, seed: int) -> Iterator[int]:
-        """Yield the recorded times; the seed is not used."""
-        return (int(offset * NS) for offset in self.offsets_s)
-
-    def split(self, parts: int) -> Sequence[Schedule]:
-        """Deal the offsets out in turn."""
-        return [
-            Replay(dealt)
-            for part in range(parts)
-            if (dealt := tuple(itertools.islice(self.offsets_s, part, None, parts)))
-        ]
-
-
-@dataclass(frozen=True)
 class Closed:
     """Closed loop: every connection sends its next request as soon as its last one is answered.
 
@@ -253,9 +198,10 @@ class Closed:
     duration_s: float
     min_requests: int = 0
     kind: str = "closed"
+    dealt: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check(1.0, self.duration_s)
+        check_plan(1.0, self.duration_s)
 
     @property
     def rate(self) -> float:

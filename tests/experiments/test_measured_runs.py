@@ -14,7 +14,8 @@ from loadtest.experiments.measured_run import measure, resolve
 from loadtest.judge.measured import MeasuredRun
 from loadtest.load.clients import Progress
 from loadtest.load.plan import Load
-from loadtest.load.schedule import Closed, Constant, Poisson, Replay
+from loadtest.load.replay import Replay
+from loadtest.load.schedule import Closed, Constant, Poisson
 from loadtest.machine.placement import choose_placement
 from loadtest.records import to_json
 from loadtest.report.wording import words

@@ -17,7 +17,8 @@ from loadtest.errors import MeasurementError
 from loadtest.load import clients as clients_module
 from loadtest.load.clients import ClientTask, Progress, run_clients
 from loadtest.load.recorder import Recorder
-from loadtest.load.schedule import Closed, Constant, Replay
+from loadtest.load.replay import Replay
+from loadtest.load.schedule import Closed, Constant
 from loadtest.load.session import Endpoint, Phase, Pool, run_phases
 from loadtest.machine.placement import process_on
 from loadtest.servers.expectation import Anything

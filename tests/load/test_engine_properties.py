@@ -14,7 +14,8 @@ from loadtest.experiments.simulation import CORRECT, FifoServer, SimulatedConnec
 from loadtest.load.engine import NEVER, Engine
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally
-from loadtest.load.schedule import NS, Closed, Constant, Piecewise, Poisson, Replay, Schedule
+from loadtest.load.replay import Replay
+from loadtest.load.schedule import NS, Closed, Constant, Piecewise, Poisson, Schedule
 from loadtest.records import to_json
 
 MS = 1_000_000

@@ -72,6 +72,22 @@ def test_counts_equal_those_of_the_hdrhistogram_package(values: list[int]) -> No
     assert counts.sum() == theirs.get_total_count()
 
 
+def test_the_correction_is_that_of_the_hdrhistogram_package() -> None:
+    """A stall of a second in a closed loop of 10 ms, corrected, as HdrHistogram records it."""
+    values, interval = [10_000_000] * 500 + [1_000_000_000, 35_000_000], 10_000_000
+    theirs = HdrHistogram(1, HIGHEST, 3)
+    for value in values:
+        theirs.record_corrected_value(value, interval)
+    ours = Histogram()
+    ours.record(np.array(values))
+    corrected = ours.corrected(interval)
+    assert abs(corrected.count - theirs.get_total_count()) <= 1
+    assert corrected.count > len(values) + 95
+    for percent in (50, 90, 95, 99, 100):
+        assert corrected.percentile(percent) == pytest.approx(theirs.get_value_at_percentile(percent), rel=2e-3)
+    assert ours.count == len(values), "what was measured stays as it is"
+
+
 @given(st.lists(durations, min_size=1, max_size=60), st.data())
 @settings(deadline=None)
 def test_percentiles_equal_those_of_the_hdrhistogram_package(values: list[int], data: st.DataObject) -> None:

@@ -10,7 +10,8 @@ import pytest
 import uvloop
 
 from loadtest.errors import UsageError
-from loadtest.load.schedule import Constant, Poisson, Replay
+from loadtest.load.replay import Replay
+from loadtest.load.schedule import Constant, Poisson
 from loadtest.load.session import Phase, run_phases
 from loadtest.machine.ports import free_ports
 from loadtest.servers.expectation import Anything, Exactly

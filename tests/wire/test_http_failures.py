@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from loadtest.load.engine import Slot
-from loadtest.load.schedule import Closed, Constant, Replay
+from loadtest.load.replay import Replay
+from loadtest.load.schedule import Closed, Constant
 from loadtest.servers.expectation import Anything
 from loadtest.wire.http1 import HttpConnection, HttpPool
 from loadtest.wire.kept_connection import MAX_BODY

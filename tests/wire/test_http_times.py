@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from loadtest.load.schedule import Closed, Constant, Poisson, Replay
+from loadtest.load.replay import Replay
+from loadtest.load.schedule import Closed, Constant, Poisson
 from loadtest.load.session import Phase, run_phases
 from loadtest.wire.single_request import request
 from tests.wire.http_load import load, target

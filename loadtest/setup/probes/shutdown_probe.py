@@ -13,7 +13,7 @@ import orjson
 from loadtest.errors import LaunchError
 from loadtest.launch.local import LocalServer
 from loadtest.launch.running import RunningServer
-from loadtest.load.schedule import Replay
+from loadtest.load.replay import Replay
 from loadtest.servers.expectation import Golden
 from loadtest.setup.probes.capability import CapabilityCell, judged, unknown
 from loadtest.setup.probes.probe_load import outcome_values, put_load
