@@ -43,8 +43,6 @@ from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
 from loadtest.wire.http1 import HttpTarget
 from loadtest.wire.stamped_transport import stamps_are_given
 
-_RECEIVE_LAG = {"loop": "receive lag, at most", "kernel": "receive lag (kernel)"}
-
 
 @click.command()
 @click.argument("target")
@@ -250,6 +248,7 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         write_record(json_out, result)
     if json_out == "-":
         return
+    kernel = result.receive_lag_by == "kernel"
     table = Table(title=f"{result.run.schedule} load on {result.run.target}", title_justify="left")
     names = [field.name for field in fields(result.response_time_ms)]
     assert result.certified_ms is not None
@@ -263,7 +262,7 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         *([("… corrected", corrected)] if (corrected := result.corrected_response_time_ms) else []),
         ("service time", result.service_time_ms),
         ("send lag", result.send_lag_ms),
-        *([(_RECEIVE_LAG[result.receive_lag_by], result.receive_lag_ms)] if result.receive_lag_ms else []),
+        *([("receive lag" if kernel else "receive lag ≤", result.receive_lag_ms)] if result.receive_lag_ms else []),
     ):
         values = [getattr(times, name, math.nan) for name in names]
         table.add_row(title, *map(_cell, values))
@@ -274,6 +273,14 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         f"{requests.ok:,} of {requests.scheduled:,} answered correctly ({requests.mismatched:,} wrong{errors}), "
         f"{result.throughput_rps:,.0f} per second, client at {result.client.cpu_share:.0%} of its core"
     )
+    if kernel and (lag := result.receive_lag_ms):
+        times = result.response_time_ms
+        shares = [
+            f"{getattr(lag, name) / getattr(times, name):.1%} of {name}"
+            for name in ("p50", "p99")
+            if math.isfinite(getattr(times, name))
+        ]
+        stdout.print(f"the client's share by the kernel's time stamps: {' and '.join(shares) or 'not known'}")
     if result.run.processes > 1:
         stdout.print(f"{result.run.processes} processes began within {result.start_spread_s * 1e3:.2f} ms")
     if result.warmup:

@@ -23,12 +23,17 @@ SLEPT_NS = 20_000
 """A poll that finds something at once, and the read after it, take a few microseconds; a sleep is longer than this."""
 
 
+UNKNOWN = -1
+"""In place of a reading of the clock."""
+
+
 class Turn(Protocol):
     """What a connection asks about the present turn of its event loop.
 
     Attributes:
         over: Whether what is read now is the first of its turn, so that `begin` is due.
-        readable: Reading of the clock before which nothing that is read in this turn was readable, in nanoseconds.
+        readable: Reading of the clock before which nothing that is read in this turn was readable, in nanoseconds;
+            `UNKNOWN` where nobody knows.
     """
 
     over: bool
@@ -93,9 +98,9 @@ class KnownTurn:
         self.over = False
         self.readable = 0
 
-    def waited(self, waited_ns: int) -> None:
-        """Take note that what is read next has been readable for so long."""
-        self.readable = time.monotonic_ns() - waited_ns
+    def waited(self, waited_ns: int | None) -> None:
+        """Take note that what is read next has been readable for so long; None where that is not known after all."""
+        self.readable = UNKNOWN if waited_ns is None else time.monotonic_ns() - waited_ns
 
     def begin(self, now: int) -> None:
         """See `Turn`; there is nothing to find out."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loadtest.load.histogram import Histogram, Int64s
+from loadtest.load.loop_turn import UNKNOWN
 from loadtest.load.schedule import NS
 from loadtest.load.thinned import Thinned
 from loadtest.records import Number
@@ -168,7 +169,8 @@ class Recorder:
         tally.response.record(response)
         tally.service.record(done - sent)
         tally.lag.record(sent - np.maximum(intended, free))
-        tally.receive_lag.record(done - np.maximum(readable, sent))  # no answer was there before its request
+        # No answer was there before its request.
+        tally.receive_lag.record((done - np.maximum(readable, sent))[readable != UNKNOWN])
         tally.last_answer_ns = int(done[-1]) - self._origin
         self._responses.append(response)
         tally.successive.add(response[np.argsort(intended, kind="stable")].astype(np.float64))

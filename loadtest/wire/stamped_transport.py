@@ -24,12 +24,17 @@ READ_SIZE = 256 * 1024
 _BUFFER = bytearray(READ_SIZE)
 _VIEW = memoryview(_BUFFER)
 ANCILLARY_SIZE = 256
+TRIES = 50
+"""Bytes, 10 ms apart, none of which is stamped by a kernel that stamps none."""
 
 AVAILABLE = sys.platform == "linux" and struct.calcsize("P") == 8
 
 
 def stamps_are_given() -> bool:
-    """Whether this kernel stamps what comes in: a byte is sent over the loopback to find out."""
+    """Whether this kernel stamps what comes in: bytes are sent over the loopback to find out.
+
+    It begins to do so a moment after a program has asked for it (`net_enable_timestamp` of Linux puts that off).
+    """
     if not AVAILABLE:
         return False
     try:
@@ -39,10 +44,14 @@ def stamps_are_given() -> bool:
             ours.connect(server.getsockname())
             theirs, _ = server.accept()
             with theirs:
-                theirs.sendall(b"?")
-                return _stamp(ours.recvmsg(1, ANCILLARY_SIZE)[1]) > 0
+                for _ in range(TRIES):
+                    theirs.sendall(b"?")
+                    if _stamp(ours.recvmsg(1, ANCILLARY_SIZE)[1]):
+                        return True
+                    time.sleep(0.01)
     except OSError:
-        return False
+        pass
+    return False
 
 
 def _ask_for_stamps(sock: socket.socket) -> None:
@@ -74,7 +83,9 @@ class StampedSockets:
         self._transports: dict[int, StampedTransport] = {}
         loop.add_reader(self._epoll.fileno(), self._happened)
 
-    async def connect(self, address: str, port: int, protocol: asyncio.Protocol, note: Callable[[int], None]) -> None:
+    async def connect(
+        self, address: str, port: int, protocol: asyncio.Protocol, note: Callable[[int | None], None]
+    ) -> None:
         """Connect, with the kernel's time stamps on.
 
         Args:
@@ -131,7 +142,7 @@ class StampedTransport(asyncio.Transport):
         loop: The running event loop.
         sock: Connected and non-blocking, with stamps.
         protocol: What is called back.
-        note: Called with the nanoseconds that a piece waited, before the piece is handed over; 0 where it has no stamp.
+        note: Called with the nanoseconds that a piece waited, before it is handed over; None where it has no stamp.
         watch: Who calls `happened`.
     """
 
@@ -140,7 +151,7 @@ class StampedTransport(asyncio.Transport):
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
         protocol: asyncio.Protocol,
-        note: Callable[[int], None],
+        note: Callable[[int | None], None],
         watch: StampedSockets,
     ) -> None:
         super().__init__({"socket": sock})
@@ -167,7 +178,7 @@ class StampedTransport(asyncio.Transport):
             self._lost(None)
             return
         stamp = _stamp(notes)
-        self._note(time.time_ns() - stamp if stamp else 0)
+        self._note(time.time_ns() - stamp if stamp else None)
         self._protocol.data_received(bytes(_VIEW[:size]))
 
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
