@@ -1,7 +1,7 @@
 """The comparison as one table, for report.md and for the page, and what a reader of it must know."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from loadtest.judge.capacity_result import Capacity
@@ -81,16 +81,9 @@ def remarks(result: ComparisonResult) -> list[str]:
         invalid = [verdict.reasons[0] for verdict in verdicts if not verdict.valid]
         label = labels[server.key]
         lines += [f"{label}: {words(fault)}" for fault in server.faults]
-        gate = server.gate
-        if gate and not gate.verdict.valid and not server.faults:
-            lines.append(f"{label}: its gate was spoiled, and the rates that rest on it are low: {_first(gate)}")
         if invalid:
             lines.append(f"{label}: {len(invalid)} of {len(verdicts)} runs INVALID and left out: {words(invalid[0])}")
     return lines + notes(result)
-
-
-def _first(run: RunResult) -> str:
-    return words(run.verdict.reasons[0])
 
 
 def notes(result: ComparisonResult) -> list[str]:
@@ -98,6 +91,7 @@ def notes(result: ComparisonResult) -> list[str]:
     labels = result.names
     lines = [f"{labels[server.key]}: {server.facts}" for server in result.servers if server.facts]
     for server in result.servers:
+        lines += [f"{labels[server.key]}: {told}" for told in _gate_and_warmups(server, result.plan.warmup_s)]
         tried = [run for one in server.rounds for run in (one.open_loop, one.closed_loop)]
         told = [words(finding) for run in tried for finding in _warnings(run)]
         if told:
@@ -106,14 +100,6 @@ def notes(result: ComparisonResult) -> list[str]:
         unsteady = _unsteady(server)
         if unsteady:
             lines.append(f"{labels[server.key]}: {unsteady}")
-        warmups = [run.warmup for _, run in server.runs if run.warmup]
-        cut = sum(warmup.steady is False for warmup in warmups)
-        if cut:
-            bound = f"{result.plan.warmup_s:g} s"
-            lines.append(
-                f"{labels[server.key]}: {cut} of {len(warmups)} warm-ups ended at their bound of {bound}, before the "
-                "server was steady"
-            )
     again = sum(
         finding.code == TAKEN_AGAIN
         for server in result.servers
@@ -148,6 +134,17 @@ def _ties(result: ComparisonResult, labels: dict[str, str]) -> list[str]:
 
 def _warnings(run: RunResult) -> list[Finding]:
     return [finding for finding in run.verdict.findings if finding.code in (*OVERLOAD, REQUESTS_FAILED)]
+
+
+def _gate_and_warmups(server: ServerResult, bound_s: float) -> Iterator[str]:
+    """What was not as it should have been before the runs that are told."""
+    gate = server.gate
+    if gate and not gate.verdict.valid and not server.faults:
+        yield f"its gate was spoiled, and the rates that rest on it are low: {words(gate.verdict.reasons[0])}"
+    warmups = [run.warmup for _, run in server.runs if run.warmup]
+    cut = sum(warmup.steady is False for warmup in warmups)
+    if cut:
+        yield (f"{cut} of {len(warmups)} warm-ups ended at their bound of {bound_s:g} s, before the server was steady")
 
 
 def _unsteady(server: ServerResult) -> str:

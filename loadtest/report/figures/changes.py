@@ -55,7 +55,7 @@ def figure(found: Difference, after: ComparisonResult) -> Figure:
         finding=finding(found, labels),
         panels=panels,
         tables=[table(found, labels)],
-        note="A line is the 95 % interval of the ratio, the rounds of both results resampled independently. Where it "
+        note="A line is the 95 % interval of the ratio, the rounds of the two results not paired. Where it "
         "spans 1 the change is a tie. Less is better, except for the ceiling.",
     )
 

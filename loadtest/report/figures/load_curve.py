@@ -77,9 +77,9 @@ def figure(result: ComparisonResult) -> Figure:
         panels=[_panel(percent, measured, limits.get(percent), result) for percent in percents(result)],
         tables=[_table(measured, labels), *_capacity_tables(result, labels)],
         legend=server_signs(list(labels.values())),
-        note="Each point pools all valid rounds at that rate; it is hollow where the queue grew in one of them, so "
-        "that a longer run would show more. A band is the 95 % interval over the rounds; it is missing where fewer "
-        "than three are valid. Response time runs from the intended send."
+        note="Each point is the mean over the valid rounds at that rate; it is hollow where the queue grew in one of "
+        "them, so that a longer run would show more. A band is the 95 % interval over the rounds; it is missing where "
+        "fewer than three are valid. Response time runs from the intended send."
         + (" A diamond on the dashed line is the capacity found, with its interval." if limits else ""),
     )
 
