@@ -41,9 +41,8 @@ def render(
         " ".join(answer(result)),
         markdown_table(result),
         "Square brackets hold 95 % intervals over the rounds. A failed request is slower than any answer. Response "
-        "times run from the intended send of each request; the ceiling is the throughput of a closed loop. Every answer "
-        "was compared with the golden one. "
-        "Peak memory is the sum of each process's own peak.",
+        "times run from the intended send of each request; the ceiling is the throughput of a closed loop. Every "
+        "answer was compared with the golden one. Peak memory is the sum of each process's own peak.",
         *(_figure(figure, (pictures or {}).get(figure.key, ())) for figure in figures if figure.key in SHOWN),
         *(_ease_of_setup(document) if document.setup else ()),
         bullets("What to know", remarks(result)),
