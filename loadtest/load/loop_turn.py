@@ -9,10 +9,11 @@ when a poll returned, but its callbacks tell enough for a bound:
 - Where the loop did nothing for `SLEPT_NS` before the first read, the poll slept until something arrived: what is read
   then was not readable before that.
 
-So the receive lag is never told as less than it was by what this process did. It may be told as more, by the time
-from the previous poll to the arrival. Not seen is the time between the arrival and the moment at which the operating
-system lets this process run, and a stall within the poll itself, both of which look like a quiet network:
-`loadtest.wire.stamped_transport` sees them.
+So the receive lag is not told as less than reading and sending made it. It may be told as more, by the time from the
+previous poll to the arrival; with a client that never sleeps that is most of a short response time. Not seen is the
+time from the arrival until the operating system lets this process run, which looks like a quiet network: what holds up
+the whole process delays its sends too, so an open loop shows it as send lag, and `loadtest.wire.stamped_transport` sees
+it. Connecting, which callbacks of the loop itself do, counts as sleep.
 """
 
 import time
@@ -21,7 +22,6 @@ from typing import Protocol
 
 SLEPT_NS = 20_000
 """A poll that finds something at once, and the read after it, take a few microseconds; a sleep is longer than this."""
-
 
 UNKNOWN = -1
 """In place of a reading of the clock."""
