@@ -41,7 +41,7 @@ from loadtest.wire.address import Address, for_refusal, without_credentials
 from loadtest.wire.grpc.messages import GoldenMessages, message_format, request_messages
 from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
 from loadtest.wire.http1 import HttpTarget
-from loadtest.wire.stamped_transport import AVAILABLE
+from loadtest.wire.stamped_transport import stamps_are_given
 
 
 @click.command()
@@ -86,7 +86,9 @@ from loadtest.wire.stamped_transport import AVAILABLE
 @batch_option
 @click.option("--body", type=click.Path(path_type=Path), help="File sent as the body; default: inputs of the model.")
 @click.option(
-    "--kernel-stamps", is_flag=True, help="Read the kernel's time stamp of every answer, not of one connection's alone."
+    "--kernel-stamps",
+    is_flag=True,
+    help="Ask the kernel when each answer came in: a slower client. Not with TLS.",
 )
 @click.option("--method", default=None, help="HTTP method; default: POST, or GET for an address without a body.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="May be repeated.")
@@ -134,8 +136,8 @@ def run(
     def artifact() -> Artifact:
         return load_artifact(workload) if is_url else launcher().artifact
 
-    if kernel_stamps and (not AVAILABLE or target.startswith(("https://", "grpcs://"))):
-        raise UsageError("--kernel-stamps needs Linux and an address without TLS: leave it out")
+    if kernel_stamps and (not stamps_are_given() or target.startswith(("https://", "grpcs://"))):
+        raise UsageError("--kernel-stamps needs the time stamps of a Linux kernel, and no TLS: leave it out")
     if scenario is not None:
         kind = "poisson" if scenario == "server" else "closed"
         connections = 1 if scenario in ("single-stream", "multi-stream") else connections
@@ -254,6 +256,7 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         write_record(json_out, result)
     if json_out == "-":
         return
+    kernel = result.receive_lag_by == "kernel"
     table = Table(title=f"{result.run.schedule} load on {result.run.target}", title_justify="left")
     names = [field.name for field in fields(result.response_time_ms)]
     assert result.certified_ms is not None
@@ -267,7 +270,7 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         *([("… corrected", corrected)] if (corrected := result.corrected_response_time_ms) else []),
         ("service time", result.service_time_ms),
         ("send lag", result.send_lag_ms),
-        *([("receive lag", result.receive_lag_ms)] if result.receive_lag_ms else []),
+        *([("receive lag" if kernel else "receive lag ≤", result.receive_lag_ms)] if result.receive_lag_ms else []),
     ):
         values = [getattr(times, name, math.nan) for name in names]
         table.add_row(title, *map(_cell, values))
@@ -278,6 +281,16 @@ def _report(run: MeasuredRun, json_out: str | None) -> None:
         f"{requests.ok:,} of {requests.scheduled:,} answered correctly ({requests.mismatched:,} wrong{errors}), "
         f"{result.throughput_rps:,.0f} per second, client at {result.client.cpu_share:.0%} of its core"
     )
+    if kernel and (lag := result.receive_lag_ms):
+        times = result.response_time_ms
+        shares = [
+            f"{getattr(lag, name) / getattr(times, name):.1%} of {name}"
+            for name in ("p50", "p99")
+            if math.isfinite(getattr(times, name))
+        ]
+        stdout.print(f"the client's share by the kernel's time stamps: {' and '.join(shares) or 'not known'}")
+    if result.run.processes > 1:
+        stdout.print(f"{result.run.processes} processes began within {result.start_spread_s * 1e3:.2f} ms")
     if result.warmup:
         end = "until the server was steady" if result.warmup.steady else "to its bound"
         stdout.print(

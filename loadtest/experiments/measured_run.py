@@ -92,6 +92,7 @@ def measure(
         warmup=_warmup([outcomes[0] for outcomes in collected if len(outcomes) > 1]),
         steal_share=around.steal_share(),
         foreign_share=around.foreign_share(),
+        receive_lag_by="kernel" if load.kernel_stamps else "loop",
         start_spread_s=(max(outcome.began for outcome in measured) - min(outcome.began for outcome in measured)) / 1e9,
     )
     return result, around.usage
@@ -194,9 +195,7 @@ def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientT
             warmup = Phase(Closed(load.warmup_s), seeds[2 * number + 1], load.timeout_s, until_warm=True)
             phases.insert(0, warmup)
         cores = placement.client[number % len(placement.client) :][:1] if placement.client else ()
-        connections = share + (number < rest)
-        stamped = connections if load.stamp_all else 1
-        tasks.append(ClientTask(endpoint, tuple(phases), connections, cores, stamped))
+        tasks.append(ClientTask(endpoint, tuple(phases), share + (number < rest), cores, load.kernel_stamps))
     return tasks
 
 

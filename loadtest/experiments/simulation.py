@@ -183,7 +183,7 @@ class SimulatedConnection:
     """A slot of the engine that is answered by a simulated server, without any time on the wire."""
 
     def __init__(self, server: SimulatedServer, time: VirtualTime) -> None:
-        self.intended = self.sent = self.free_at = self.arrived = 0
+        self.intended = self.sent = self.free_at = self.readable = self.arrived = 0
         self.busy = False
         self.engine: Engine  # set before the run
         self._server = server
@@ -206,7 +206,7 @@ class SimulatedConnection:
 
     def _end(self, kind: str) -> None:
         self._turn += 1
-        self.arrived = self._time.now
+        self.readable = self.arrived = self._time.now
         if kind == CORRECT:
             self.engine.completed(self)
         else:

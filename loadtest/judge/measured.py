@@ -40,6 +40,7 @@ class MeasuredRun:
         verdict: Whether the numbers can be believed.
         start_spread_s: From the first client process that began the measured phase to the last one.
         correlation: Of each response time with the next one.
+        receive_lag_by: Who told the receive lag: ``kernel``, ``loop``, or nobody.
     """
 
     run: Run
@@ -52,6 +53,7 @@ class MeasuredRun:
     verdict: Verdict
     start_spread_s: float = 0.0
     correlation: float = math.nan
+    receive_lag_by: str = ""
 
     @property
     def throughput_rps(self) -> float:
@@ -102,6 +104,7 @@ class MeasuredRun:
             corrected_response_time_ms=None if self.run.open_loop else _corrected(tally),
             receive_lag_ms=_lag(tally.receive_lag) if tally.receive_lag.count else None,
             start_spread_s=self.start_spread_s,
+            receive_lag_by=self.receive_lag_by,
         )
 
 
@@ -116,6 +119,7 @@ def conclude(
     steal_share: float = math.nan,
     foreign_share: float = math.nan,
     start_spread_s: float = 0.0,
+    receive_lag_by: str = "",
 ) -> MeasuredRun:
     """Find when a run became steady and judge it; for real runs and simulated ones.
 
@@ -129,6 +133,7 @@ def conclude(
         steal_share: Share of the time that the hypervisor took from the cores.
         foreign_share: Share of the server's cores that neither the server nor idling used; NaN where not known.
         start_spread_s: From the first client process that began the measured phase to the last one.
+        receive_lag_by: Who told the receive lag: ``kernel``, ``loop``, or nobody.
     """
     steady = steady_from(tally.windows)
     correlation = lag_one_correlation(tally.successive.blocks)
@@ -157,6 +162,7 @@ def conclude(
         judge_run(evidence),
         start_spread_s,
         correlation,
+        receive_lag_by,
     )
 
 

@@ -184,8 +184,10 @@ class RunResult:
         corrected_response_time_ms: Of a closed loop, what a sender would have seen who sent once in every median
             service time and waited for nobody: a correction for coordinated omission, and no measurement. None of an
             open loop.
-        receive_lag_ms: How long answers waited for the client once the kernel had them; None where it does not tell.
+        receive_lag_ms: How long answers waited for the client once they were readable; None where it is not known.
         start_spread_s: From the first client process that began the measured phase to the last one.
+        receive_lag_by: Who told the receive lag: ``kernel``, by its time stamps, or ``loop``, by the turns of the
+            client's event loop, which is a bound (see `loadtest.load.loop_turn`); empty where it is not known.
     """
 
     run: Run
@@ -209,7 +211,8 @@ class RunResult:
     correlation: Number = math.nan
     corrected_response_time_ms: Times | None = None
     receive_lag_ms: Lag | None = None
-    start_spread_s: float = 0.0
+    start_spread_s: Number = math.nan
+    receive_lag_by: str = ""
 
     @property
     def response_times(self) -> RoundTimes:

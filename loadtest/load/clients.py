@@ -1,5 +1,6 @@
 """Client processes: each runs its part of a load on a core of its own and sends home what it measured."""
 
+import asyncio
 import atexit
 import functools
 import math
@@ -57,14 +58,14 @@ class ClientTask:
         phases: What it runs, one after the other; the last one is measured.
         connections: Its connections.
         cores: Where it runs; anywhere if empty.
-        stamped: On so many of the connections the kernel's receive time stamps are read.
+        kernel_stamps: Whether the kernel is asked when each answer came in.
     """
 
     endpoint: Endpoint
     phases: tuple[Phase, ...]
     connections: int
     cores: tuple[int, ...]
-    stamped: int = 1
+    kernel_stamps: bool = False
 
 
 def run_clients(
@@ -121,22 +122,27 @@ def _follow(
     on_progress: Callable[[Progress], None],
 ) -> None:
     """Take what the clients tell until all have told their results."""
-    ready = 0
+    ready: set[Connection] = set()  # who waits for the common start
     latest: dict[Connection, Progress] = {}
+    told: set[Connection] = set()  # who has told of its progress since the last time that it was passed on
     while len(results) < len(clients):
         for pipe in wait([pipe for pipe in clients if pipe not in results]):
             assert isinstance(pipe, Connection)
             kind, content = _receive(pipe, clients[pipe])
             if kind == "ready":
-                ready += 1
-                if ready == len(clients):
+                ready.add(pipe)
+                if len(ready) == len(clients):
                     on_ready()
+                    ready.clear()
                     start = time.monotonic_ns() + START_AHEAD_NS
-                    for each in clients:
-                        each.send(start)
+                    for each, process in clients.items():
+                        _send(each, process, start)
             elif kind == "progress":
                 latest[pipe] = content
-                on_progress(_sum(list(latest.values())))
+                told.add(pipe)
+                if told >= clients.keys() - results.keys() - ready:  # once for all: drawing takes time of a core in use
+                    told.clear()
+                    on_progress(_sum(list(latest.values())))
             elif kind == "results":
                 results[pipe] = content
             elif kind == "error":
@@ -159,10 +165,21 @@ def _keep_socket_in_run_folder() -> None:
 def _receive(pipe: Connection, process: BaseProcess) -> tuple[str, Any]:
     try:
         kind, content = pipe.recv()
-    except EOFError:
-        process.join()
-        raise MeasurementError(f"a client process ended with exit code {process.exitcode} in mid-run") from None
+    except (EOFError, OSError):
+        raise _ended(process) from None
     return kind, content
+
+
+def _send(pipe: Connection, process: BaseProcess, start: int) -> None:
+    try:
+        pipe.send(start)
+    except OSError:
+        raise _ended(process) from None
+
+
+def _ended(process: BaseProcess) -> MeasurementError:
+    process.join()
+    return MeasurementError(f"a client process ended with exit code {process.exitcode} in mid-run")
 
 
 def _sum(parts: Sequence[Progress]) -> Progress:
@@ -196,16 +213,22 @@ def _client(pipe: Connection, task: ClientTask) -> None:
             rate, p99 = windows[-1].ok / (windows[-1].end_s - began_s), windows[-1].p99_ms
         tell("progress", Progress(recorder.tally.ok, recorder.failed, rate, p99))
 
-    def start_together() -> int:
+    async def start_together() -> int:
         tell("ready", None)
+        loop = asyncio.get_running_loop()
+        told = asyncio.Event()
+        loop.add_reader(pipe.fileno(), told.set)  # the loop goes on: what servers do meanwhile is noticed
+        await told.wait()
+        loop.remove_reader(pipe.fileno())
+        os.set_blocking(pipe.fileno(), True)  # which it was before the loop watched it
         try:
             start: int = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             os._exit(1)  # as above
         return start
 
     try:
-        run = run_phases(task.endpoint, task.phases, task.connections, on_progress, start_together, task.stamped)
+        run = run_phases(task.endpoint, task.phases, task.connections, on_progress, start_together, task.kernel_stamps)
         tell("results", uvloop.run(run))
     except LoadtestError as error:
         tell("error", error)

@@ -31,7 +31,8 @@ class Slot(Protocol):
         intended: Intended send of its current request, in nanoseconds of the engine's clock.
         sent: Actual send of its current request.
         free_at: When its previous request ended.
-        arrived: When the last piece of the answer to it came in, before it was read and checked.
+        arrived: When the last piece of the answer to it came in, before it was parsed and checked.
+        readable: The time before which the client could not have read that piece (see `loadtest.load.loop_turn`).
         busy: Whether a request is in flight on it.
     """
 
@@ -39,6 +40,7 @@ class Slot(Protocol):
     sent: int
     free_at: int
     arrived: int
+    readable: int
     busy: bool
 
     def send(self, payload: int) -> None:
@@ -157,7 +159,7 @@ class Engine:
         if arrived - slot.sent > self._timeout:  # `housekeeping` has not come by since its time was up
             self.failed(slot, TIMEOUT)
             return
-        self._add((slot.intended, slot.sent, slot.free_at, arrived))
+        self._add((slot.intended, slot.sent, slot.free_at, slot.readable, arrived))
         slot.free_at = arrived
         now = self.clock()
         if not self._closed:

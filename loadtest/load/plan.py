@@ -19,7 +19,7 @@ class Load:
         processes: Client processes.
         seed: Seed of the schedule; the warm-up and every further process draw from seeds derived from it.
         timeout_s: Limit for one request, in seconds.
-        stamp_all: Read the kernel's receive time stamps on every connection, in place of one of each process.
+        kernel_stamps: Whether the kernel is asked when each answer came in, which makes for a slower client.
     """
 
     schedule: Schedule | Closed
@@ -28,7 +28,7 @@ class Load:
     processes: int = 1
     seed: int = 1
     timeout_s: float = 10.0
-    stamp_all: bool = False
+    kernel_stamps: bool = False
 
     @property
     def requests(self) -> float:

@@ -1,4 +1,4 @@
-"""What a run records: three histograms, the outcome of every request and a time line, all of bounded size."""
+"""What a run records: four histograms, the outcome of every request and a time line, all of bounded size."""
 
 import math
 from collections import Counter
@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loadtest.load.histogram import Histogram, Int64s
+from loadtest.load.loop_turn import UNKNOWN
 from loadtest.load.schedule import NS
 from loadtest.load.thinned import Thinned
 from loadtest.records import Number
 
-FIELDS = 4
+FIELDS = 5
+"""Clock readings of a sample, see `Recorder`."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Tally:
 
     `send_gaps` are the gaps between actual sends of a process in units of the mean gap that its schedule promises, and
     `successive` the response times in nanoseconds in the order of the intended sends; of long runs a part of both.
+    `receive_lag` runs from the moment at which an answer became readable, or one before it, to its end.
     `sent_over_ns` lies between the first and the last send of an open loop.
     """
 
@@ -104,9 +107,9 @@ def _merged(one: Window, two: Window) -> Window:
 class Recorder:
     """Takes samples one by one as cheaply as Python can and folds them into a `Tally` in blocks.
 
-    A sample is four clock readings in nanoseconds: intended send, actual send, the moment its connection became free
-    before it, and the end of its answer. They are appended to one flat list, which takes a tenth of the time of an
-    `array`; `flush` does the arithmetic.
+    A sample is `FIELDS` clock readings in nanoseconds: intended send, actual send, the moment its connection became
+    free before it, the one before which its answer was not readable, and the end of its answer. They are appended to
+    one flat list, which takes a tenth of the time of an `array`; `flush` does the arithmetic.
 
     Args:
         window_ns: Length of a stretch of the time line.
@@ -157,7 +160,8 @@ class Recorder:
         self._flush_sends()
         if not self._samples:
             return
-        intended, sent, free, done = np.fromiter(self._samples, np.int64, len(self._samples)).reshape(-1, FIELDS).T
+        block = np.fromiter(self._samples, np.int64, len(self._samples)).reshape(-1, FIELDS)
+        intended, sent, free, readable, done = block.T
         self._samples.clear()
         response = done - intended
         tally = self.tally
@@ -165,6 +169,8 @@ class Recorder:
         tally.response.record(response)
         tally.service.record(done - sent)
         tally.lag.record(sent - np.maximum(intended, free))
+        # No answer was there before its request.
+        tally.receive_lag.record((done - np.maximum(readable, sent))[readable != UNKNOWN])
         tally.last_answer_ns = int(done[-1]) - self._origin
         self._responses.append(response)
         tally.successive.add(response[np.argsort(intended, kind="stable")].astype(np.float64))
@@ -177,11 +183,6 @@ class Recorder:
         self.tally.sent_over_ns = self._sends[-1] - self._first_send
         self.tally.send_gaps.add(np.diff(sends) / self._gap_ns)
         del self._sends[:-1]  # the last one begins the next gap
-
-    def add_receive_lags(self, lags: list[int]) -> None:
-        """Add how long answers had waited for this process, in nanoseconds."""
-        if lags:
-            self.tally.receive_lag.record(np.array(lags, dtype=np.int64))
 
     def finish(self, now: int) -> Tally:
         """Close the last window and return the tally."""

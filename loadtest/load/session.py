@@ -5,11 +5,12 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from loadtest.load.engine import Engine, Slot, SlotOwner
+from loadtest.load.loop_turn import Turn
 from loadtest.load.recorder import Recorder, Tally
 from loadtest.load.schedule import Closed, Schedule
 from loadtest.load.timer import FdTimer, LoopTimer, make_timer
@@ -27,22 +28,21 @@ class Pool(Protocol):
 
     Attributes:
         owner: Told what becomes of the slots' requests; the session sets it anew for each phase.
+        turn: Told what the session does between two reads.
     """
 
     owner: SlotOwner
+    turn: Turn
 
     @property
     def slots(self) -> Sequence[Slot]:
         """The connections, one request at a time on each."""
 
-    def stamp(self, connections: int) -> None:
-        """Have the kernel's receive time stamps read on so many connections, where there are any."""
-
-    def take_receive_lags(self) -> list[int]:
-        """How long each answer read since the last call had waited for this process, in nanoseconds."""
+    def stamp(self) -> None:
+        """Have the kernel tell when each answer came in, where it can; to be called before `open`."""
 
     async def open(self) -> None:
-        """Connect; a connection that cannot be opened is left to its first request."""
+        """Connect what is not connected; a connection that cannot be opened is left to its first request."""
 
     def close(self) -> None:
         """Disconnect every slot; nothing is reported to the owner."""
@@ -123,8 +123,8 @@ async def run_phases(
     phases: Sequence[Phase],
     connections: int,
     on_progress: Callable[[Recorder], None] = lambda recorder: None,
-    start_last: Callable[[], int] | None = None,
-    stamped: int = 1,
+    start_last: Callable[[], Awaitable[int]] | None = None,
+    kernel_stamps: bool = False,
 ) -> list[PhaseResult]:
     """Run the phases one after the other over the same connections.
 
@@ -133,15 +133,16 @@ async def run_phases(
         phases: For example the warm-up and then the measurement.
         connections: Connections (or streams) of this process.
         on_progress: Called about once a second with what was recorded so far; must be quick.
-        start_last: Called before the last phase; returns the reading of the monotonic clock (ns) at which it begins.
-        stamped: On so many connections the kernel's receive time stamps are read: a sample of the answers.
+        start_last: Awaited before the last phase; returns the reading of the monotonic clock (ns) at which it begins.
+        kernel_stamps: Whether the kernel is asked when each answer came in, which makes for a slower client.
 
     Returns:
         One result per phase.
     """
     loop = asyncio.get_running_loop()
     pool = endpoint.pool(connections, loop)
-    pool.stamp(stamped)
+    if kernel_stamps:
+        pool.stamp()
     # Before the connections, which may take every file descriptor that there is.
     timer = make_timer(loop, time.monotonic_ns)
     try:
@@ -149,9 +150,9 @@ async def run_phases(
             await asyncio.wait_for(pool.open(), phases[0].timeout_s)
         results = []
         for index, phase in enumerate(phases):
-            # The loop stands still while the other processes are waited for: no request is under way.
-            start = start_last() if start_last and index == len(phases) - 1 else 0
-            results.append(await _run_phase(endpoint, pool, phase, loop, timer, on_progress, start))
+            last = index == len(phases) - 1
+            starting = start_last if last else None
+            results.append(await _run_phase(endpoint, pool, phase, loop, timer, on_progress, starting))
         return results
     finally:
         timer.close()
@@ -165,12 +166,19 @@ async def _run_phase(
     loop: asyncio.AbstractEventLoop,
     timer: FdTimer | LoopTimer,
     on_progress: Callable[[Recorder], None],
-    start: int,
+    start_last: Callable[[], Awaitable[int]] | None,
 ) -> PhaseResult:
     clock = time.monotonic_ns
     engine = phase.engine(endpoint.payloads, clock, timer.wake_at)
     pool.owner = engine
-    timer.callback = engine.tick
+    turn = pool.turn
+
+    def tick() -> None:
+        began = clock()
+        engine.tick()
+        turn.worked(began)
+
+    timer.callback = tick
     finished = asyncio.Event()
     engine.on_finish = finished.set
 
@@ -180,20 +188,21 @@ async def _run_phase(
         nonlocal next_report
         if engine.finished:
             return  # the slots may be another phase's by now
+        began = clock()
         engine.housekeeping()
-        engine.recorder.add_receive_lags(pool.take_receive_lags())
         if clock() >= next_report:
             next_report = clock() + 1_000_000_000
             on_progress(engine.recorder)
+        turn.worked(began)
         loop.call_later(HOUSEKEEPING_S, housekeeping)
 
     # A collection in mid-run would be a stall of this client: what exists is set aside and the collector is stopped.
     gc.collect()
     gc.freeze()
     gc.disable()
-    pool.take_receive_lags()  # those of the phase before
     try:
-        await _wait_until(start)
+        if start_last:
+            await _start_at(await start_last(), pool)
         began, cpu_before = clock(), _cpu_s()
         engine.start(pool.slots)
         loop.call_later(HOUSEKEEPING_S, housekeeping)
@@ -202,13 +211,15 @@ async def _run_phase(
         gc.enable()
         gc.unfreeze()
     cpu_s = _cpu_s() - cpu_before
-    engine.recorder.add_receive_lags(pool.take_receive_lags())
     tally = engine.result()
     planned_s = 0.0 if engine.warm else phase.schedule.duration_s
     return PhaseResult(tally, max(planned_s, tally.last_answer_ns / 1e9), cpu_s, engine.warm, began)
 
 
-async def _wait_until(start: int) -> None:
+async def _start_at(start: int, pool: Pool) -> None:
+    """Wait until the clock reads this, and open what a server closed that was kept waiting for other processes."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(pool.open(), max((start - time.monotonic_ns()) / 1e9 - SPIN_S, 0.0))
     await asyncio.sleep((start - time.monotonic_ns()) / 1e9 - SPIN_S)
     while time.monotonic_ns() < start:
         pass

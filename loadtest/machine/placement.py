@@ -69,10 +69,14 @@ def running_on(cores: tuple[int, ...]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def process_on(cores: tuple[int, ...]) -> Iterator[None]:
-    """Run every thread of this process on these cores; where they are, if the set is empty."""
+    """Run every thread of this process on these cores, and afterwards where it was; anywhere, if the set is empty.
+
+    A thread that was started meanwhile goes where the calling one was.
+    """
     if not cores or not TASKS.is_dir():
         yield
         return
+    here = os.sched_getaffinity(0)
     before = {}
     for task in TASKS.iterdir():
         thread = int(task.name)
@@ -82,9 +86,9 @@ def process_on(cores: tuple[int, ...]) -> Iterator[None]:
     try:
         yield
     finally:
-        for thread, there in before.items():
+        for task in TASKS.iterdir():
             with contextlib.suppress(OSError):
-                os.sched_setaffinity(thread, there)
+                os.sched_setaffinity(int(task.name), before.get(int(task.name), here))
 
 
 def placement_beside(server: tuple[int, ...], client_cores: int = 1) -> Placement:

@@ -124,7 +124,7 @@ class HttpConnection(KeptConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report a request in flight as failed; an idle connection reopens with its next request."""
-        self.arrived = monotonic_ns()
+        self.readable = self.arrived = monotonic_ns()
         opened = self._write is not None
         kind = self._lost(exc, received=self._received > 0)
         if not (opened and self.busy):
@@ -138,7 +138,11 @@ class HttpConnection(KeptConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take the fast path for known bytes, the parser for all others; the clock is read before either."""
-        self.arrived = monotonic_ns()
+        self.arrived = now = monotonic_ns()
+        turn = self._turn
+        if turn.over:
+            turn.begin(now)
+        self.readable = turn.readable
         if data == self._expected and self.busy:
             self._pool.owner.completed(self)
         else:

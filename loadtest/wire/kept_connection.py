@@ -10,11 +10,13 @@ import errno
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from loadtest.load.engine import SlotOwner
-from loadtest.wire.stamped_transport import AVAILABLE, connect_stamped
+from loadtest.load.loop_turn import KnownTurn, LoopTurn, Turn
+from loadtest.wire.stamped_transport import StampedSockets
 
 MAX_BODY = 16 * 1024 * 1024
 FIRST_BACKOFF_S = 0.001
@@ -62,15 +64,20 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
     """
 
     def __init__(self, pool: "ConnectionPool") -> None:
-        self.intended = self.sent = self.free_at = self.arrived = 0
+        self.intended = self.sent = self.free_at = self.readable = self.arrived = 0
         self.busy = False
-        self.stamped = False
         self._pool = pool
+        self._turn: Turn = pool.turn
         self._payload = 0
         self._transport: asyncio.Transport | None = None
         self._opening: asyncio.Task[None] | None = None
         self._write: Any = None  # takes bytes; None unless a request can be written
         self._backoff_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be written at once."""
+        return self._write is not None
 
     @abc.abstractmethod
     def send(self, payload: int) -> None:
@@ -104,8 +111,8 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
     async def _connect(self) -> None:
         target = self._pool.target
         try:
-            if self.stamped:
-                await self._connect_stamped()
+            if self._pool.stamped:
+                await self._connect_stamped(self._pool.stamped)
                 return
             await self._pool.loop.create_connection(
                 lambda: self,
@@ -119,12 +126,13 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
             self._close()
             raise
 
-    async def _connect_stamped(self) -> None:
-        target, loop, note = self._pool.target, self._pool.loop, self._pool.receive_lags.append
+    async def _connect_stamped(self, sockets: StampedSockets) -> None:
+        target, loop = self._pool.target, self._pool.loop
+        self._turn = turn = KnownTurn()
         found = [target.address] if target.address else await _addresses(loop, target)
         for address in found:
             try:
-                await connect_stamped(loop, address, target.port, self, note)
+                await sockets.connect(address, target.port, self, turn.waited)
                 break
             except OSError:
                 if address == found[-1]:
@@ -254,35 +262,28 @@ class ConnectionPool:
         self.loop = loop
         self.tls = tls
         self.owner: SlotOwner  # set by whoever uses the slots
-        self.receive_lags: list[int] = []
+        self.turn: Turn = LoopTurn(loop.call_soon, time.monotonic_ns)
+        self.stamped: StampedSockets | None = None
         self.slots: Sequence[KeptConnection] = ()
 
-    def stamp(self, connections: int) -> None:
-        """Have the kernel's receive time stamps read on so many connections, where there are any: not with TLS.
-
-        To be called before `open`. How long answers had waited is then added to `receive_lags`.
-        """
-        for slot in self.slots[: connections if AVAILABLE and self.tls is None else 0]:
-            slot.stamped = True
-
-    def take_receive_lags(self) -> list[int]:
-        """How long each answer read since the last call had waited for this process, in nanoseconds."""
-        taken = self.receive_lags.copy()
-        self.receive_lags.clear()  # and not replaced: connections hold its `append`
-        return taken
+    def stamp(self) -> None:
+        """Have the kernel tell when each answer came in; not with TLS. To be called before `open`."""
+        self.stamped = StampedSockets(self.loop) if self.tls is None else None
 
     async def open(self) -> None:
-        """Open every connection before the run begins."""
+        """Open every connection that is not open, before a run begins."""
         turn = asyncio.Semaphore(OPENING_AT_ONCE)
 
         async def open_in_turn(slot: KeptConnection) -> None:
             async with turn:
                 await slot.open()
 
-        await asyncio.gather(*map(open_in_turn, self.slots))
+        await asyncio.gather(*(open_in_turn(slot) for slot in self.slots if not slot.is_open))
 
     def close(self) -> None:
         """Drop every connection."""
         for slot in self.slots:
             slot.busy = False
             slot.abort("closed")
+        if self.stamped is not None:
+            self.stamped.close()

@@ -77,6 +77,22 @@ def test_json_to_a_file_leaves_the_table_on_the_screen(programmable: Programmabl
     assert "50 of 50 answered correctly" in done.stdout
 
 
+def test_kernel_stamps_are_told_or_refused(programmable: Programmable, tmp_path: Path) -> None:
+    """The result says who told the receive lag, the table has its row, and TLS is refused in one line."""
+    port = programmable.listen("fixed", delay_ms=1)
+    out = tmp_path / "result.json"
+    for options, by, words in (
+        ((), "loop", "receive lag ≤"),
+        (("--kernel-stamps",), "kernel", "the client's share by the kernel's time stamps: "),
+    ):
+        done = loadtest(*short(port, "--json", str(out), *options))
+        document = json.loads(out.read_text(encoding="utf-8"))
+        assert document["receive_lag_by"] == by
+        assert 0 <= document["receive_lag_ms"]["p50"] <= document["receive_lag_ms"]["max"]
+        assert words in done.stdout
+    assert_one_line(loadtest("https://127.0.0.1:1/", "--kernel-stamps"), "no TLS")
+
+
 def test_wrong_answers_end_in_exit_code_1(programmable: Programmable, tmp_path: Path) -> None:
     """INVALID, with the reason in words, and exit code 1."""
     right = tmp_path / "right"

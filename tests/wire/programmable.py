@@ -260,13 +260,14 @@ class Port:
         """Read requests one by one and answer each."""
         connection = Connection(reader, writer, self)
         self.counts["connections"] += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError):
             if self._manner == "closing at once":
                 return writer.close()
             if self._manner == "greeting":
                 await connection.send(http())
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
+                patience = 0.2 if self._manner == "impatient" and self.counts["answers"] else None
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), patience)
                 lines = head.decode("latin-1").split("\r\n")[1:-2]
                 self.memory["fields"] = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
                 self.memory["body"] = await self._read(reader, int(self.memory["fields"].get("content-length", 0)))
@@ -353,7 +354,7 @@ class Programmable:
         Args:
             way: Name of the way.
             tls: Whether to speak TLS.
-            manner: ``closing at once``, ``greeting``, ``slow reading`` or nothing.
+            manner: ``closing at once``, ``greeting``, ``slow reading``, ``impatient`` (closes when idle) or nothing.
             options: Arguments of the way.
         """
         return Listening(self, self.ask({"listen": way, "tls": tls, "manner": manner, "options": options}), tls)

@@ -212,7 +212,7 @@ def test_server_that_is_restarted() -> None:
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(serving(port=port))
 
-        def restart() -> int:
+        async def restart() -> int:
             first.end(signal.SIGTERM)
             stack.enter_context(serving(port=port))
             return 0

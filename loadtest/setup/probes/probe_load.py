@@ -30,7 +30,7 @@ def put_load(
         on_start: Called as the first request is about to be sent.
     """
 
-    def start() -> int:
+    async def start() -> int:
         on_start()
         return 0  # now
 

@@ -158,7 +158,11 @@ class CallConnection(KeptConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take the fast path for known bytes; take all others apart frame by frame. The clock is read before either."""
-        self.arrived = monotonic_ns()
+        self.arrived = now = monotonic_ns()
+        turn = self._turn
+        if turn.over:
+            turn.begin(now)
+        self.readable = turn.readable
         if data == self._expected and self.busy:
             self._window += self._granted
             self._received += self._size
