@@ -120,7 +120,7 @@ def _packages(server: ServerSetup) -> str:
     packages, program = server.size.packages, server.size.program
     if program:
         libraries = sum(".so" in file.name for file in program.files)
-        return f"a program, {libraries} {'library' if libraries == 1 else 'libraries'}"
+        return f"a program, {libraries} {'library' if libraries == 1 else 'libraries'}{_stand_in(server)}"
     if packages is None:
         return NOTHING
     missing = f" ({len(packages.missing)} not installed)" if packages.missing else ""
