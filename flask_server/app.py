@@ -27,7 +27,7 @@ from werkzeug.exceptions import (
 from werkzeug.routing import BaseConverter
 
 from flask_server.predict_body import InvalidRequest, encode_predictions, parse_instances
-from flask_server.predictor import PREDICTORS, BuiltModel, BuiltModelError, Predictor
+from flask_server.predictor import RUNTIMES, BuiltModel, BuiltModelError, Predictor
 
 LOADING_S = 60.0
 
@@ -58,7 +58,7 @@ class LoadingModel:
 
     def _load(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
         try:
-            predictor = PREDICTORS[runtime](artifact, threads)
+            predictor = RUNTIMES[runtime].load(artifact, threads)
             predictor.predict(np.zeros((1, *artifact.input_shape), np.float32))  # the first call takes longer
             self._predictor = predictor
         except Exception as error:  # whatever a framework raises, /healthz reports it
@@ -106,14 +106,14 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
     )
     app.config.from_prefixed_env("FLASK_SERVER")
     app.config.from_mapping(config or {})
-    if app.config["RUNTIME"] not in PREDICTORS:
-        raise BuiltModelError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(PREDICTORS)}")
+    if app.config["RUNTIME"] not in RUNTIMES:
+        raise BuiltModelError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(RUNTIMES)}")
     for name in WHOLE_NUMBERS:
         value = app.config[name]
         if not isinstance(value, int) or value < 1:
             raise BuiltModelError(f"{name} must be a whole number from 1, not {value!r}")
     artifact = BuiltModel.read(Path(app.config["ARTIFACT"]))
-    artifact.check(PREDICTORS[app.config["RUNTIME"]].FILES)
+    artifact.check(RUNTIMES[app.config["RUNTIME"]].files)
     return app, artifact
 
 

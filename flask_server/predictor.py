@@ -1,14 +1,14 @@
 """Who runs the forward pass: the same artifact under PyTorch or under TensorFlow.
 
-Either framework is imported only when its predictor is made, so a deployment installs the one it uses.
+Each has a module of its own, imported only when its predictor is made: a deployment installs and keeps the one it uses.
 """
 
 import hashlib
-import importlib.util
+import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -115,65 +115,27 @@ class Predictor(Protocol):
         """Return framework, version and the thread counts in effect, as the framework reports them."""
 
 
-class TorchPredictor:
-    """The artifact's torch/ folder, through the loader that it brings."""
+@dataclass(frozen=True)
+class Runtime:
+    """A framework that can run the forward pass.
 
-    FILES = "torch/"
-    """How the paths of the files start that it loads."""
+    Attributes:
+        module: Where its predictor stands.
+        predictor: Its class.
+        files: How the paths of the artifact's files start that it loads.
+    """
 
-    def __init__(self, artifact: BuiltModel, threads: int) -> None:
-        import torch
+    module: str
+    predictor: str
+    files: str
 
-        torch.set_num_threads(threads)
-        folder = artifact.folder / "torch"
-        spec = importlib.util.spec_from_file_location("artifact_load", folder / "load.py")
-        assert spec is not None  # a path that ends in .py always has a loader
-        assert spec.loader is not None
-        loader = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loader)
-        self._torch = torch
-        self._model = loader.load(folder)
-
-    def predict(self, instances: Batch) -> Batch:
-        """See Predictor."""
-        with self._torch.inference_mode():
-            outputs: Batch = self._model(self._torch.from_numpy(instances)).numpy()
-        return outputs
-
-    def describe(self) -> dict[str, Any]:
-        """See Predictor."""
-        return {"name": "torch", "version": self._torch.__version__, "threads": self._torch.get_num_threads()}
+    def load(self, artifact: BuiltModel, threads: int) -> Predictor:
+        """Import the framework and load the artifact, to compute with so many threads."""
+        made = getattr(importlib.import_module(self.module), self.predictor)(artifact, threads)
+        return cast(Predictor, made)
 
 
-class TensorFlowPredictor:
-    """The artifact's SavedModel, through its signature `serving_default`: what TensorFlow Serving calls too."""
-
-    FILES = "saved_model/"
-    """See TorchPredictor."""
-
-    def __init__(self, artifact: BuiltModel, threads: int) -> None:
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        self._tf = tf
-        # Kept, because the signature alone does not keep its variables alive.
-        self._saved_model = tf.saved_model.load(str(artifact.folder / "saved_model" / str(artifact.version)))
-        self._signature = self._saved_model.signatures["serving_default"]
-        self._input, self._output = artifact.input_name, artifact.output_name
-
-    def predict(self, instances: Batch) -> Batch:
-        """See Predictor."""
-        outputs: Batch = self._signature(**{self._input: self._tf.constant(instances)})[self._output].numpy()
-        return outputs
-
-    def describe(self) -> dict[str, Any]:
-        """See Predictor."""
-        threads = self._tf.config.threading.get_intra_op_parallelism_threads()
-        return {"name": "tensorflow", "version": self._tf.__version__, "threads": threads}
-
-
-PREDICTORS: dict[str, type[TorchPredictor] | type[TensorFlowPredictor]] = {
-    "torch": TorchPredictor,
-    "tensorflow": TensorFlowPredictor,
+RUNTIMES = {
+    "torch": Runtime("flask_server.torch_predictor", "TorchPredictor", "torch/"),
+    "tensorflow": Runtime("flask_server.tensorflow_predictor", "TensorFlowPredictor", "saved_model/"),
 }

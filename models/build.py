@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models import export_parity, load_inputs, mar, savedmodel, torch_export, weights_file
+from models import export_parity, load_inputs, mar, read_back, savedmodel, torch_export, weights_file
 from models.artifact_manifest import SCHEMA_VERSION, Manifest, check_files, read, scan, write
 from models.errors import AccuracyError, BrokenArtifactError, ExportError
 from models.workload import Found, Workload, discover
@@ -162,6 +162,7 @@ def _fill(
     done(f"{len(load.inputs):,} inputs for load tests and {len(load.fresh_inputs):,} that no ordinary run sends")
 
     name, version, form = workload.name, workload.version, folder / "torch"
+    read_back.cpu_tensorflow()  # before the export imports it
     savedmodel.write(workload, stored, golden.inputs, folder / "saved_model" / str(version))
     done("exported the SavedModel")
     torch_export.write(workload, weights_path, form)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import mar, savedmodel, torch_export
+from models import read_back
 from models.artifact_manifest import Manifest
 from models.errors import BrokenArtifactError, ExportParityError
 from models.load_inputs import FILES, in_chunks
@@ -32,12 +32,12 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
     inputs, expected = golden
     load = [_array(folder, manifest.load[key]) for key in FILES]
     with tempfile.TemporaryDirectory() as unpacked:
-        mar.unpack(folder / "model_store" / f"{manifest.workload}.mar", Path(unpacked))
+        read_back.unpack_mar(folder / "model_store" / f"{manifest.workload}.mar", Path(unpacked))
         version = folder / "saved_model" / str(manifest.version)
         exports: dict[str, Forward] = {
-            "saved_model": savedmodel.load(version, manifest.input, manifest.output),
-            "torch": torch_export.load(folder / "torch"),
-            "model_store": torch_export.load(Path(unpacked)),
+            "saved_model": read_back.saved_model(version, manifest.input, manifest.output),
+            "torch": read_back.torch_form(folder / "torch"),
+            "model_store": read_back.torch_form(Path(unpacked)),
         }
         worst = {}
         for name, forward in exports.items():

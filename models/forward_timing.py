@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models import savedmodel, torch_export
+from models import read_back
 from models.artifact_manifest import Manifest
 from models.workload import Forward
 
@@ -50,7 +50,7 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     """
     import torch
 
-    tf = savedmodel.cpu_tensorflow()
+    tf = read_back.cpu_tensorflow()
 
     torch.set_num_threads(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -59,8 +59,8 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     inputs = np.resize(golden, (batch, *golden.shape[1:]))
     version = folder / "saved_model" / str(manifest.version)
     loads: dict[str, Callable[[], Forward]] = {
-        "torch": lambda: torch_export.load(folder / "torch"),
-        "tensorflow": lambda: savedmodel.load(version, manifest.input, manifest.output),
+        "torch": lambda: read_back.torch_form(folder / "torch"),
+        "tensorflow": lambda: read_back.saved_model(version, manifest.input, manifest.output),
     }
     timings = []
     for runtime, load in loads.items():

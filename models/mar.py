@@ -6,11 +6,10 @@ The one place in `models` that knows files of a server: an archive without its h
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 from models import torch_export
-from models.errors import BrokenArtifactError, ExportError
+from models.errors import ExportError
 
 ROOT = Path(__file__).parent.parent
 HANDLER_FILES = (ROOT / "torchserve" / "handler.py", ROOT / "flask_server" / "predict_body.py")
@@ -75,16 +74,3 @@ def _check_imports(flat: Path) -> None:
     for file in sorted(flat.glob("*.py")):
         for name in sorted(torch_export.imported(file.read_text()) - known):
             raise ExportError(f"{file.name} imports {name}, which is neither in the .mar nor in a TorchServe worker")
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack `archive` into `folder`, as TorchServe does before it loads.
-
-    Raises:
-        BrokenArtifactError: It is missing or no archive.
-    """
-    try:
-        with zipfile.ZipFile(archive) as mar:
-            mar.extractall(folder)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise BrokenArtifactError(f"{archive.name} is not a model archive: {error}") from error

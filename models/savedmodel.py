@@ -1,15 +1,12 @@
 """The SavedModel: the TensorFlow twin behind one serving signature, with TensorFlow Serving's warm-up records."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ExportError
-from models.framework_messages import silence_framework_messages
-from models.workload import Forward, TensorSpec, Weights, Workload
+from models.workload import Weights, Workload
 
 SIGNATURE = "serving_default"
 WARMUP_BATCHES = (1, 32)
@@ -24,7 +21,8 @@ def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], fol
         warmup: (n, *input.shape) inputs for the warm-up records.
         folder: The version folder, created.
     """
-    tf = cpu_tensorflow()
+    import tensorflow as tf
+
     module = workload.twin(weights)
     shape = [None, *workload.input.shape]
     spec = tf.TensorSpec(shape, workload.input.dtype, name=workload.input.name)
@@ -41,7 +39,7 @@ def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], fol
 
 def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -> None:
     """Write a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
-    tf = cpu_tensorflow()
+    import tensorflow as tf
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
     path.parent.mkdir(parents=True)
@@ -54,37 +52,3 @@ def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -
             )
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             records.write(log.SerializeToString(deterministic=True))
-
-
-def load(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
-    """Load the SavedModel back through its serving signature.
-
-    Raises:
-        ExportError: TensorFlow cannot load it, or the signature is missing or has other names.
-    """
-    tf = cpu_tensorflow()
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        signature = loaded.signatures[SIGNATURE]
-    except Exception as error:  # TensorFlow may raise anything here
-        reason = " ".join(str(error).split())
-        raise ExportError(f"the SavedModel cannot be loaded: {type(error).__name__}: {reason}") from error
-    names = list(signature.structured_input_signature[1]), list(signature.structured_outputs)
-    if names != ([input_.name], [output.name]):
-        raise ExportError(f"the SavedModel's signature is {names[0]} -> {names[1]}, not {input_.name} -> {output.name}")
-
-    def forward(inputs: NDArray[np.float32], _owner: Any = loaded) -> NDArray[np.float32]:
-        # _owner keeps the variables alive, the signature alone does not.
-        outputs: NDArray[np.float32] = signature(**{input_.name: tf.constant(inputs)})[output.name].numpy()
-        return outputs
-
-    return forward
-
-
-def cpu_tensorflow() -> Any:
-    """Import TensorFlow for the CPU, without its start-up messages."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    silence_framework_messages()
-    import tensorflow as tf
-
-    return tf

@@ -4,7 +4,6 @@ This is eager mode, chosen by the figures in benchmarks/torch_export.md.
 """
 
 import ast
-import importlib.util
 import inspect
 import json
 import shutil
@@ -12,11 +11,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from models.errors import ExportError, WorkloadError
-from models.workload import Forward, Workload
+from models.errors import WorkloadError
+from models.workload import Workload
 
 NAME = "eager"
 FILES = ("load.py", "network.py", "weights.safetensors", "workload.json")
@@ -53,33 +49,6 @@ def interface(workload: Workload) -> dict[str, object]:
         "labels": workload.labels,
         "max_instances": workload.max_instances,
     }
-
-
-def load(folder: Path) -> Forward:
-    """Load the form as a server does, through the loader that lies in `folder`.
-
-    Raises:
-        ExportError: It cannot be loaded; the message says why.
-    """
-    import torch
-
-    try:
-        spec = importlib.util.spec_from_file_location("artifact_load", folder / "load.py")
-        if spec is None or spec.loader is None:
-            raise FileNotFoundError(folder / "load.py")
-        loader = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loader)
-        model = loader.load(folder)
-    except Exception as error:  # the loader runs the workload's own code, which may raise anything
-        reason = " ".join(str(error).split())
-        raise ExportError(f"the PyTorch form cannot be loaded: {type(error).__name__}: {reason}") from error
-
-    def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            outputs: NDArray[np.float32] = model(torch.from_numpy(inputs)).numpy()
-        return outputs
-
-    return forward
 
 
 def imported(source: str) -> set[str]:

@@ -7,13 +7,13 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
-from loadtest.report.setup_wording import answer_of, looked_up_of, qualification_of, sentence_of, stand_in_lines
+from loadtest.report.setup_wording import MARK, answer_of, looked_up_of, qualification_of, sentence_of, stand_in_lines
 from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.setup_file import EaseOfSetup
 from loadtest.setup.setup_finding import SetupFinding
 from loadtest.setup.start_times import Spread, StageSpreads
 from loadtest.setup.weighted_sum import WeightedSums
-from loadtest.setup.written_files import WrittenKind
+from loadtest.setup.written_files import COUNTING, WrittenKind
 
 MIB = 1024 * 1024
 NOTHING = "-"
@@ -33,7 +33,7 @@ def rich_tables(setup: EaseOfSetup) -> Iterator[RenderableType]:
     yield from _notes("cold", [note for one in servers.values() for note in _cold_notes(one)])
     yield _figures("Size", servers, SIZE_ROWS)
     yield from _notes("image", [one.size.image.note for one in servers.values() if one.size.image])
-    yield _figures("What a person writes", servers, WRITTEN_ROWS)
+    yield _figures(written_title(setup), servers, WRITTEN_ROWS)
     yield _figures(IDLE_TITLE, servers, IDLE_ROWS)
     if any(server.capabilities for server in servers.values()):
         yield from _capabilities(servers)
@@ -120,16 +120,21 @@ def _packages(server: ServerSetup) -> str:
     packages, program = server.size.packages, server.size.program
     if program:
         libraries = sum(".so" in file.name for file in program.files)
-        return f"a program, {libraries} {'library' if libraries == 1 else 'libraries'}"
+        return f"a program, {libraries} {'library' if libraries == 1 else 'libraries'}{_stand_in(server)}"
     if packages is None:
         return NOTHING
     missing = f" ({len(packages.missing)} not installed)" if packages.missing else ""
-    return f"{packages.count}{missing}"
+    return f"{packages.count}{missing}{_stand_in(server)}"
 
 
-def _installed(server: ServerSetup) -> int | None:
+def _installed(server: ServerSetup) -> str:
     known = server.size.packages or server.size.program
-    return known.bytes if known else None
+    return f"{_mib(known.bytes)}{_stand_in(server)}" if known else NOTHING
+
+
+def _stand_in(server: ServerSetup) -> str:
+    """What is set behind what a stand-in has installed: who installs the real server needs none of it."""
+    return f" {MARK}" if server.stands_in_for else ""
 
 
 def _image(server: ServerSetup) -> int | None:
@@ -154,7 +159,7 @@ def _idle(attribute: str, form: str = "{:,}") -> Row:
 
 SIZE_ROWS: Mapping[str, Row] = {
     "packages": _packages,
-    "installed": lambda server: _mib(_installed(server)),
+    "installed": _installed,
     "its part of the artifact": lambda server: _mib(server.size.artifact.bytes),
     "image, unpacked": lambda server: _mib(_image(server)),
 }
@@ -169,6 +174,12 @@ WRITTEN_ROWS: Mapping[str, Row] = {
     "variables": lambda server: str(len(server.written.environment)),
     "commands typed": lambda server: str(len(server.written.commands)),
 }
+
+
+def written_title(setup: EaseOfSetup) -> str:
+    """The title above `WRITTEN_ROWS`; it says so where the lines were counted by a rule that is no longer in use."""
+    return "What a person writes" + ("" if setup.counting == COUNTING else ", by an earlier rule of counting")
+
 
 IDLE_TITLE = "Processes of the idle server"
 IDLE_ROWS: Mapping[str, Row] = {

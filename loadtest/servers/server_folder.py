@@ -76,7 +76,8 @@ class Server:
         runtime: Framework of the forward pass: ``torch`` or ``tensorflow``.
         compose_service: Service in compose.yaml.
         protocols: Of ``rest`` and ``grpc``.
-        written_files: Files a person writes to deploy this way, relative to the folder.
+        written_files: Files a person writes to deploy this way, relative to the folder; of Python code those from which
+            the others are imported suffice (`loadtest.setup.written_files`).
         facts: A sentence that every comparison must state, or nothing.
         ports: Default port of each role.
         predict: Path template of the REST prediction.

@@ -147,7 +147,7 @@ def _launch_command(table: TomlTable) -> LaunchCommand:
 
 
 def _variant(server: Server, name: str, table: TomlTable) -> Server:
-    table.only("label", "runtime", "args", "env", "setup")
+    table.only("label", "runtime", "args", "env", "setup", "written_files")
     launches = tuple(
         replace(
             launch,
@@ -162,6 +162,7 @@ def _variant(server: Server, name: str, table: TomlTable) -> Server:
         key=f"{server.name}:{name}",
         label=table.text("label"),
         runtime=table.text("runtime", server.runtime),
+        written_files=table.texts("written_files", server.written_files),
         launches=launches,
         setup={**server.setup, **table.table("setup", {}).values},
     )

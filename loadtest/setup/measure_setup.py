@@ -27,7 +27,7 @@ from loadtest.setup.server_setup import ServerSetup, TimeToCorrect
 from loadtest.setup.setup_file import EaseOfSetup, SetupWorkload
 from loadtest.setup.setup_plan import SetupPlan
 from loadtest.setup.start_times import StartTimes, WarmStarts, warm_starts
-from loadtest.setup.written_files import count_written
+from loadtest.setup.written_files import COUNTING, count_written
 
 
 def measure_setup(
@@ -77,6 +77,7 @@ def measure_setup(
         launcher=launcher.describe(),
         workload=SetupWorkload(artifact.workload, artifact.version),
         servers={measurement.context.server.key: measurement.result() for measurement in measurements},
+        counting=COUNTING,
     )
 
 

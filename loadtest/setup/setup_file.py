@@ -17,7 +17,7 @@ from loadtest.setup.setup_plan import SetupPlan
 from loadtest.setup.setup_version_1 import upgraded_from_1
 from loadtest.setup.weighted_sum import WeightedSums
 
-SETUP_VERSION = 2
+SETUP_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class EaseOfSetup:
         workload: The model.
         servers: What was found of each server, by its key.
         weighted: Sums with the reader's weights; None without weights.
+        counting: Version of the rule by which files were counted (`loadtest.setup.written_files.COUNTING`); lines of
+            different ones cannot be compared.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     kind: Literal["setup"] = "setup"
     date: datetime.datetime
     command: tuple[str, ...]
@@ -53,6 +55,7 @@ class EaseOfSetup:
     workload: SetupWorkload
     servers: Annotated[dict[str, ServerSetup], Meta(min_length=1)]
     weighted: WeightedSums | None = None
+    counting: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def write_setup(setup: EaseOfSetup, path: Path) -> None:
 
 
 def read_setup(path: Path) -> EaseOfSetup:
-    """Read a setup.json of this schema version or of the first one.
+    """Read a setup.json of this schema version or of an earlier one.
 
     Raises:
         UsageError: If it cannot be read, or is something else or of a later version.
@@ -87,11 +90,15 @@ def read_setup(path: Path) -> EaseOfSetup:
     heading = from_json(text, _Heading, str(path))
     if heading.kind != "setup":
         raise UsageError(f"{path} is not what loadtest setup wrote: measure again, or move it away")
-    if heading.schema_version == 1:
-        text = json.dumps(upgraded_from_1(json.loads(text))).encode()
-    elif heading.schema_version != SETUP_VERSION:
+    if not 1 <= heading.schema_version <= SETUP_VERSION:
         raise UsageError(
-            f"{path} has schema {heading.schema_version}, and schemas 1 and {SETUP_VERSION} can be read: "
+            f"{path} has schema {heading.schema_version}, and schemas 1 to {SETUP_VERSION} can be read: "
             "measure again, or move it away"
         )
+    if heading.schema_version < SETUP_VERSION:
+        document = json.loads(text)
+        if heading.schema_version == 1:
+            document = upgraded_from_1(document)
+        # Schema 2 has the same fields, and its files were counted by the first rule.
+        text = json.dumps({**document, "schema_version": SETUP_VERSION, "counting": 1}).encode()
     return from_json(text, EaseOfSetup, str(path))

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from loadtest.errors import UsageError
 from loadtest.setup.idle_processes import IdleProcesses
+from loadtest.setup.installed_packages import InstalledPackages
 from loadtest.setup.probes.capability import CAPABILITIES
 from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.start_times import WarmStarts
@@ -102,6 +103,11 @@ def _warm(server: ServerSetup) -> WarmStarts | None:
     return server.timeline.warm
 
 
+def _packages(server: ServerSetup) -> InstalledPackages | None:
+    """None of a stand-in too: they are not what one installs to have the server it stands for."""
+    return None if server.stands_in_for else server.size.packages
+
+
 def _image_bytes(server: ServerSetup) -> int | None:
     return server.size.image.bytes if server.size.image else None
 
@@ -113,8 +119,8 @@ def _idle(server: ServerSetup) -> IdleProcesses | None:
 FIGURES: Mapping[str, Figure] = {
     "first_correct_s": _known(_warm, lambda warm: warm.median),
     "cold_s": _known(lambda server: server.timeline.cold, lambda cold: cold.seconds),
-    "packages": _known(lambda server: server.size.packages, lambda packages: packages.count),
-    "packages_mib": _known(lambda server: server.size.packages, lambda packages: packages.bytes / MIB),
+    "packages": _known(_packages, lambda packages: packages.count),
+    "packages_mib": _known(_packages, lambda packages: packages.bytes / MIB),
     "program_mib": _known(lambda server: server.size.program, lambda program: program.bytes / MIB),
     "artifact_mib": lambda server: server.size.artifact.bytes / MIB,
     "image_mib": _known(_image_bytes, lambda size: size / MIB),

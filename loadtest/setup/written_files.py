@@ -1,4 +1,9 @@
-"""What a person writes and types to deploy a model this way, counted from the files that server.toml names."""
+"""What a person writes and types to deploy a model this way, counted from the files that server.toml names.
+
+One rule for every server: counted is what the server's processes read or import of this project, and what turns trained
+weights into the files that it loads. Of Python code server.toml names where it begins; what that imports is found in
+its text. Left out is the model, which is there before anybody chooses a server. docs/setup-effort.md has the rule.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +12,22 @@ from typing import Literal, get_args
 
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import ROOT
-from loadtest.servers.server_folder import Server
+from loadtest.servers.server_folder import LaunchCommand, Server
 from loadtest.setup.code_lines import count_lines
 from loadtest.setup.config_keys import read_settings
 from loadtest.setup.declared import DeclaredSetup
+from loadtest.setup.project_imports import imported_files
 from loadtest.setup.readme_commands import commands_of
 
 WrittenKind = Literal["configuration", "code", "export", "image"]
 WRITTEN_KINDS: tuple[WrittenKind, ...] = get_args(WrittenKind)
 EXPORTER = "models"
+MODEL = "models/workload.py"
+"""The contract of a model. It and what it imports are no server's, and neither are the models that it describes."""
+
 CODE = {".py", ".sh"}
+COUNTING = 2
+"""Version of the rule; 1 counted the files that were listed, which named the export of the SavedModel alone in full."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +91,24 @@ def count_written(server: Server, declared: DeclaredSetup, root: Path = ROOT) ->
     """Count what a person writes for a server.
 
     Args:
-        server: The server; what counts is its ``written_files``, its launch command and its README.md.
+        server: The server; what counts is its ``written_files`` with what they import, its launch command and its
+            README.md. A stand-in counts as the server it stands for.
         declared: Its own defaults.
         root: The project's top level.
 
     Raises:
         UsageError: If a file is missing or cannot be counted.
     """
-    launch = server.launch()
+    launch = _deployed(server)
     readme = server.folder / "README.md"
     try:
         text = readme.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{readme} cannot be read ({error.strerror}): every server folder has one") from error
-    files = tuple(_count(server.folder / name, declared.defaults.get(name, {}), root) for name in server.written_files)
+    defaults = {(server.folder / name).resolve(): keys for name, keys in declared.defaults.items()}
+    images = {(server.folder / name).resolve() for name in declared.image_files}
+    needed = needed_files([server.folder / name for name in server.written_files], root)
+    files = tuple(_count(path, defaults.get(path, {}), root, in_image=path in images) for path in needed)
     return WrittenByHand(
         files=files,
         by_kind={kind: KindTotal.of([file for file in files if file.kind == kind]) for kind in WRITTEN_KINDS},
@@ -106,13 +121,37 @@ def count_written(server: Server, declared: DeclaredSetup, root: Path = ROOT) ->
     )
 
 
-def _count(path: Path, defaults: Mapping[str, str], root: Path) -> WrittenFile:
-    path = path.resolve()
+def needed_files(declared: Sequence[Path], root: Path = ROOT) -> list[Path]:
+    """The files that count: those that are declared, and what the Python code among them imports of this project.
+
+    Args:
+        declared: Files, each once.
+        root: The project's top level.
+
+    Raises:
+        UsageError: If a Python file is missing or none.
+    """
+    given = list(dict.fromkeys(path.resolve() for path in declared))
+    python = [path for path in given if path.suffix == ".py"]
+    model = set(imported_files([root / MODEL], root)) if (root / MODEL).is_file() else set()
+    # A package's __init__.py is imported with each of its modules, and most hold no code.
+    found = [path for path in imported_files(python, root) if path not in given and count_lines(path)]
+    return [*given, *(path for path in found if path not in model)]
+
+
+def _deployed(server: Server) -> LaunchCommand:
+    """The launch whose flags and variables a person types: of a stand-in, those of what it stands for."""
+    launch = server.launch()
+    real = (other for other in server.launches if not other.stands_in_for)
+    return next(real, launch) if launch.stands_in_for else launch
+
+
+def _count(path: Path, defaults: Mapping[str, str], root: Path, *, in_image: bool) -> WrittenFile:
     settings = read_settings(path)
     name = path.relative_to(root.resolve()) if path.is_relative_to(root.resolve()) else path
     return WrittenFile(
         path=str(name),
-        kind=_kind(name),
+        kind="image" if in_image else _kind(name),
         lines=count_lines(path),
         keys=None if settings is None else len(settings),
         changed=None if settings is None else sum(1 for key, value in settings if defaults.get(key) != value),

@@ -1,14 +1,17 @@
 """setup.json: files of the first schema are read, others are refused in one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loadtest.errors import UsageError
+from loadtest.report.setup_table import written_title
 from loadtest.report.setup_wording import evidence_of, qualification_of
 from loadtest.setup.setup_file import read_setup, write_setup
+from loadtest.setup.written_files import COUNTING
 from tests.report.samples import SETUP
 
 
@@ -17,7 +20,8 @@ def test_a_file_of_schema_1_is_read() -> None:
     old: dict[str, Any] = json.loads(SETUP.read_bytes())
     setup = read_setup(SETUP)
     assert old["schema_version"] == 1
-    assert setup.schema_version == 2
+    assert setup.schema_version == 3
+    assert setup.counting == 1
     assert setup.plan.probes == "full"
     assert list(setup.servers) == list(old["servers"])
     for key, before in old["servers"].items():
@@ -37,11 +41,24 @@ def test_a_file_of_schema_1_is_read() -> None:
 
 
 def test_what_was_read_is_written_as_the_present_schema(tmp_path: Path) -> None:
-    """A file of schema 1 that is written again is one of schema 2 with the same content."""
+    """A file of schema 1 that is written again is one of the present schema with the same content."""
     setup = read_setup(SETUP)
     write_setup(setup, tmp_path / "setup.json")
-    assert json.loads((tmp_path / "setup.json").read_bytes())["schema_version"] == 2
+    assert json.loads((tmp_path / "setup.json").read_bytes())["schema_version"] == 3
     assert read_setup(tmp_path / "setup.json") == setup
+
+
+def test_a_file_of_schema_2_was_counted_by_the_first_rule(tmp_path: Path) -> None:
+    """Its figures stay, and the title above its lines says that they are not those of today's rule."""
+    present = replace(read_setup(SETUP), counting=COUNTING)
+    write_setup(present, tmp_path / "setup.json")
+    assert written_title(read_setup(tmp_path / "setup.json")) == "What a person writes"
+    document = json.loads((tmp_path / "setup.json").read_bytes())
+    del document["counting"]
+    (tmp_path / "setup.json").write_text(json.dumps({**document, "schema_version": 2}))
+    old = read_setup(tmp_path / "setup.json")
+    assert old == replace(present, counting=1)
+    assert written_title(old) == "What a person writes, by an earlier rule of counting"
 
 
 @pytest.mark.parametrize(
@@ -49,8 +66,9 @@ def test_what_was_read_is_written_as_the_present_schema(tmp_path: Path) -> None:
     [
         ("{}", "is not what loadtest setup wrote: measure again, or move it away"),
         ('{"kind": "comparison", "schema_version": 1}', "is not what loadtest setup wrote"),
-        ('{"kind": "setup", "schema_version": 3}', "has schema 3, and schemas 1 and 2 can be read: measure again"),
+        ('{"kind": "setup", "schema_version": 4}', "has schema 4, and schemas 1 to 3 can be read: measure again"),
         ('{"kind": "setup", "schema_version": 1}', "a setup.json of schema 1 lacks a part: 'plan'"),
+        ('{"kind": "setup", "schema_version": 0}', "has schema 0, and schemas 1 to 3 can be read"),
         ('{"kind": "setup", "schema_version": 2}', "does not keep its schema: .*date"),
         ("no", "is not JSON"),
         ("[]", "does not keep its schema"),

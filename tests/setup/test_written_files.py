@@ -182,6 +182,45 @@ def test_files_are_counted_by_kind_and_against_the_defaults(servers: Mapping[str
     assert [file.path for file in written.files][3] == "models/export.py"
 
 
+def test_what_a_file_imports_counts_and_the_model_does_not(servers: Mapping[str, Server], tmp_path: Path) -> None:
+    """Of code it suffices to name where it begins; the model is no server's; nothing counts twice."""
+    for name, text in {
+        "models/workload.py": "import models.errors\n",
+        "models/errors.py": "a = 1\n",
+        "models/export.py": "from models import packing, workload\n",
+        "models/packing.py": "import models.errors\nb = 2\n",
+        "mine/__init__.py": '"""A package."""\n',
+        "mine/app.py": "import mine.body\n",
+        "mine/body.py": "c = 3\n",
+        "mine/log.xml": "<a/>\n",
+        "mine/README.md": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    names = ("app.py", "body.py", "../models/export.py", "log.xml")
+    server = replace(servers["flask_server"], folder=tmp_path / "mine", written_files=names)
+    written = count_written(server, DeclaredSetup("", image_files=("log.xml",)), tmp_path)
+    assert [(file.path, file.kind) for file in written.files] == [
+        ("mine/app.py", "code"),
+        ("mine/body.py", "code"),
+        ("models/export.py", "export"),
+        ("mine/log.xml", "image"),
+        ("models/packing.py", "export"),
+    ]
+
+
+def test_a_stand_in_counts_as_the_server_it_stands_for(servers: Mapping[str, Server]) -> None:
+    """Its own variables are nothing that somebody sets who has the real one."""
+    server = servers["tf_serving"]
+    stand_in = next(launch for launch in server.launches if launch.stands_in_for)
+    assert stand_in.env
+    alone = count_written(replace(server, launches=(stand_in,)), read_declared(server))
+    written = count_written(server, read_declared(server))
+    assert alone.environment == tuple(stand_in.env)
+    assert written.environment == ()
+    assert written.flags == alone.flags
+
+
 @pytest.mark.parametrize("name", ["flask_server", "tf_serving", "torchserve"])
 def test_every_server_can_be_counted(name: str, servers: Mapping[str, Server]) -> None:
     """Each folder's README leads to a prediction: build the model, start the server, ask it."""

@@ -9,7 +9,16 @@ import altair as alt
 from loadtest.report.charting import BAR_STEP, Canvas, above, captions, linear_axis, named_rows, server_scale, stacked
 from loadtest.report.figure import Cell, Column, Figure, Panel, Sign, Table
 from loadtest.report.reading import Document
-from loadtest.report.setup_table import IDLE_ROWS, IDLE_TITLE, SIZE_ROWS, STAGES, WRITTEN_ROWS, Row, spread_of
+from loadtest.report.setup_table import (
+    IDLE_ROWS,
+    IDLE_TITLE,
+    SIZE_ROWS,
+    STAGES,
+    WRITTEN_ROWS,
+    Row,
+    spread_of,
+    written_title,
+)
 from loadtest.report.setup_wording import looked_up_of, stand_in_lines
 from loadtest.report.theme import role
 from loadtest.setup.cold_start import ColdStart
@@ -88,7 +97,7 @@ def counted(document: Document) -> list[Table]:
     servers = [servers_of(document)[key] for key in labels]
     groups: list[tuple[str, Mapping[str, Row]]] = [
         ("Size", SIZE_ROWS),
-        ("What a person writes", WRITTEN_ROWS),
+        (written_title(document.setup) if document.setup else "", WRITTEN_ROWS),
         (IDLE_TITLE, IDLE_ROWS),
     ]
     columns = [Column(title) for title in ("", *labels.values())]

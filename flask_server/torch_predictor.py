@@ -1,0 +1,32 @@
+"""The forward pass under PyTorch: the artifact's torch/ folder, through the loader that it brings."""
+
+import importlib.util
+from typing import Any
+
+import torch
+
+from flask_server.predictor import Batch, BuiltModel
+
+
+class TorchPredictor:
+    """The artifact's torch/ folder, through the loader that it brings."""
+
+    def __init__(self, artifact: BuiltModel, threads: int) -> None:
+        torch.set_num_threads(threads)
+        folder = artifact.folder / "torch"
+        spec = importlib.util.spec_from_file_location("artifact_load", folder / "load.py")
+        assert spec is not None  # a path that ends in .py always has a loader
+        assert spec.loader is not None
+        loader = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loader)
+        self._model = loader.load(folder)
+
+    def predict(self, instances: Batch) -> Batch:
+        """See Predictor."""
+        with torch.inference_mode():
+            outputs: Batch = self._model(torch.from_numpy(instances)).numpy()
+        return outputs
+
+    def describe(self) -> dict[str, Any]:
+        """See Predictor."""
+        return {"name": "torch", "version": torch.__version__, "threads": torch.get_num_threads()}
