@@ -2,13 +2,10 @@
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from loadtest.cli.common import (
     LaunchOptions,
@@ -19,21 +16,18 @@ from loadtest.cli.common import (
     reachable,
     seed_option,
     status,
-    stdout,
     workload_option,
     write_record,
 )
 from loadtest.cli.numbers import CONNECTIONS, COUNT_OR_NONE, CV, RATE, SECONDS, SECONDS_OR_NONE, STRETCH, Several
-from loadtest.cli.schedules import KINDS, SCENARIOS, STREAMS, make_schedule
+from loadtest.cli.run_table import print_run
+from loadtest.cli.schedules import KINDS, ONE_CONNECTION, SCENARIOS, STREAMS, choose_schedule, named
 from loadtest.errors import UsageError
 from loadtest.experiments.measured_run import measure, resolve
-from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.launcher import Launcher
 from loadtest.load.plan import Load
 from loadtest.load.session import Endpoint
 from loadtest.machine.placement import choose_placement
-from loadtest.report.reading import FAILED
-from loadtest.report.wording import words
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_toml import load_servers, select_server
@@ -52,18 +46,25 @@ from loadtest.wire.stamped_transport import stamps_are_given
     "--rate",
     "rates",
     type=Several(RATE, ":"),
-    default="100",
-    show_default=True,
-    help="Requests per second; A:B:… for ramp and step.",
+    default=None,
+    show_default="100",
+    help="Requests per second; A:B:… for ramp and step; for a replay the mean rate to stretch it to.",
 )
 @click.option(
-    "--cv", type=CV, default=2.0, show_default=True, help="Of gamma: standard deviation of the gaps over their mean."
+    "--cv",
+    type=CV,
+    default=None,
+    show_default="2",
+    help="Of gamma: standard deviation of the gaps over their mean; 1 is Poisson, above it come bursts.",
 )
 @click.option(
-    "--replay", "recording", type=click.Path(path_type=Path), help="File of offsets in seconds, or of time stamps."
+    "--replay",
+    "recording",
+    type=click.Path(path_type=Path),
+    help="File of offsets in seconds, of time stamps, or a CSV file with a column of them.",
 )
 @click.option(
-    "--stretch", type=STRETCH, default=1.0, show_default=True, help="Of replay: 0.5 plays it at twice its speed."
+    "--stretch", type=STRETCH, default=None, show_default="1", help="Of replay: 0.5 plays it at twice its speed."
 )
 @click.option("--scenario", type=click.Choice(list(SCENARIOS)), help="As in MLPerf LoadGen; sets schedule and batch.")
 @click.option(
@@ -100,10 +101,10 @@ def run(
     target: str,
     wire: str | None,
     kind: str,
-    rates: tuple[float, ...],
-    cv: float,
+    rates: tuple[float, ...] | None,
+    cv: float | None,
     recording: Path | None,
-    stretch: float,
+    stretch: float | None,
     scenario: str | None,
     min_requests: int,
     connections: int,
@@ -140,18 +141,15 @@ def run(
         raise UsageError("--kernel-stamps needs the time stamps of a Linux kernel, and no TLS: leave it out")
     if scenario is not None:
         kind = "poisson" if scenario == "server" else "closed"
-        connections = 1 if scenario in ("single-stream", "multi-stream") else connections
+        connections = 1 if scenario in ONE_CONNECTION else connections
         batch = min(artifact().size, artifact().load.size) if scenario == "offline" else batch
-        batch = STREAMS if scenario == "multi-stream" and batch == 1 else batch
-    load = Load(
-        make_schedule(kind, rates, duration, recording, min_requests, cv, stretch),
-        warmup,
-        connections,
-        processes,
-        seed,
-        timeout,
-        kernel_stamps,
+        batch = STREAMS if scenario == "multi-stream" and not named("batch") else batch
+    elif recording is not None and not named("kind"):
+        kind = "replay"
+    plan = choose_schedule(
+        kind, rates, duration, recording=recording, min_requests=min_requests, cv=cv, stretch=stretch
     )
+    load = Load(plan, warmup, connections, processes, seed, timeout, kernel_stamps)
     grpc_method = _grpc_method(target, wire)
     if grpc_method and method is not None:
         raise UsageError("--method is for REST; a gRPC method is part of the address")
@@ -182,7 +180,11 @@ def run(
             server_usage=usage,
             on_progress=live,
         )
-    _report(result, json_out)
+    record = result.result()
+    if json_out:
+        write_record(json_out, record)
+    if json_out != "-":
+        print_run(record)
     if not result.verdict.valid:
         raise click.exceptions.Exit(1)
 
@@ -242,60 +244,3 @@ def _header(line: str) -> tuple[str, str]:
     if not colon or not name.strip():
         raise UsageError(f"--header {line!r} is not of the form 'Name: value'")
     return name.strip(), value.strip()
-
-
-def _cell(value: float) -> str:
-    if math.isnan(value):
-        return ""
-    return FAILED if math.isinf(value) else f"{value:,.3f}"
-
-
-def _report(run: MeasuredRun, json_out: str | None) -> None:
-    result = run.result()
-    if json_out:
-        write_record(json_out, result)
-    if json_out == "-":
-        return
-    kernel = result.receive_lag_by == "kernel"
-    table = Table(title=f"{result.run.schedule} load on {result.run.target}", title_justify="left")
-    names = [field.name for field in fields(result.response_time_ms)]
-    assert result.certified_ms is not None
-    for name in ("ms", *names):
-        table.add_column(name.replace("_", "."), justify="right")
-    for title, times in (
-        ("response time", result.response_time_ms),
-        ("… 95 % from", result.low_ms),
-        ("… to", result.high_ms),
-        ("… at most (99 %)", result.certified_ms),
-        *([("… corrected", corrected)] if (corrected := result.corrected_response_time_ms) else []),
-        ("service time", result.service_time_ms),
-        ("send lag", result.send_lag_ms),
-        *([("receive lag" if kernel else "receive lag ≤", result.receive_lag_ms)] if result.receive_lag_ms else []),
-    ):
-        values = [getattr(times, name, math.nan) for name in names]
-        table.add_row(title, *map(_cell, values))
-    stdout.print(table)
-    requests = result.requests
-    errors = "".join(f", {kind} {count:,}" for kind, count in requests.errors.items())
-    stdout.print(
-        f"{requests.ok:,} of {requests.scheduled:,} answered correctly ({requests.mismatched:,} wrong{errors}), "
-        f"{result.throughput_rps:,.0f} per second, client at {result.client.cpu_share:.0%} of its core"
-    )
-    if kernel and (lag := result.receive_lag_ms):
-        times = result.response_time_ms
-        shares = [
-            f"{getattr(lag, name) / getattr(times, name):.1%} of {name}"
-            for name in ("p50", "p99")
-            if math.isfinite(getattr(times, name))
-        ]
-        stdout.print(f"the client's share by the kernel's time stamps: {' and '.join(shares) or 'not known'}")
-    if result.run.processes > 1:
-        stdout.print(f"{result.run.processes} processes began within {result.start_spread_s * 1e3:.2f} ms")
-    if result.warmup:
-        end = "until the server was steady" if result.warmup.steady else "to its bound"
-        stdout.print(
-            f"before it {result.warmup.requests:,} requests of warm-up in {result.warmup.duration_s:.1f} s, {end}"
-        )
-    stdout.print("[green]VALID[/green]" if result.verdict.valid else "[red]INVALID[/red]")
-    for finding in (*result.verdict.reasons, *result.verdict.findings):
-        stdout.print(f"- {words(finding)}")

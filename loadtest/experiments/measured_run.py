@@ -16,6 +16,7 @@ import numpy as np
 from loadtest.errors import UsageError
 from loadtest.judge.measured import MeasuredRun, conclude
 from loadtest.judge.run_result import Run, Warmup
+from loadtest.load.bursty import variation
 from loadtest.load.clients import ClientTask, Progress, run_clients
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed, Schedule
@@ -81,6 +82,7 @@ def measure(
         processes=load.processes,
         seed=load.seed,
         timeout_s=load.timeout_s,
+        cv=variation(schedule),
     )
     elapsed_s = max(outcome.elapsed_s for outcome in measured)
     result = conclude(

@@ -20,6 +20,7 @@ import numpy as np
 from loadtest.errors import UsageError
 from loadtest.judge.measured import MeasuredRun, conclude
 from loadtest.judge.run_result import Run, Warmup
+from loadtest.load.bursty import variation
 from loadtest.load.engine import NEVER, Engine
 from loadtest.load.schedule import BLOCK, NS, Closed, Schedule, check_connections
 from loadtest.load.session import HOUSEKEEPING_S, Phase
@@ -242,6 +243,7 @@ def simulate(
     seed: int = 1,
     timeout_s: float = 10.0,
     warmup_s: float = 0.0,
+    time: VirtualTime | None = None,
 ) -> MeasuredRun:
     """Put a simulated server under load.
 
@@ -252,11 +254,12 @@ def simulate(
         seed: Seed of the schedule.
         timeout_s: Limit for one request, in virtual seconds.
         warmup_s: Longest warm-up before it, in virtual seconds.
+        time: The clock and its wake-ups; by default those of a client that costs no time.
 
     Returns:
-        The result that a run against such a server would have, with a client that costs no time.
+        The result that a run against such a server would have.
     """
-    time = VirtualTime()
+    time = time or VirtualTime()
     slots = [SimulatedConnection(server, time) for _ in range(check_connections(connections))]
     warmup = None
     if warmup_s > 0:
@@ -291,6 +294,7 @@ def simulated_run(
         processes=1,
         seed=seed,
         timeout_s=timeout_s,
+        cv=variation(schedule),
     )
 
 

@@ -1,86 +1,80 @@
-"""How much successive response times depend on each other, and what that does to the interval of a single run.
+"""How much successive response times depend on each other, and how many independent requests they are worth.
 
-Requests that follow each other share a queue and a stall, so a run of n requests tells less than n independent ones.
-The dependence is Spearman's rank correlation of each response time with the next one. With the correlation r the run is
-worth ``n (1 - r) / (1 + r)`` requests (the effective sample size of a first-order process: Bayley and Hammersley, The
-"Effective" Number of Independent Observations in an Autocorrelated Time Series, JRSS Supplement 8, 1946).
+Spearman's rank correlation between the response times of a request and of the one that was due after it. Response times
+of a queue depend on each other: those of ten thousand requests tell less of a percentile than those of ten thousand
+runs would. For a first-order autoregressive process of correlation r, n values tell as much as ``n (1 - r) / (1 + r)``
+independent ones (Bayley and Hammersley, Supplement to JRSS 8, 1946, 184-197); Lancet (Kogias et al., USENIX ATC 2019)
+tests for it the same way.
+
+In a queue near saturation the dependence goes on for longer than in such a process, and differs from percentile to
+percentile. What counts for a percentile is the series that says of each request whether it was faster (Heidelberger and
+Lewis, Operations Research 32, 1984, 185-209); its autocorrelation is summed up over a window of five times the sum
+(Sokal, Monte Carlo Methods in Statistical Mechanics, 1989, section 3).
 """
 
+import itertools
 import math
-from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.judge.intervals import CONFIDENCE
-from loadtest.judge.ranked import at_ranks
-from loadtest.load.histogram import Histogram
+from loadtest.load.histogram import Int64s
+from loadtest.load.recorder import Tally
+from loadtest.load.send_sample import SentRequests
 
-Floats = npt.NDArray[np.float64]
+LEAST_PAIRS = 100
+LARGEST = 0.9999
+WINDOW = 5
 
-CONSIDERABLE = 0.1
-"""A smaller correlation is told to nobody; it widens the interval all the same."""
 
+def lag_1_correlation(tally: Tally) -> float:
+    """Spearman's rank correlation of successive response times; NaN where too few are known or all are equal.
 
-def lag_one_correlation(blocks: Sequence[Floats]) -> float:
-    """Spearman's correlation of each response time with the next one.
-
-    Args:
-        blocks: Response times in the order of their intended sends; those of different blocks do not follow each other.
-
-    Returns:
-        From -1 to 1, averaged over the blocks by their length; NaN where there are too few response times.
+    Failed requests rank as the slowest; ties have the mean of their ranks.
     """
-    found = [(len(block), _spearman(block)) for block in blocks if len(block) > 10]
-    told = [(length, value) for length, value in found if not math.isnan(value)]
-    if not told:
+    requests: SentRequests = tally.sends.requests
+    follow = np.flatnonzero(np.diff(requests.stretch) == 0)
+    if follow.size < LEAST_PAIRS:
         return math.nan
-    return sum(length * value for length, value in told) / sum(length for length, _ in told)
+    ranks = _ranks(requests.response)
+    one, two = ranks[follow], ranks[follow + 1]
+    one, two = one - one.mean(), two - two.mean()
+    spread = math.sqrt(float(one @ one) * float(two @ two))
+    return float(one @ two) / spread if spread > 0 else math.nan
 
 
-def _spearman(block: Floats) -> float:
-    ranks = _ranks(block)
-    one, two = ranks[:-1], ranks[1:]
-    spread = float(one.std() * two.std())
-    return float(((one - one.mean()) * (two - two.mean())).mean()) / spread if spread else math.nan
-
-
-def _ranks(values: Floats) -> Floats:
-    """Ranks from 0; equal values share the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    middle: Floats = (ends - (counts + 1) / 2)[place]
-    return middle
-
-
-def effective(count: int, correlation: float) -> float:
-    """How many independent requests so many dependent ones are worth; never more than there are."""
-    r = min(max(correlation, 0.0), 0.999) if not math.isnan(correlation) else 0.0
+def worth(count: int, correlation: float) -> float:
+    """How many independent requests ``count`` of them tell as much as; a correlation below 0 is taken as none."""
+    r = min(max(correlation, 0.0), LARGEST) if not math.isnan(correlation) else 0.0
     return count * (1 - r) / (1 + r)
 
 
-def percentile_interval(answers: Histogram, failed: int, percent: float, correlation: float) -> tuple[float, float]:
-    """The 95 % interval of a percentile within one run.
-
-    Its ends are order statistics (Hahn and Meeker, Statistical Intervals, 1991, section 5.2), farther apart for the
-    dependence of successive requests. It says nothing of how other runs would differ.
+def autocorrelation_time(requests: SentRequests, threshold_ns: float) -> float:
+    """How many requests tell as much of the share of those below a threshold as a single independent one.
 
     Args:
-        answers: Response times of the correct answers, in nanoseconds.
-        failed: Requests without a correct answer, slower than any of them.
-        percent: From 0 to 100.
-        correlation: See `lag_one_correlation`.
+        requests: Successive ones.
+        threshold_ns: For example the percentile whose interval is sought.
 
     Returns:
-        Both ends in nanoseconds; NaN for one that lies beyond the requests that there are.
+        1 plus twice the sum of the autocorrelations, at least 1; in stretches too short for it, a lower bound.
     """
-    requests = answers.count + failed
-    if not requests:
-        return math.nan, math.nan
-    share = percent / 100
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    half = z * requests * math.sqrt(share * (1 - share) / effective(requests, correlation))
-    ranks = math.floor(requests * share - half), math.ceil(requests * share + half) + 1
-    low, high = at_ranks(answers, failed, ranks)
-    return low, high
+    below = (requests.response <= threshold_ns).astype(np.float64)
+    if not below.size or below.min() == below.max():
+        return 1.0
+    edges = [0, *(np.flatnonzero(np.diff(requests.stretch)) + 1).tolist(), below.size]
+    parts = [below[a:b] - below.mean() for a, b in itertools.pairwise(edges)]
+    covariance = np.zeros(max(part.size for part in parts))
+    for part in parts:
+        spectrum = np.fft.rfft(part, 2 * part.size)
+        covariance[: part.size] += np.fft.irfft(spectrum * spectrum.conj())[: part.size]
+    times = 2 * np.cumsum(covariance / covariance[0]) - 1
+    enough = np.flatnonzero(np.arange(times.size) >= WINDOW * times)
+    return max(float(times[enough[0] if enough.size else -1]), 1.0)
+
+
+def _ranks(values: Int64s) -> npt.NDArray[np.float64]:
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    mean: npt.NDArray[np.float64] = (last - (counts - 1) / 2)[which]
+    return mean

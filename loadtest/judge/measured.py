@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from loadtest.judge.dependence import lag_one_correlation, percentile_interval
+from loadtest.judge.dependence import lag_1_correlation
 from loadtest.judge.method import METHOD
 from loadtest.judge.ranked import RoundTimes
 from loadtest.judge.run_result import (
@@ -19,6 +19,8 @@ from loadtest.judge.run_result import (
     Warmup,
 )
 from loadtest.judge.samples import enough_samples
+from loadtest.judge.send_process import SendCheck, check_sends
+from loadtest.judge.single_run_interval import percentile_interval
 from loadtest.judge.verdict import Evidence, Verdict, judge_run
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally
@@ -41,6 +43,7 @@ class MeasuredRun:
         start_spread_s: From the first client process that began the measured phase to the last one.
         correlation: Of each response time with the next one.
         receive_lag_by: Who told the receive lag: ``kernel``, ``loop``, or nobody.
+        sends: What was really sent; None of a closed loop and where it is not known.
     """
 
     run: Run
@@ -54,6 +57,7 @@ class MeasuredRun:
     start_spread_s: float = 0.0
     correlation: float = math.nan
     receive_lag_by: str = ""
+    sends: SendCheck | None = None
 
     @property
     def throughput_rps(self) -> float:
@@ -80,6 +84,7 @@ class MeasuredRun:
         """
         tally = self.tally
         low, high = _intervals(tally, self.correlation)
+        interval = self._expected_interval_ns
         return RunResult(
             run=self.run,
             requests=Requests(
@@ -101,11 +106,20 @@ class MeasuredRun:
             low_ms=low,
             high_ms=high,
             correlation=self.correlation,
-            corrected_response_time_ms=None if self.run.open_loop else _corrected(tally),
+            corrected_response_time_ms=None if interval is None else _corrected(tally, interval),
+            expected_interval_ms=None if interval is None else interval / 1e6,
             receive_lag_ms=_lag(tally.receive_lag) if tally.receive_lag.count else None,
             start_spread_s=self.start_spread_s,
             receive_lag_by=self.receive_lag_by,
+            sends=self.sends,
         )
+
+    @property
+    def _expected_interval_ns(self) -> float | None:
+        """Mean time between two sends of one connection of a closed loop, in nanoseconds, as wrk reckons it."""
+        if self.run.open_loop or not self.tally.sent:
+            return None
+        return self.elapsed_s * 1e9 * self.run.connections / self.tally.sent
 
 
 def conclude(
@@ -136,7 +150,8 @@ def conclude(
         receive_lag_by: Who told the receive lag: ``kernel``, ``loop``, or nobody.
     """
     steady = steady_from(tally.windows)
-    correlation = lag_one_correlation(tally.successive.blocks)
+    correlation = lag_1_correlation(tally)
+    sends = check_sends(tally, run.schedule) if run.open_loop else None
     evidence = Evidence(
         tally,
         open_loop=run.open_loop,
@@ -148,7 +163,8 @@ def conclude(
         foreign_share=foreign_share,
         steady_from_s=steady,
         warmup_bound_s=run.warmup_s if warmup and not warmup.steady else None,
-        poisson=run.schedule == "poisson",
+        sends=sends,
+        cv=run.cv or 1.0,
         correlation=correlation,
     )
     return MeasuredRun(
@@ -163,6 +179,7 @@ def conclude(
         start_spread_s,
         correlation,
         receive_lag_by,
+        sends,
     )
 
 
@@ -177,9 +194,11 @@ def _times(times: RoundTimes) -> Times:
 
 def _intervals(tally: Tally, correlation: float) -> tuple[Bounds, Bounds]:
     """The lower and the upper ends."""
-    low, high = dict[str, float](), dict[str, float]()
+    low, high, successive = dict[str, float](), dict[str, float](), tally.sends.requests
     for name, percent in PERCENTILES.items():
-        ends = percentile_interval(tally.response, tally.failed, percent, correlation)
+        ends = percentile_interval(
+            tally.response, tally.failed, percent, successive=successive, correlation=correlation
+        )
         enough = enough_samples(tally.ok + tally.failed, percent)
         low[name], high[name] = (end / 1e6 if enough else math.nan for end in ends)
     return Bounds(**low), Bounds(**high)
@@ -189,11 +208,8 @@ def _certified(tally: Tally) -> Bounds:
     return Bounds(**{name: _ranked(tally).certified_ms(percent) for name, percent in PERCENTILES.items()})
 
 
-def _corrected(tally: Tally) -> Times | None:
-    interval = tally.service.percentile(50)
-    if math.isnan(interval):
-        return None
-    return _times(RoundTimes(tally.response.corrected(max(round(interval), 1)), tally.failed))
+def _corrected(tally: Tally, interval_ns: float) -> Times:
+    return _times(RoundTimes(tally.response.corrected(round(interval_ns)), tally.failed))
 
 
 def _lag(histogram: Histogram) -> Lag:

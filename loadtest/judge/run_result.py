@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from loadtest.judge.method import FIRST
 from loadtest.judge.ranked import RoundTimes
+from loadtest.judge.send_process import SendCheck
 from loadtest.judge.verdict import Verdict
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Window
@@ -33,6 +34,7 @@ class Run:
         processes: Client processes.
         seed: Seed of the schedule.
         timeout_s: Limit for one request.
+        cv: Coefficient of variation of the gaps of a gamma schedule; None of any other.
     """
 
     target: str
@@ -47,6 +49,7 @@ class Run:
     processes: int
     seed: int
     timeout_s: float
+    cv: float | None = None
 
     @property
     def open_loop(self) -> bool:
@@ -178,16 +181,19 @@ class RunResult:
         method: How it was measured; see `loadtest.judge.method`.
         certified_ms: What the percentiles of the response time do not exceed, with 99 % confidence, for requests that
             are independent of each other; see `loadtest.judge.samples`.
-        low_ms: Lower ends of the 95 % intervals of the percentiles within this run; see `loadtest.judge.dependence`.
+        low_ms: Lower ends of the 95 % intervals of the percentiles within this run; see
+            `loadtest.judge.single_run_interval`.
         high_ms: Their upper ends.
         correlation: Of each response time with the next one, by which these intervals are wider.
-        corrected_response_time_ms: Of a closed loop, what a sender would have seen who sent once in every median
-            service time and waited for nobody: a correction for coordinated omission, and no measurement. None of an
-            open loop.
+        corrected_response_time_ms: Of a closed loop, the response times after the correction for coordinated omission
+            of HdrHistogram, which is no measurement: it assumes that each connection would have sent once in
+            `expected_interval_ms`, and that what it did not send meanwhile would have waited. None of an open loop.
+        expected_interval_ms: Mean time between two sends of one connection of a closed loop; None of an open loop.
         receive_lag_ms: How long answers waited for the client once they were readable; None where it is not known.
         start_spread_s: From the first client process that began the measured phase to the last one.
         receive_lag_by: Who told the receive lag: ``kernel``, by its time stamps, or ``loop``, by the turns of the
             client's event loop, which is a bound (see `loadtest.load.loop_turn`); empty where it is not known.
+        sends: What was really sent; None of a closed loop and where it is not known.
     """
 
     run: Run
@@ -210,9 +216,11 @@ class RunResult:
     high_ms: Bounds | None = None
     correlation: Number = math.nan
     corrected_response_time_ms: Times | None = None
+    expected_interval_ms: Number | None = None
     receive_lag_ms: Lag | None = None
     start_spread_s: Number = math.nan
     receive_lag_by: str = ""
+    sends: SendCheck | None = None
 
     @property
     def response_times(self) -> RoundTimes:

@@ -8,13 +8,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from loadtest.judge import findings as codes
-from loadtest.judge.dependence import CONSIDERABLE
+from loadtest.judge.dependence import worth
 from loadtest.judge.findings import Finding
 from loadtest.judge.samples import enough_samples, needed
-from loadtest.judge.send_process import examine
+from loadtest.judge.send_process import SendCheck, send_faults, send_findings
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally
 from loadtest.load.steadiness import mean
@@ -29,6 +27,7 @@ CLIENT_CPU_SHARE = 0.90
 STEAL_SHARE = 0.02
 FOREIGN_SHARE = 0.10
 RATE_SHARE = 0.02
+DEPENDENT_FROM = 0.2
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,8 @@ class Evidence:
         steal_share: Share of the time that the hypervisor took from the cores.
         foreign_share: Share of the server's cores that neither the server nor idling used; NaN where not known.
         steady_from_s: When the steady state began, or None.
-        poisson: Whether the schedule was a Poisson process of one rate.
+        sends: What was really sent; None where it is not known.
+        cv: Coefficient of variation of the gaps of the schedule.
         correlation: Of each response time with the next one; see `loadtest.judge.dependence`.
         warmup_bound_s: The bound at which the warm-up ended before the server was steady; None where it was steady.
     """
@@ -75,7 +75,8 @@ class Evidence:
     foreign_share: float = math.nan
     steady_from_s: float | None = None
     warmup_bound_s: float | None = None
-    poisson: bool = False
+    sends: SendCheck | None = None
+    cv: float = 1.0
     correlation: float = math.nan
 
 
@@ -105,6 +106,7 @@ def _client_faults(evidence: Evidence) -> Iterator[Finding]:
         if evidence.open_loop:
             yield from _late(codes.SENT_LATE, evidence.tally.lag, evidence.tally.response, percent)
         yield from _late(codes.RECEIVED_LATE, evidence.tally.receive_lag, evidence.tally.response, percent)
+    yield from send_faults(evidence.sends)
 
 
 def _late(code: str, lags: Histogram, responses: Histogram, percent: float) -> Iterator[Finding]:
@@ -126,7 +128,7 @@ def _findings(evidence: Evidence) -> list[Finding]:
     tally = evidence.tally
     findings: list[Finding] = []
     if evidence.open_loop:
-        findings += _overload(evidence)
+        findings += [*_overload(evidence), *send_findings(evidence.sends)]
     if tally.errors:
         failed = tally.errors.total()
         findings.append(
@@ -134,13 +136,16 @@ def _findings(evidence: Evidence) -> list[Finding]:
         )
     if evidence.open_loop and tally.scheduled:
         drawn = tally.scheduled / (evidence.rate * evidence.duration_s) - 1
-        spread = max(RATE_SHARE, 4 / math.sqrt(tally.scheduled))
+        spread = max(RATE_SHARE, 4 * evidence.cv / math.sqrt(tally.scheduled))
         if abs(drawn) > spread:
             findings.append(Finding(codes.SCHEDULE_OFF_RATE, {"share": drawn}))
-    if evidence.open_loop:
-        findings += _sends(evidence)
-    if evidence.correlation > max(CONSIDERABLE, 4 / math.sqrt(max(tally.ok, 1))):
-        findings.append(Finding(codes.DEPENDENT, {"correlation": evidence.correlation}))
+    if evidence.correlation > max(DEPENDENT_FROM, 4 / math.sqrt(max(tally.scheduled, 1))):
+        told: dict[str, codes.Value] = {
+            "correlation": evidence.correlation,
+            "requests": tally.scheduled,
+            "worth": worth(tally.scheduled, evidence.correlation),
+        }
+        findings.append(Finding(codes.DEPENDENT, told))
     if evidence.warmup_bound_s is not None:
         findings.append(Finding(codes.NOT_WARM, {"bound_s": evidence.warmup_bound_s}))
     if evidence.steady_from_s is None:
@@ -154,18 +159,6 @@ def _findings(evidence: Evidence) -> list[Finding]:
         }
         findings.append(Finding(codes.TOO_FEW_ANSWERS, values))
     return findings
-
-
-def _sends(evidence: Evidence) -> Iterator[Finding]:
-    tally = evidence.tally
-    if evidence.poisson and tally.send_gaps.blocks:
-        found = examine(np.concatenate(tally.send_gaps.blocks))
-        if not found.is_poisson:
-            yield Finding(codes.SENDS_NOT_POISSON, {"distance": found.distance, "statistic": found.statistic})
-    if tally.sent > 1 and tally.sent_over_ns and not tally.errors.get("unsent"):
-        off = (tally.sent - 1) / (tally.sent_over_ns / 1e9) / evidence.rate - 1
-        if abs(off) > max(RATE_SHARE, 4 / math.sqrt(tally.sent)):
-            yield Finding(codes.SENDS_OFF_RATE, {"share": off})
 
 
 def _overload(evidence: Evidence) -> Iterator[Finding]:

@@ -19,6 +19,8 @@ class Gamma:
 
     With a coefficient of 1 this is a Poisson process; above 1 requests come in bursts with lulls between them, below 1
     they come more evenly. Traces of serving systems show coefficients well above 1 (Li et al., AlpaServe, OSDI 2023).
+    The first gap is that of a process which began long ago (a uniform share of a length-biased gap: Cox, Renewal
+    Theory, 1962, section 5.1), so that every stretch of it has the mean rate.
 
     Attributes:
         tempo: Requests per second of the whole plan.
@@ -50,13 +52,16 @@ class Gamma:
         """Yield cumulative sums of the gaps until the duration is over; of the whole plan those that are due here."""
         random = np.random.default_rng(seed)
         form = 1 / self.cv**2
-        start, end, drawn = 0.0, self.duration_s * NS, 0
-        while start < end:
-            block = start + np.cumsum(random.gamma(form, NS / self.tempo / form, BLOCK))
-            start = float(block[-1])
+        scale, end, drawn = NS / self.tempo / form, self.duration_s * NS, 0
+        block = np.array([random.uniform() * random.gamma(form + 1, scale)])
+        while True:
             here = block[(self.first - drawn) % self.every :: self.every]
-            drawn += BLOCK
             yield from here[here < end].astype(np.int64).tolist()
+            drawn += block.size
+            start = float(block[-1])
+            if start >= end:
+                return
+            block = start + np.cumsum(random.gamma(form, scale, BLOCK))
 
     def split(self, parts: int) -> Sequence[Schedule]:
         """Deal the requests out in turn: several such processes together would be less bursty than one."""
@@ -64,3 +69,8 @@ class Gamma:
             Gamma(self.tempo, self.duration_s, self.cv, self.first + part * self.every, self.every * parts)
             for part in range(parts)
         ]
+
+
+def variation(schedule: object) -> float | None:
+    """The coefficient of variation that a schedule names; None where it names none."""
+    return schedule.cv if isinstance(schedule, Gamma) else None

@@ -107,8 +107,8 @@ class Engine:
         self.finished = self.warm = False
         self._until_warm = until_warm
         self.on_finish: Callable[[], None] = lambda: None
-        self.recorder = Recorder(int(window_s * NS))
-        self._add, self._add_send = self.recorder.add, self.recorder.add_send
+        self.recorder = Recorder(int(window_s * NS), schedule.duration_s)
+        self._add = self.recorder.add
         self._wake = wake
         self._seed = seed
         self._payload = itertools.cycle(range(payloads) if isinstance(payloads, int) else payloads)
@@ -136,7 +136,7 @@ class Engine:
         self._origin = now
         self._end = now + int(self.schedule.duration_s * NS)
         self._latest_end = self._end + PATIENCE_NS
-        self.recorder.start(now, self.schedule.rate)
+        self.recorder.start(now)
         for slot in slots:
             slot.busy = False
             slot.free_at = now
@@ -183,6 +183,7 @@ class Engine:
             tally.mismatched += 1
         else:
             tally.errors[kind] += 1
+        self.recorder.unanswered(slot.intended, slot.sent, slot.free_at)
         slot.free_at = now
         if self._closed:
             self._send_closed(slot, now)
@@ -223,7 +224,6 @@ class Engine:
                 slot.free_at = min(slot.free_at, self._idle[0].free_at)
             slot.intended = due
             slot.sent = now
-            self._add_send(now)
             slot.busy = True
             slot.send(next(self._payload))
         else:

@@ -76,25 +76,36 @@ class Histogram:
         self.min = min(self.min, other.min)
         self.max = max(self.max, other.max)
 
-    def corrected(self, interval: int) -> "Histogram":
-        """The distribution that a sender would have seen who did not wait for answers.
+    def corrected(self, expected_interval_ns: int) -> "Histogram":
+        """A copy corrected for coordinated omission, by the rule of HdrHistogram.
 
-        For each time above the interval those are added that requests in every interval of it would have taken: the
-        rule of HdrHistogram's ``copyCorrectedForCoordinatedOmission``.
+        A time longer than the interval at which one source was to send kept that source from sending: for each such
+        time the ones are added that the requests in between would have had, shorter by one interval each, down to one
+        interval (``copyCorrectedForCoordinatedOmission`` of HdrHistogram; wrk does the same to its closed loop). It
+        assumes that they would have waited in line, and it knows nothing of what the server would have done under them.
 
         Args:
-            interval: Between two requests, in nanoseconds, above 0.
+            expected_interval_ns: Nanoseconds between two sends of one source; 0 or less corrects nothing.
         """
         copy = Histogram()
         copy.merge(self)
-        values, counts = self.nonzero()
-        for value, count in zip(values, counts, strict=True):
-            missing = np.arange(value - interval, interval - 1, -interval, dtype=np.int64)
-            if missing.size:
-                np.add.at(copy.counts, _index(missing), count)
-                copy.count += count * missing.size
-                copy.total += count * int(missing.sum())
-                copy.min = min(copy.min, int(missing[-1]))
+        (used,) = np.nonzero(self.counts)
+        if expected_interval_ns <= 0 or not used.size:
+            return copy
+        edges = _highest_equivalent(np.arange(SIZE, dtype=np.int64))
+        interval = expected_interval_ns
+        for index in used[_highest_equivalent(used.astype(np.int64)) >= 2 * interval].tolist():
+            value, count = min(int(edges[index]), self.max), int(self.counts[index])
+            missing = value // interval - 1  # value - k * interval, for k from 1 to this, is at least the interval
+            up_to = edges[: index + 1]
+            # How many of them exceed each edge: those with k below (value - edge) / interval.
+            beyond = np.clip(-((up_to - value) // interval) - 1, 0, missing)
+            within = np.diff(missing - beyond, prepend=0)
+            copy.counts[: index + 1] += count * within
+            copy.count += count * missing
+            copy.total += count * (missing * value - interval * missing * (missing + 1) // 2)
+            if missing:
+                copy.min = min(copy.min, value - missing * interval)
         return copy
 
     def percentile(self, percent: float) -> float:

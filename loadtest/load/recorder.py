@@ -9,7 +9,7 @@ import numpy as np
 from loadtest.load.histogram import Histogram, Int64s
 from loadtest.load.loop_turn import UNKNOWN
 from loadtest.load.schedule import NS
-from loadtest.load.thinned import Thinned
+from loadtest.load.send_sample import FAILED, SendSample
 from loadtest.records import Number
 
 FIELDS = 5
@@ -43,10 +43,8 @@ class Window:
 class Tally:
     """The mergeable outcome of a run: counts and histograms of one process or of several.
 
-    `send_gaps` are the gaps between actual sends of a process in units of the mean gap that its schedule promises, and
-    `successive` the response times in nanoseconds in the order of the intended sends; of long runs a part of both.
-    `receive_lag` runs from the moment at which an answer became readable, or one before it, to its end.
-    `sent_over_ns` lies between the first and the last send of an open loop.
+    `receive_lag` runs from the moment at which an answer became readable, or one before it, to its end. `sends` is a
+    sample of the requests in the order in which they were due.
     """
 
     scheduled: int = 0
@@ -58,9 +56,7 @@ class Tally:
     service: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
     receive_lag: Histogram = field(default_factory=Histogram)
-    send_gaps: Thinned = field(default_factory=Thinned)
-    successive: Thinned = field(default_factory=Thinned)
-    sent_over_ns: int = 0
+    sends: SendSample = field(default_factory=SendSample)
     windows: list[Window] = field(default_factory=list)
     last_answer_ns: int = 0
 
@@ -83,9 +79,7 @@ class Tally:
         self.service.merge(other.service)
         self.lag.merge(other.lag)
         self.receive_lag.merge(other.receive_lag)
-        self.send_gaps.merge(other.send_gaps)
-        self.successive.merge(other.successive)
-        self.sent_over_ns = max(self.sent_over_ns, other.sent_over_ns)
+        self.sends.merge(other.sends)
         self.last_answer_ns = max(self.last_answer_ns, other.last_answer_ns)
         shared = min(len(self.windows), len(other.windows))
         longer = self.windows if len(self.windows) > shared else other.windows
@@ -113,27 +107,28 @@ class Recorder:
 
     Args:
         window_ns: Length of a stretch of the time line.
+        duration_s: Planned length of the run; 0 for a recorder that keeps no sample of the sends.
     """
 
-    def __init__(self, window_ns: int) -> None:
-        self.tally = Tally()
+    def __init__(self, window_ns: int, duration_s: float = 0.0) -> None:
+        self.tally = Tally(sends=SendSample(duration_s))
         self._samples: list[int] = []
+        self._unanswered: list[int] = []
         self.add = self._samples.extend
         self._window_ns = window_ns
         self._window_end = 0
         self._origin = 0
         self._responses: list[Int64s] = []
         self._failed_before = 0
-        self._sends: list[int] = []
-        self.add_send = self._sends.append
-        self._first_send = 0
-        self._gap_ns = 0.0
 
-    def start(self, origin: int, rate: float = 0.0) -> None:
-        """Set the clock reading that counts as the start of the run, and the rate that an open loop promises."""
+    def start(self, origin: int) -> None:
+        """Set the clock reading that counts as the start of the run."""
         self._origin = origin
-        self._gap_ns = NS / rate if rate else 0.0
         self._window_end = origin + self._window_ns
+
+    def unanswered(self, intended: int, sent: int, free: int) -> None:
+        """Take note of when a request was sent that has now failed; it is counted by whoever knows how."""
+        self._unanswered += (intended, sent, free)
 
     @property
     def failed(self) -> int:
@@ -152,37 +147,33 @@ class Recorder:
             while self._window_end <= now:  # several, where the client was held up: windows stay aligned for `merge`
                 self._close_window(waiting)
                 self._window_end += self._window_ns
-        elif len(self._samples) >= FIELDS * 1024:
+        elif len(self._samples) + len(self._unanswered) >= FIELDS * 1024:
             self.flush()
 
     def flush(self) -> None:
         """Add the samples so far to the histograms, and forget them."""
-        self._flush_sends()
+        if self._unanswered:
+            intended, sent, free = _columns(self._unanswered, 3)
+            self._keep(intended, sent, np.maximum(intended, free), np.full(intended.size, FAILED))
         if not self._samples:
             return
-        block = np.fromiter(self._samples, np.int64, len(self._samples)).reshape(-1, FIELDS)
-        intended, sent, free, readable, done = block.T
-        self._samples.clear()
+        intended, sent, free, readable, done = _columns(self._samples, FIELDS)
+        possible = np.maximum(intended, free)
         response = done - intended
         tally = self.tally
         tally.ok += response.size
         tally.response.record(response)
         tally.service.record(done - sent)
-        tally.lag.record(sent - np.maximum(intended, free))
+        tally.lag.record(sent - possible)
         # No answer was there before its request.
         tally.receive_lag.record((done - np.maximum(readable, sent))[readable != UNKNOWN])
         tally.last_answer_ns = int(done[-1]) - self._origin
         self._responses.append(response)
-        tally.successive.add(response[np.argsort(intended, kind="stable")].astype(np.float64))
+        self._keep(intended, sent, possible, response)
 
-    def _flush_sends(self) -> None:
-        if len(self._sends) < 2:
-            return
-        sends = np.array(self._sends, dtype=np.float64)
-        self._first_send = self._first_send or self._sends[0]
-        self.tally.sent_over_ns = self._sends[-1] - self._first_send
-        self.tally.send_gaps.add(np.diff(sends) / self._gap_ns)
-        del self._sends[:-1]  # the last one begins the next gap
+    def _keep(self, intended: Int64s, sent: Int64s, possible: Int64s, response: Int64s) -> None:
+        origin = self._origin
+        self.tally.sends.add(intended - origin, possible - origin, sent - origin, response)
 
     def finish(self, now: int) -> Tally:
         """Close the last window and return the tally."""
@@ -204,3 +195,10 @@ class Recorder:
         self.tally.windows.append(Window(end_s, ok, failed, p50, p99, top, waiting))
         self._responses.clear()
         self._failed_before += failed
+
+
+def _columns(samples: list[int], fields: int) -> Int64s:
+    """The samples as an array of shape (fields, samples); the list is empty afterwards."""
+    columns = np.fromiter(samples, np.int64, len(samples)).reshape(-1, fields).T
+    samples.clear()
+    return columns

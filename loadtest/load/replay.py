@@ -1,18 +1,16 @@
-"""Recorded traffic, played again."""
+"""Recorded traffic, played again: as it was, or with its time stretched."""
 
-import datetime
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from loadtest.errors import UsageError
-from loadtest.load.schedule import MAX_DURATION_S, NS, Schedule
+from loadtest.load.schedule import MAX_DURATION_S, MAX_RATE, NS, Schedule
+from loadtest.load.trace_file import read_offsets
 
-LATEST_S = 1e11
-"""No time stamp in seconds since 1970 is larger."""
+SHORTEST_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -21,57 +19,46 @@ class Replay:
 
     Attributes:
         offsets_s: When each request is due, in seconds from the start, ascending.
+        length_s: Length where it is longer than the last offset: that of the whole, for a part of a recording.
     """
 
     offsets_s: tuple[float, ...]
     kind: str = "replay"
+    length_s: float = 0.0
     dealt: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.offsets_s:
             raise UsageError("the replay file holds no offsets: write one number of seconds per line")
+        if self.duration_s > MAX_DURATION_S:
+            days = self.duration_s / 86_400
+            raise UsageError(f"the recording lasts {days:,.1f} days, and a week is the most: shorten it with --stretch")
 
     @classmethod
-    def read(cls, path: Path, stretch: float = 1.0) -> "Replay":
-        """Read a file with one time per line: offsets in seconds, seconds since 1970, or ISO 8601 time stamps.
-
-        Time stamps count from the earliest. Of a line with commas the first column is read, and a first line without a
-        time is its header.
+    def read(cls, path: Path, *, stretch: float = 1.0, rate: float | None = None) -> "Replay":
+        """Read a recording in one of the forms of `read_offsets`.
 
         Args:
-            path: Text file; blank lines and lines that begin with ``#`` are skipped.
+            path: The file.
             stretch: What every offset is multiplied by: 0.5 plays the recording at twice its speed.
+            rate: Instead of a stretch: the mean rate to bring it to, in requests per second.
 
         Raises:
-            UsageError: If the file cannot be read, a line holds no time, or the recording is longer than a week.
+            UsageError: If the file cannot be read, holds no time, or after the stretch is longer than a week or faster
+                than any client.
         """
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read the replay file {path}: {error}") from error
-        times, absolute = list[float](), False
-        for number, line in enumerate(lines, 1):
-            text, comma, _ = line.strip().partition(",")
-            if not text or text.startswith("#"):
-                continue
-            time, stamped = _time(text)
-            absolute = absolute or stamped
-            if 0 <= time <= LATEST_S:
-                times.append(time)
-            elif times or not comma:
-                raise UsageError(
-                    f"{path}:{number}: {text!r} is not a number of seconds from the start, nor a time stamp"
-                )
-        first = min(times, default=0.0) if absolute or min(times, default=0.0) > MAX_DURATION_S else 0.0
-        offsets = tuple(sorted((time - first) * stretch for time in times))
-        if offsets and not offsets[-1] <= MAX_DURATION_S:
-            raise UsageError(f"{path}: the recording is longer than a week, which --stretch may shorten")
-        return cls(offsets)
+        offsets = sorted(read_offsets(path))
+        if rate is not None and offsets:
+            stretch = len(offsets) / rate / max(offsets[-1], SHORTEST_S)
+        recording = cls(tuple(offset * stretch for offset in offsets))
+        if stretch != 1 and recording.rate > MAX_RATE:
+            raise UsageError(f"so stretched, the recording would hold more than {MAX_RATE:,.0f} requests per second")
+        return recording
 
     @property
     def duration_s(self) -> float:
-        """The last offset, in seconds; at least a millisecond, so that a rate can be given."""
-        return max(self.offsets_s[-1], 1e-3)
+        """The last offset, or the length of the whole; at least a millisecond, so that a rate can be given."""
+        return max(self.offsets_s[-1], self.length_s, SHORTEST_S)
 
     @property
     def rate(self) -> float:
@@ -83,21 +70,9 @@ class Replay:
         return (int(offset * NS) for offset in self.offsets_s)
 
     def split(self, parts: int) -> Sequence[Schedule]:
-        """Deal the offsets out in turn."""
+        """Deal the offsets out in turn; every part lasts as long as the whole, so that their time lines agree."""
         return [
-            Replay(dealt)
+            Replay(dealt, self.kind, self.duration_s)
             for part in range(parts)
             if (dealt := tuple(itertools.islice(self.offsets_s, part, None, parts)))
         ]
-
-
-def _time(text: str) -> tuple[float, bool]:
-    """Seconds, and whether they were written as a time stamp; NaN where it is neither."""
-    try:
-        return float(text), False
-    except ValueError:
-        pass
-    try:
-        return datetime.datetime.fromisoformat(text).timestamp(), True
-    except (ValueError, OverflowError, OSError):
-        return math.nan, False

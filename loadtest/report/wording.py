@@ -32,6 +32,16 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
         f"other programs, or the client, used {f.number('share'):.0%} of the server's cores: end them, or pin the "
         "client elsewhere"
     ),
+    codes.NOT_AS_NAMED: lambda f: (
+        f"the schedule was not what its name says: the gaps between requests lie {f.number('distance'):.0%} off"
+    ),
+    codes.SENT_OTHERWISE: lambda f: (
+        f"the client did not send as it had promised: of {f.number('gaps'):,.0f} gaps between its sends "
+        f"{f.number('distance'):.0%} were shorter or longer than they could have been; keep other programs off its core"
+    ),
+    codes.SENT_SLOWER: lambda f: (
+        f"the client sent {f.number('rate_rps'):,.1f} requests per second in place of {f.number('possible_rps'):,.1f}"
+    ),
     codes.NEVER_SENT: lambda f: (
         f"overload: {f.number('requests'):,.0f} requests were never sent, since every connection stayed busy"
     ),
@@ -42,14 +52,16 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
     codes.SCHEDULE_OFF_RATE: lambda f: (
         f"the schedule held {f.number('share'):+.0%} of the requests that its rate promises"
     ),
-    codes.SENDS_NOT_POISSON: lambda f: (
-        "the actual sends were not the Poisson process that was promised (largest distance of the distributions of "
-        f"their gaps {f.number('distance'):.2f}): requests waited for a free connection, or the client sent in bunches"
+    codes.SENDS_WAITED: lambda f: (
+        f"{f.number('waited_share'):.0%} of the requests waited for a busy connection, so that the server did not "
+        f"receive them as the schedule has them ({f.number('rate_rps'):,.0f} per second in place of "
+        f"{f.number('planned_rps'):,.0f}): their wait counts in the response time; more connections would have it in "
+        "the server"
     ),
-    codes.SENDS_OFF_RATE: lambda f: f"the actual sends came at a rate {f.number('share'):+.0%} off the promised one",
     codes.DEPENDENT: lambda f: (
-        f"successive response times depend on each other (rank correlation {f.number('correlation'):.2f}): this run "
-        "tells less than as many independent requests, and its intervals are wider for it"
+        f"successive response times depend on each other (rank correlation {f.number('correlation'):.2f}): "
+        f"{f.number('requests'):,.0f} requests tell no more than {f.number('worth'):,.0f} independent ones, and the "
+        "intervals of this run are wider for it"
     ),
     codes.NOT_WARM: lambda f: (
         f"the warm-up ended at its bound of {f.number('bound_s'):g} s, before the server was steady: raise --warmup"
@@ -77,6 +89,9 @@ _REASONS = {
     codes.NO_FILE_DESCRIPTORS: "the client ran out of file descriptors",
     codes.CLIENT_CPU: "the client was at its limit",
     codes.SENT_LATE: "the client sent late",
+    codes.NOT_AS_NAMED: "the schedule was not what its name says",
+    codes.SENT_OTHERWISE: "the client did not send as it had promised",
+    codes.SENT_SLOWER: "the client sent too slowly",
     codes.RECEIVED_LATE: "the client read late",
     codes.STEAL: "the hypervisor took time for other machines",
     codes.FOREIGN_LOAD: "other programs used the server's cores",

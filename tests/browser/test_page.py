@@ -12,6 +12,7 @@ import pytest
 from loadtest.judge.findings import FAILED, TOLD, Finding
 from loadtest.judge.intervals import percentile_estimate
 from loadtest.judge.ranked import together
+from loadtest.judge.ranked import together
 from loadtest.judge.summary import summarise
 from loadtest.judge.verdict import Verdict
 from loadtest.report import write_report
@@ -58,7 +59,7 @@ def test_sections_stand_in_order(open_page: Open, report: Path) -> None:
 
 
 def test_load_chart_holds_the_numbers_of_the_result(open_page: Open, report: Path, document: Document) -> None:
-    """Each point of the load chart is a rate of the result with the percentile over its valid runs."""
+    """Each point of the load chart is a rate of the result with the percentile over its valid rounds."""
     page = open_page(report)
     for percent in load_curve.percents(document.comparison):
         drawn = {
@@ -66,10 +67,10 @@ def test_load_chart_holds_the_numbers_of_the_result(open_page: Open, report: Pat
         }
         expected = {}
         for server in document.comparison.servers:
-            runs = [run for one in server.rounds for run in (one.open_loop, *one.curve)]
-            for rate in {run.run.rate for run in runs}:
-                valid = [run.response_times for run in runs if run.run.rate == rate and run.verdict.valid]
-                found = percentile_estimate(valid, percent)
+            rounds = [[run for run in (one.open_loop, *one.curve) if run.verdict.valid] for one in server.rounds]
+            for rate in {run.run.rate for runs in rounds for run in runs}:
+                at_rate = [[run.response_times for run in runs if run.run.rate == rate] for runs in rounds]
+                found = percentile_estimate([together(times) for times in at_rate if times], percent)
                 if found.known:
                     expected[document.comparison.names[server.key], rate] = pytest.approx(found.value)
         assert drawn == expected

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from loadtest.judge.method import METHOD
+from loadtest.load.bursty import Gamma
 from loadtest.servers.server_toml import load_servers
 from tests.wire.programmable import RIGHT, Listening, Programmable
 
@@ -114,18 +115,66 @@ def test_options_reach_the_wire(programmable: Programmable, tmp_path: Path) -> N
     assert_one_line(loadtest(*short(port, "--header", "no colon")), "--header 'no colon'")
 
 
-@pytest.mark.parametrize("kind", ["ramp", "replay", "closed"])
+@pytest.mark.parametrize("kind", ["ramp", "replay", "closed", "gamma"])
 def test_schedules_and_processes_reach_the_run(programmable: Programmable, tmp_path: Path, kind: str) -> None:
     """A curve, a recording and the closed loop, each in two processes."""
     offsets = tmp_path / "offsets"
     offsets.write_text("0.0\n0.1\n0.2\n", encoding="utf-8")
-    options = {"ramp": ["--rate", "50:150"], "replay": ["--replay", str(offsets)], "closed": []}[kind]
+    options = {
+        "ramp": ["--rate", "50:150"],
+        "replay": ["--replay", str(offsets)],
+        "closed": [],
+        "gamma": ["--cv", "3"],
+    }[kind]
     port = programmable.listen("fixed", delay_ms=2)
     done = loadtest(*short(port, "--processes", "2", "--json", "-", "--schedule", kind, *options))
     document = json.loads(done.stdout)
     assert (document["run"]["schedule"], document["run"]["processes"]) == (kind, 2)
     assert document["requests"]["ok"] == document["requests"]["scheduled"] == port.counts["requests"] > 0
     assert kind != "replay" or document["requests"]["ok"] == 3
+
+
+def test_a_trace_is_replayed_with_its_time_stretched(programmable: Programmable, tmp_path: Path) -> None:
+    """A CSV file of dates: --replay is enough to ask for it, and half the time is twice the rate."""
+    trace = tmp_path / "trace.csv"
+    trace.write_text(
+        "TIMESTAMP,x\n" + "".join(f"2024-05-10 00:00:0{n / 10:.1f},1\n" for n in range(9)), encoding="utf-8"
+    )
+    port = programmable.listen("fixed")
+    runs = [
+        json.loads(
+            loadtest(port.url, "--no-pin", "--warmup", "0", "--json", "-", "--replay", str(trace), *options).stdout
+        )
+        for options in ((), ("--stretch", "0.5"), ("--rate", "45"))
+    ]
+    assert [run["run"]["schedule"] for run in runs] == ["replay"] * 3
+    assert [round(run["run"]["duration_s"], 6) for run in runs] == [0.8, 0.4, 0.2]
+    assert [run["requests"]["ok"] for run in runs] == [9, 9, 9]
+
+
+def test_bursty_arrivals_in_two_processes_are_those_of_one(programmable: Programmable) -> None:
+    """One draw dealt out: exactly the number of requests that one process would have sent."""
+    port = programmable.listen("fixed")
+    options = ("--schedule", "gamma", "--cv", "3", "--rate", "200", "--json", "-")
+    one, two = (
+        json.loads(loadtest(*short(port), *options, "--processes", number).stdout)["requests"]["scheduled"]
+        for number in ("1", "2")
+    )
+    assert one == two == sum(1 for _ in Gamma(200.0, 0.5, 3.0).times(1))
+
+
+def test_a_closed_loop_is_shown_corrected_too(programmable: Programmable) -> None:
+    """Beside the uncorrected one, in the table and in the JSON, with the interval that it assumes."""
+    port = programmable.listen("fixed", delay_ms=2)
+    done = loadtest(*short(port), "--schedule", "closed")
+    assert "corrected" in done.stdout
+    assert "it assumes that each connection would have" in " ".join(done.stdout.split())
+    document = json.loads(loadtest(*short(port), "--schedule", "closed", "--json", "-").stdout)
+    assert document["corrected_response_time_ms"]["max"] == document["response_time_ms"]["max"]
+    assert document["expected_interval_ms"] > 2
+    opened = loadtest(*short(port))
+    assert "corrected" not in opened.stdout
+    assert "95 % from" in opened.stdout
 
 
 def test_credentials_are_sent_and_not_told(programmable: Programmable) -> None:
@@ -172,6 +221,12 @@ def test_timeout_holds_for_every_answer(programmable: Programmable) -> None:
         (["--body", "/no/such/file"], ["cannot read /no/such/file"]),
         (["--expect", "/no/such/file"], ["cannot read /no/such/file"]),
         (["--schedule", "replay"], ["--replay FILE"]),
+        (["--schedule", "gamma", "--cv", "0"], ["--cv must be above 0"]),
+        (["--cv", "2"], ["--cv is for --schedule gamma"]),
+        (["--stretch", "2"], ["--stretch is for --schedule replay"]),
+        (["--replay", "/no/such/file"], ["cannot read the replay file /no/such/file"]),
+        (["--schedule", "constant", "--replay", "/no/such/file"], ["--replay is for --schedule replay"]),
+        (["--replay", "/no/such/file", "--rate", "5", "--stretch", "2"], ["leave one out"]),
         (["--schedule", "steady"], ["'steady' is not one of"]),
         (["--method", "two words"], ["method must be one word"]),
     ],

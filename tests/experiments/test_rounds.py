@@ -44,7 +44,8 @@ class Room:
         self._random = {key: np.random.default_rng(len(key)) for key in self.scatter}
         self.name, self.placement = "virtual", UNPINNED
         self.artifact = SimpleNamespace(
-            batches=lambda batch: [],
+            load=SimpleNamespace(batches=lambda batch: []),
+            fresh=None,
             workload="digits",
             version="1",
             tolerance=1e-5,
@@ -64,6 +65,7 @@ class Room:
         return SimpleNamespace(
             label=server.key,
             first_prediction_s=START_S,
+            url="",
             service_s=service_s,
             describe=dict,
             effective=dict,
@@ -87,6 +89,7 @@ def compared(room: Room, plan: ComparisonPlan, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(watcher, "stage", room.stage)
     monkeypatch.setattr(comparing, "time", SimpleNamespace(monotonic=lambda: room.now_s))
     monkeypatch.setattr(comparing, "measure_server", room.measure)
+    monkeypatch.setattr(comparing, "audit_caching", lambda *_, **__: None)
     monkeypatch.setattr(comparing, "check_parity", lambda *_: Parity(1, 0.0, 1e-5, []))
     monkeypatch.setattr(comparing, "time_forward_passes", lambda *_: [])
     servers: Any = [SimpleNamespace(key=key, runtime="torch", facts="") for key in room.scatter]

@@ -1,6 +1,6 @@
 """A prediction server that behaves as it is told: obedient_server.py PORT ARTIFACT MODE.
 
-It knows the golden answers by heart. Modes: good; never-ready; dies (before it listens); wrong; stubborn (ignores
+It knows the answers to all inputs of the artifact by heart. Modes: good; never-ready; dies (before it listens); wrong; stubborn (ignores
 SIGTERM and starts a child that does too); mortal:FILE (good when started first, which makes FILE; started again it
 ends after 10 predictions); aborts:WHAT (good, refuses bad input, and is ended by SIGABRT by a request that is WHAT, of
 `LETHAL`); sulks:WHAT (the same, but lives on and predicts no more); halting (good, but at first every second answer is
@@ -24,8 +24,10 @@ mode, _, marker = sys.argv[3].partition(":")
 doomed = mode == "mortal" and Path(marker).exists()
 if mode == "mortal":
     Path(marker).touch()
-inputs = np.load(artifact / "golden" / "inputs.npy")
-outputs = np.load(artifact / "golden" / "outputs.npy")
+SETS = (("golden", ""), ("load", ""), ("load", "fresh_"))
+examples = [
+    [np.load(artifact / folder / f"{prefix}{what}.npy") for what in ("inputs", "outputs")] for folder, prefix in SETS
+]
 LETHAL: dict[str, Callable[[str, Message, bytes], bool]] = {
     "misshapen": lambda path, headers, body: body.count(b",") == 2,
     "text": lambda path, headers, body: b'"x"' in body,
@@ -34,7 +36,7 @@ LETHAL: dict[str, Callable[[str, Message, bytes], bool]] = {
     "npy": lambda path, headers, body: body.startswith(b"\x93NUMPY"),
     "a look at /config": lambda path, headers, body: path == "/config",
 }
-known = {image.tobytes(): answer for image, answer in zip(inputs, outputs, strict=True)}
+known = {image.tobytes(): answer for pair in examples for image, answer in zip(*pair, strict=True)}
 HALTS = 20
 answered = asked = 0
 sulking = False

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import UsageError
-from loadtest.judge.send_process import examine
 from loadtest.load.bursty import Gamma
 from loadtest.load.replay import Replay
 from loadtest.load.schedule import (
@@ -111,35 +110,6 @@ def test_parts_of_a_poisson_schedule_are_a_poisson_schedule() -> None:
     assert gaps.std() == pytest.approx(gaps.mean(), rel=0.02)
 
 
-@pytest.mark.parametrize("cv", [0.3, 1.0, 3.0])
-def test_gamma_gaps_have_their_mean_and_their_coefficient_of_variation(cv: float) -> None:
-    """Both as promised; with a coefficient of 1 they are exponential."""
-    gaps = np.diff(np.array([0, *Gamma(1_000.0, 400.0, cv).times(5)])) / NS
-    assert gaps.mean() == pytest.approx(0.001, rel=0.03)
-    assert gaps.std() / gaps.mean() == pytest.approx(cv, rel=0.03)
-    assert examine(gaps / 0.001).is_poisson is (cv == 1.0)
-
-
-@given(rates, durations, st.floats(0.2, 4.0), st.integers(1, 7), seeds)
-def test_parts_of_a_gamma_schedule_are_dealt_out_of_the_whole(
-    rate: float, duration_s: float, cv: float, parts: int, seed: int
-) -> None:
-    """Processes of their own would be less bursty together: the very same nanoseconds come back from the same seed."""
-    whole = Gamma(rate, duration_s, cv)
-    dealt = whole.split(parts)
-    assert all(part.dealt for part in dealt)
-    assert sorted(itertools.chain.from_iterable(part.times(seed) for part in dealt)) == list(whole.times(seed))
-    again = dealt[-1].split(2)
-    assert sorted(itertools.chain.from_iterable(part.times(seed) for part in again)) == list(dealt[-1].times(seed))
-
-
-@pytest.mark.parametrize("cv", [0.0, -1.0, math.inf, math.nan, 21.0])
-def test_an_impossible_coefficient_is_refused(cv: float) -> None:
-    """In one line that says what is possible."""
-    with pytest.raises(UsageError, match="coefficient of variation must be above 0"):
-        Gamma(100.0, 1.0, cv)
-
-
 def test_parts_of_a_recording_are_the_recording() -> None:
     """Offsets are dealt out in turn; fewer offsets than parts leave no empty part."""
     recording = Replay((0.0, 0.5, 0.5, 2.0, 7.25))
@@ -228,33 +198,6 @@ def test_recording_is_read_sorted_without_comments(tmp_path: Path) -> None:
     recording = Replay.read(path)
     assert list(recording.times(0)) == [1_000_000, 250_000_000, 500_000_000]
     assert recording.rate == pytest.approx(6.0)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2026-11-25T10:00:00+00:00\n2026-11-25T10:00:02.5+00:00\n2026-11-25T10:00:01+00:00\n",
-        "1795600000\n1795600002.5\n1795600001\n",
-        "Timestamp,Model,Tokens\n0,a,17\n2.5,b,4\n1,a,9\n",
-        "TIMESTAMP,tokens\n2026-11-25 10:00:00.000,1\n2026-11-25 10:00:02.500,2\n2026-11-25 10:00:01.000,3\n",
-    ],
-    ids=["ISO 8601", "seconds since 1970", "CSV", "CSV of time stamps"],
-)
-def test_traces_are_read_as_they_are_published(tmp_path: Path, text: str) -> None:
-    """Time stamps count from the earliest, and the first column of a table is read."""
-    path = tmp_path / "trace.csv"
-    path.write_text(text, encoding="utf-8")
-    assert list(Replay.read(path).times(0)) == [0, NS, 2_500_000_000]
-
-
-def test_a_recording_can_be_stretched(tmp_path: Path) -> None:
-    """At half of its length it comes at twice its rate, in the same pattern; one that is too long is refused."""
-    path = tmp_path / "offsets"
-    path.write_text("0\n1\n4\n", encoding="utf-8")
-    assert list(Replay.read(path, 0.5).times(0)) == [0, NS // 2, 2 * NS]
-    assert Replay.read(path, 0.5).rate == 2 * Replay.read(path).rate
-    with pytest.raises(UsageError, match="longer than a week"):
-        Replay.read(path, 1e6)
 
 
 @pytest.mark.parametrize("line", ["soon", "-1", "nan", "inf", "1e300", "1 2", "0x10"])
