@@ -12,7 +12,6 @@ import pytest
 from loadtest.judge.findings import FAILED, TOLD, Finding
 from loadtest.judge.intervals import percentile_estimate
 from loadtest.judge.ranked import together
-from loadtest.judge.ranked import together
 from loadtest.judge.summary import summarise
 from loadtest.judge.verdict import Verdict
 from loadtest.report import write_report

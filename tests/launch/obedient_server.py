@@ -1,10 +1,10 @@
 """A prediction server that behaves as it is told: obedient_server.py PORT ARTIFACT MODE.
 
-It knows the answers to all inputs of the artifact by heart. Modes: good; never-ready; dies (before it listens); wrong; stubborn (ignores
-SIGTERM and starts a child that does too); mortal:FILE (good when started first, which makes FILE; started again it
-ends after 10 predictions); aborts:WHAT (good, refuses bad input, and is ended by SIGABRT by a request that is WHAT, of
-`LETHAL`); sulks:WHAT (the same, but lives on and predicts no more); halting (good, but at first every second answer is
-a 503, as if one of the two workers that its configuration names was still loading).
+It knows the answers to all inputs of the artifact by heart. Modes: good; never-ready; dies (before it listens); wrong;
+stubborn (ignores SIGTERM and starts a child that does too); mortal:FILE (good when started first, which makes FILE;
+started again it ends after 10 predictions); aborts:WHAT (good, refuses bad input, and is ended by SIGABRT by a request
+that is WHAT, of `LETHAL`); sulks:WHAT (the same, but lives on and predicts no more); halting (good, but at first every
+second answer is a 503, as if one of the two workers that its configuration names was still loading).
 """
 
 import json
