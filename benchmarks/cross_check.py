@@ -31,8 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.judge.caching import log_mean
-from loadtest.judge.intervals import Estimate, is_tie
+from loadtest.judge.intervals import Estimate, geometric_estimate, is_tie
 from loadtest.launch.local import start_local
 from loadtest.machine.host import describe_host
 from loadtest.machine.placement import Placement
@@ -196,7 +195,7 @@ def in_turn(sides: Sides, rounds: int, duration: float, what: str) -> dict[str, 
 def ratio(turns: Mapping[str, list[Turn]], peer: str, percent: str) -> Estimate:
     """Ours over theirs, paired by round."""
     pairs = zip(turns[AGAINST[peer]], turns[peer], strict=True)
-    return log_mean([one.ms[percent] / other.ms[percent] for one, other in pairs])
+    return geometric_estimate([one.ms[percent] / other.ms[percent] for one, other in pairs])
 
 
 def median_ms(turns: Mapping[str, list[Turn]], side: str, percent: str) -> float:

@@ -129,6 +129,6 @@ def _pair(different: PhaseResult, repeated: PhaseResult, requests: int) -> Pair:
         different_rps=different.tally.ok / different.elapsed_s,
         repeated_rps=repeated.tally.ok / repeated.elapsed_s,
         inputs=min(requests, different.tally.sent),
-        failed=sum(one.tally.scheduled - one.tally.ok for one in both),
+        failed=sum(one.tally.failed for one in both),
         client_bound=any(one.cpu_s / one.elapsed_s > CLIENT_CPU_SHARE for one in both),
     )

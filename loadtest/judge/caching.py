@@ -9,10 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from loadtest.judge.findings import CACHED, CACHING_NOT_CERTAIN, NOT_CACHED, Finding
-from loadtest.judge.intervals import CONFIDENCE, NOT_KNOWN, Estimate
+from loadtest.judge.intervals import Estimate, geometric_estimate
 from loadtest.records import Count, Number
 
 LIMIT = 1.10
@@ -72,10 +70,10 @@ class Caching:
 def conclude_caching(pairs: Sequence[Pair]) -> Caching:
     """Judge the pairs: cached where the whole interval is above the limit, not cached where it is below.
 
-    Not certain is what lies on the limit, what a client at its own limit or failed requests blur, and fewer than two
+    Not certain is what lies on the limit, what a client at its own limit or failed requests blur, and fewer than three
     pairs. A client at its limit hides a cache and cannot feign one.
     """
-    ratio = log_mean([pair.ratio for pair in pairs])
+    ratio = geometric_estimate([pair.ratio for pair in pairs])
     failed = sum(pair.failed for pair in pairs)
     if ratio.low > LIMIT:
         code = CACHED
@@ -87,22 +85,3 @@ def conclude_caching(pairs: Sequence[Pair]) -> Caching:
     known = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
     finding.values.update({name: value for name, value in known.items() if not math.isnan(value)})
     return Caching(WORDS[code], ratio, LIMIT, list(pairs), finding)
-
-
-def log_mean(ratios: Sequence[float]) -> Estimate:
-    """Geometric mean of ratios and its 95 % interval: Student's t on their logarithms.
-
-    Args:
-        ratios: One for each pair of runs; NaN where a pair gave none.
-    """
-    # Imported here, since it takes time that a command without intervals need not spend.
-    from scipy.special import stdtrit
-
-    logs = np.log([ratio for ratio in ratios if not math.isnan(ratio)])
-    if logs.size == 0:
-        return NOT_KNOWN
-    mean = float(logs.mean())
-    if logs.size == 1:
-        return Estimate(math.exp(mean), math.nan, math.nan)
-    half = float(stdtrit(logs.size - 1, (1 + CONFIDENCE) / 2) * logs.std(ddof=1) / math.sqrt(logs.size))
-    return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half))

@@ -12,14 +12,12 @@ Lewis, Operations Research 32, 1984, 185-209); its autocorrelation is summed up 
 (Sokal, Monte Carlo Methods in Statistical Mechanics, 1989, section 3).
 """
 
-import itertools
 import math
 
 import numpy as np
 import numpy.typing as npt
 
 from loadtest.load.histogram import Int64s
-from loadtest.load.recorder import Tally
 from loadtest.load.send_sample import SentRequests
 
 LEAST_PAIRS = 100
@@ -27,12 +25,11 @@ LARGEST = 0.9999
 WINDOW = 5
 
 
-def lag_1_correlation(tally: Tally) -> float:
+def lag_1_correlation(requests: SentRequests) -> float:
     """Spearman's rank correlation of successive response times; NaN where too few are known or all are equal.
 
     Failed requests rank as the slowest; ties have the mean of their ranks.
     """
-    requests: SentRequests = tally.sends.requests
     follow = np.flatnonzero(np.diff(requests.stretch) == 0)
     if follow.size < LEAST_PAIRS:
         return math.nan
@@ -62,8 +59,7 @@ def autocorrelation_time(requests: SentRequests, threshold_ns: float) -> float:
     below = (requests.response <= threshold_ns).astype(np.float64)
     if not below.size or below.min() == below.max():
         return 1.0
-    edges = [0, *(np.flatnonzero(np.diff(requests.stretch)) + 1).tolist(), below.size]
-    parts = [below[a:b] - below.mean() for a, b in itertools.pairwise(edges)]
+    parts = [below[part] - below.mean() for part in requests.stretches]
     covariance = np.zeros(max(part.size for part in parts))
     for part in parts:
         spectrum = np.fft.rfft(part, 2 * part.size)

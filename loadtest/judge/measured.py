@@ -150,8 +150,9 @@ def conclude(
         receive_lag_by: Who told the receive lag: ``kernel``, ``loop``, or nobody.
     """
     steady = steady_from(tally.windows)
-    correlation = lag_1_correlation(tally)
-    sends = check_sends(tally, run.schedule) if run.open_loop else None
+    requests = tally.sends.requests
+    correlation = lag_1_correlation(requests)
+    sends = check_sends(requests, run.schedule) if run.open_loop else None
     evidence = Evidence(
         tally,
         open_loop=run.open_loop,
@@ -196,11 +197,12 @@ def _intervals(tally: Tally, correlation: float) -> tuple[Bounds, Bounds]:
     """The lower and the upper ends."""
     low, high, successive = dict[str, float](), dict[str, float](), tally.sends.requests
     for name, percent in PERCENTILES.items():
-        ends = percentile_interval(
-            tally.response, tally.failed, percent, successive=successive, correlation=correlation
-        )
-        enough = enough_samples(tally.ok + tally.failed, percent)
-        low[name], high[name] = (end / 1e6 if enough else math.nan for end in ends)
+        ends = math.nan, math.nan
+        if enough_samples(tally.ok + tally.failed, percent):
+            ends = percentile_interval(
+                tally.response, tally.failed, percent, successive=successive, correlation=correlation
+            )
+        low[name], high[name] = (end / 1e6 for end in ends)
     return Bounds(**low), Bounds(**high)
 
 

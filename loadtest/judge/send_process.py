@@ -10,7 +10,6 @@ between the distribution functions, beyond what shifting every gap by a toleranc
 (Kogias et al., USENIX ATC 2019) accepts a run by the same test of Anderson and Darling, without the size.
 """
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from loadtest.judge import findings as codes
 from loadtest.judge.anderson_darling import exponential_statistic, p_value
 from loadtest.judge.findings import Finding
 from loadtest.load.histogram import Int64s
-from loadtest.load.recorder import Tally
 from loadtest.load.send_sample import SentRequests
 from loadtest.records import Count, Number
 
@@ -96,14 +94,13 @@ class SendCheck:
         return self.rate_rps < (1 - max(RATE_SHARE, 4 / math.sqrt(self.gaps))) * rate_rps
 
 
-def check_sends(tally: Tally, kind: str) -> SendCheck | None:
+def check_sends(requests: SentRequests, kind: str) -> SendCheck | None:
     """Compare the sends of an open loop with its plan; None where there are too few gaps to compare.
 
     Args:
-        tally: Of all client processes together.
+        requests: Those of all client processes together, or a sample of them.
         kind: Of the schedule; gaps of ``poisson`` and ``constant`` are known beforehand.
     """
-    requests = tally.sends.requests
     due, possible, sent = (_gaps(requests, times) for times in (requests.intended, requests.possible, requests.sent))
     if sent.size < LEAST_GAPS or not due.any():
         return None
@@ -159,9 +156,7 @@ def _broken(distance: float, probability: float) -> bool:
 
 def _gaps(requests: SentRequests, times: Int64s) -> Int64s:
     """Gaps between times that follow each other, within each stretch."""
-    edges = [0, *(np.flatnonzero(np.diff(requests.stretch)) + 1).tolist(), times.size]
-    parts = [np.diff(np.sort(times[a:b])) for a, b in itertools.pairwise(edges)]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+    return np.concatenate([np.diff(np.sort(times[part])) for part in requests.stretches])
 
 
 def _from_exponential(gaps: Int64s, _: float, tolerance: float) -> float:

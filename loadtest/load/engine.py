@@ -107,7 +107,8 @@ class Engine:
         self.finished = self.warm = False
         self._until_warm = until_warm
         self.on_finish: Callable[[], None] = lambda: None
-        self.recorder = Recorder(int(window_s * NS), schedule.duration_s)
+        # Of a warm-up nobody asks what was sent.
+        self.recorder = Recorder(int(window_s * NS), 0.0 if until_warm else schedule.duration_s)
         self._add = self.recorder.add
         self._wake = wake
         self._seed = seed

@@ -6,6 +6,7 @@ are kept; then they are cut to half, again and again. So a run of any length and
 the samples of several processes fit together: the shorter stretches are a part of the longer ones.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,12 @@ class SentRequests:
     possible: Int64s
     sent: Int64s
     response: Int64s
+
+    @property
+    def stretches(self) -> list[slice]:
+        """The requests of each stretch."""
+        edges = [0, *(np.flatnonzero(np.diff(self.stretch)) + 1).tolist(), self.stretch.size]
+        return list(itertools.starmap(slice, itertools.pairwise(edges)))
 
 
 class SendSample:

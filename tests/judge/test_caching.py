@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loadtest.judge.caching import LIMIT, Caching, Pair, conclude_caching, log_mean
+from loadtest.judge.caching import LIMIT, Caching, Pair, conclude_caching
 from loadtest.judge.findings import Finding
+from loadtest.judge.intervals import geometric_estimate
 from loadtest.records import from_json, to_json
 from loadtest.report.wording import words
 
@@ -55,7 +56,7 @@ def test_a_pair_without_answers_gives_no_ratio() -> None:
     silent = Pair(0.0, 0.0, 0, 10, False)
     assert math.isnan(silent.ratio)
     assert conclude_caching([silent]).verdict == "not certain"
-    assert log_mean([math.nan, *STEADY]) == log_mean(STEADY)
+    assert geometric_estimate([math.nan, *STEADY]) == geometric_estimate(STEADY)
 
 
 def test_the_words_tell_the_figures() -> None:
@@ -82,7 +83,7 @@ def test_intervals_of_log_means_cover_the_truth_95_times_in_100() -> None:
     random, truth, sittings = np.random.default_rng(1), 1.05, 2_000
     covered = 0
     for _ in range(sittings):
-        found = log_mean((truth * np.exp(random.normal(0, 0.15, 12))).tolist())
+        found = geometric_estimate((truth * np.exp(random.normal(0, 0.15, 12))).tolist())
         covered += found.low <= truth <= found.high
     assert abs(covered / sittings - 0.95) < 4 * math.sqrt(0.95 * 0.05 / sittings)
 

@@ -99,7 +99,7 @@ def test_the_correlation_is_spearmans(levels: int) -> None:
     walk = np.convolve(np.random.default_rng(1).exponential(1.0, 2_000), np.ones(8), mode="valid")
     response = (walk / walk.max() * levels).astype(int).tolist()
     expected = stats.spearmanr(response[:-1], response[1:]).statistic
-    assert lag_1_correlation(sampled(response)) == pytest.approx(expected, rel=1e-3)
+    assert lag_1_correlation(sampled(response).sends.requests) == pytest.approx(expected, rel=1e-3)
     assert expected > 0.7
 
 
@@ -115,7 +115,7 @@ def test_the_sample_of_a_long_run_tells_what_the_whole_would() -> None:
     assert requests.intended.size < MOST < len(times)
     whole = SentRequests(np.zeros(len(times), np.int64), *(np.array(one) for one in (times, times, times, response)))
     expected = stats.spearmanr(response[:-1], response[1:]).statistic
-    assert lag_1_correlation(kept) == pytest.approx(expected, abs=0.02)
+    assert lag_1_correlation(requests) == pytest.approx(expected, abs=0.02)
     assert autocorrelation_time(requests, threshold) == pytest.approx(autocorrelation_time(whole, threshold), rel=0.5)
 
 
@@ -131,7 +131,7 @@ def test_autocorrelation_time_is_that_of_the_process(r: float) -> None:
 
 def test_correlation_rises_with_the_load() -> None:
     """Hardly any in an idle queue, nearly 1 near saturation; and the finding names what the requests are worth."""
-    found = [lag_1_correlation(queue(utilisation, 5, 60.0).tally) for utilisation in (0.05, 0.5, 0.9)]
+    found = [lag_1_correlation(queue(utilisation, 5, 60.0).tally.sends.requests) for utilisation in (0.05, 0.5, 0.9)]
     assert found == sorted(found)
     assert found[0] < 0.2 < 0.9 < found[2]
     (finding,) = (one for one in queue(0.9, 5).verdict.findings if one.code == DEPENDENT)
