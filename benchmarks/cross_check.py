@@ -26,10 +26,13 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 from loadtest.judge.intervals import Estimate, geometric_estimate, is_tie
 from loadtest.launch.local import start_local
@@ -47,6 +50,7 @@ WARMUP_S = 1.0
 PERCENTS = ("p50", "p90", "p99")
 CLIENT_ONLY_S = 4.5
 FIRST_S = 1.0
+QUIET_S = 5.0
 OURS_POISSON, OURS_CONSTANT = "loadtest, Poisson, response time", "loadtest, constant, service time"
 LOADGEN_SIDE, H2LOAD, HEY = "MLPerf LoadGen, Server", "h2load --rps", "hey -q"
 AGAINST = {LOADGEN_SIDE: OURS_POISSON, H2LOAD: OURS_CONSTANT, HEY: OURS_CONSTANT}
@@ -76,12 +80,12 @@ class Turn:
     Attributes:
         ms: Its percentiles, in milliseconds.
         requests: How many it sent.
-        invalid: Whether it calls its own figures invalid; only the load tester can.
+        reasons: Codes of why it calls its own figures invalid; only the load tester can.
     """
 
     ms: Mapping[str, float]
     requests: int
-    invalid: bool = False
+    reasons: tuple[str, ...] = ()
 
 
 Sides = dict[str, Callable[[int, float], Turn]]
@@ -102,7 +106,7 @@ def ours(url: str, rate: float, duration: float, kind: str, connections: int, ti
     options += ["--duration", f"{duration:g}", "--warmup", f"{WARMUP_S:g}", "--method", "POST", "--json", "-"]
     document = json.loads(_run([sys.executable, "-m", "loadtest", "run", url, *options, *expect]))
     known = {name: math.nan if document[times][name] is None else document[times][name] for name in PERCENTS}
-    return Turn(known, document["requests"]["sent"], not document["verdict"]["valid"])
+    return Turn(known, document["requests"]["sent"], tuple(why["code"] for why in document["verdict"]["reasons"]))
 
 
 def loadgen(python: str, url: str, bodies: Path, rate: float, duration: float, seed: int) -> Turn:
@@ -214,7 +218,7 @@ def main() -> None:
     given = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("two cores are needed")
-    busy = os.getloadavg()[0]
+    busy = psutil.cpu_percent(QUIET_S)
     artifact, placement = load_artifact("digits"), Placement((SERVER_CORE,), (CLIENT_CORE,))
     os.sched_setaffinity(0, {CLIENT_CORE})
     with tempfile.TemporaryDirectory() as scratch, loadgen_python(given.loadgen) as python:
@@ -271,8 +275,8 @@ def render(
         f"{given.duration:g} --rate {given.rate:g}`: {host.cores} cores of {host.cpu}, {host.system}, Python "
         f"{host.python}, {LOADGEN}. {label} on core {SERVER_CORE}, every client on core {CLIENT_CORE}, "
         f"{given.rate:g} requests/s: Poisson over {CONNECTIONS} connections, constant over one. In turn in each of "
-        f"{given.rounds} rounds, another one first each time. When it began, {busy:.1f} other processes ran or waited "
-        "for a core on average: above about 0.3 this is no quiet machine, and the tails are those of its queue.",
+        f"{given.rounds} rounds, another one first each time. Before it began, other programs took {busy:.1f} % of "
+        f"the cores' time over {QUIET_S:.0f} s.",
         "",
         f"## {label}",
         "",
@@ -305,10 +309,11 @@ def _table(turns: Mapping[str, list[Turn]]) -> list[str]:
         told = ", ".join(f"{one.value:.2f} [{one.low:.2f} to {one.high:.2f}]" for one in found)
         requests = statistics.median(turn.requests for turn in rounds)
         lines.append(f"| {name} | {requests:,.0f} | {' | '.join(values)} | {told} |")
-    invalid = [turn.invalid for name, rounds in turns.items() if name in AGAINST.values() for turn in rounds]
-    verdicts = (
-        f"{sum(invalid)} of {len(invalid)} runs of the load tester are invalid by its own verdict, and count here."
-    )
+    own = [turn for name, rounds in turns.items() if name in AGAINST.values() for turn in rounds]
+    codes = Counter(code for turn in own for code in set(turn.reasons))
+    why = ", ".join(f"{code} in {count}" for code, count in codes.most_common())
+    invalid = f"{sum(bool(turn.reasons) for turn in own)} of {len(own)} runs of the load tester are invalid"
+    verdicts = f"{invalid} by its own verdict ({why}), and count here." if why else "All runs are valid."
     return [*lines, "", f"{verdicts} Medians over the rounds; in square brackets 95 % intervals of the ratio."]
 
 

@@ -7,7 +7,8 @@ steepness are estimated together from all probes, as psychophysics estimates a t
 Tyler, Bayesian adaptive estimation of psychometric slope and threshold, Vision Research 39, 1999): the likelihood is
 laid over a grid, and its mean is the estimate. Requests of one run are not independent, so it is the likelihood of a
 binomial divided by its overdispersion, which is estimated too (Wedderburn, Quasi-likelihood functions, Biometrika 61,
-1974). What it asks of the shares is that their mean is right, and nothing of their distribution.
+1974). What it asks of the shares is that their mean is right, and nothing of their distribution. Which probes are near,
+and the overdispersion, follow from the estimate, so it is made again until it settles.
 """
 
 import math
@@ -41,7 +42,10 @@ capacity, and so many probes lie within it in any case."""
 
 EXPECTED_DISPERSION, PRIOR_PROBES = 10.0, 2.0
 LEAST_ALLOWED = 1e-6
-PASSES = 4
+
+PASSES, MOST_PASSES = 4, 24
+SETTLED = 0.02
+"""Passes in any case, and at most; the curve has settled where one more moves the capacity by less than this share."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,28 @@ def fit(probes: Sequence[Probe], objective: Objective, guess: float) -> Curve:
     sides = [_Likelihood(rates, counts, slow, objective.slow_allowed, typical)]
     if failed.any():
         sides.append(_Likelihood(rates, counts, failed, max(objective.errors, LEAST_ALLOWED), typical))
-    found = Curve(guess, 1.5 / WIDEST, math.inf)
-    for _ in range(PASSES):
+    found, step, last = Curve(guess, 1.5 / WIDEST, math.inf), 1.0, 0.0
+    for number in range(1, MOST_PASSES + 1):
         near = _nearness(rates, found)
-        found = min((side.mean(near) for side in sides), key=lambda curve: curve.capacity)
+        latest = min((side.mean(near) for side in sides), key=lambda curve: curve.capacity)
+        move = math.log(latest.capacity / found.capacity)
+        if number >= PASSES and abs(move) < SETTLED:
+            return latest
+        if number > PASSES and move * last < 0:
+            # A probe through which the server hung counts in one pass and not in the next, without end. Steps that
+            # shorten with each turn settle between the two (Kesten, Accelerated stochastic approximation, 1958).
+            step /= 2
+        if number >= PASSES:
+            for side in sides:
+                side.look_everywhere()
+        found, last = _between(found, latest, step), move
     return found
+
+
+def _between(one: Curve, other: Curve, share: float) -> Curve:
+    """The curve that lies such a share of the way from the one to the other, on logarithms."""
+    capacity = one.capacity * (other.capacity / one.capacity) ** share
+    return Curve(capacity, one.steepness * (other.steepness / one.steepness) ** share, other.spread)
 
 
 def _nearness(rates: Floats, curve: Curve) -> Floats:
@@ -99,8 +120,12 @@ class _Likelihood:
         self._rates, self._counts, self._bad, self._allowed = rates, counts, bad, allowed
         self._prior = -((np.log(STEEPNESSES / typical) / STEEPNESS_SPREAD) ** 2) / 2
         self._lowest, self._highest = math.log(rates.min() / BEYOND_TRIED), math.log(rates.max() * BEYOND_TRIED)
-        self._middle, self._reach = (self._lowest + self._highest) / 2, (self._highest - self._lowest) / 2
         self._dispersion = EXPECTED_DISPERSION
+        self.look_everywhere()
+
+    def look_everywhere(self) -> None:
+        """Lay the grid over all rates again."""
+        self._middle, self._reach = (self._lowest + self._highest) / 2, (self._highest - self._lowest) / 2
 
     def mean(self, near: Floats) -> Curve:
         """The mean of the likelihood where each probe counts so much: shape (probes,)."""
