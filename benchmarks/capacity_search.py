@@ -184,7 +184,8 @@ def tell(line: str) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=100, help="how many")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--probe", type=float, help="seconds of a probe, in place of the default")
     parser.add_argument("--searches", type=int, help="most searches, in place of the default")
@@ -192,12 +193,13 @@ def main() -> None:
     options = parser.parse_args()
     changed = {"probe_s": options.probe, "searches": options.searches}
     changed = {name: value for name, value in changed.items() if value is not None}
+    seeds = range(options.first, options.first + options.seeds)
     tell(HEADER)
     with multiprocessing.Pool(options.processes) as pool:
         for server in (one for one in SERVERS if options.only in one.name):
             capacity, grows = truth(server)
             for method, one in (("of before", search_of_before), ("now", search)):
-                found = pool.map(partial(_one, one, server.name, capacity, changed), range(1, options.seeds + 1))
+                found = pool.map(partial(_one, one, server.name, capacity, changed), seeds)
                 tell(row(server, method, capacity, grows, found))
 
 

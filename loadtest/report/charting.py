@@ -78,12 +78,14 @@ class LogAxis:
 
     @classmethod
     def around(cls, values: Sequence[float], margin: float = 1.15) -> "LogAxis":
-        """The axis that holds these values; those not above zero have no place on it."""
+        """The axis that holds these values and at least one tick; values not above zero have no place on it."""
         there = [value for value in values if math.isfinite(value) and value > 0] or [1.0, 10.0]
         low, high = min(there) / margin, max(there) * margin
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         steps = (1, 2, 5) if math.log10(high / low) < 3 else (1,)
         ticks = [float(f"{step}e{decade}") for decade in decades for step in steps]
+        if not any(low <= tick <= high for tick in ticks):  # an axis without a number says nothing
+            low, high = max(tick for tick in ticks if tick <= low), min(tick for tick in ticks if tick >= high)
         return cls(low, high, [tick for tick in ticks if low <= tick <= high])
 
     def within(self, value: float) -> float:

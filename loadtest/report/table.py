@@ -108,7 +108,8 @@ def notes(result: ComparisonResult) -> list[str]:
         for finding in run.verdict.findings
     )
     if again:
-        lines.append(f"{again} tries were spoiled by the client or the machine, thrown away and taken again")
+        tries = "1 try was" if again == 1 else f"{again} tries were"
+        lines.append(f"{tries} spoiled by the client or the machine, thrown away and taken again")
     lines += _ties(result, labels)
     placement = result.placement
     if not (placement.server and placement.client):
@@ -150,16 +151,21 @@ def _gate_and_warmups(server: ServerResult, bound_s: float) -> Iterator[str]:
 
 def _unsteady(server: ServerResult) -> str:
     """What a reader must know of a server that was still warming up, or went on changing, while it was timed."""
-    starts = [one.open_loop.steady_from_s for one in server.valid_rounds]
-    late = [start for start in starts if start]
-    never = starts.count(None)
-    if not (late or never):
+    runs = [one.open_loop for one in server.valid_rounds]
+    changed = [run for run in runs if run.steady_from_s != 0]
+    if not changed:
         return ""
+    late = [run.steady_from_s for run in changed if run.steady_from_s]
+    never = len(changed) - len(late)
     since = [f"from {max(late):.1f} s on at the latest"] if late else []
     since += [f"{never} never"] if never else []
+    if all(run.warmup and run.warmup.steady for run in changed):
+        advice = "the warm-up had left it steady, so it or the machine changed: longer rounds (--duration) tell more"
+    else:
+        advice = "a longer --warmup leaves out how a server warms up"
     return (
-        f"{len(late) + never} of {len(starts)} runs at the common rate were not steady from the start "
-        f"({', '.join(since)}): a longer --warmup leaves out how a server warms up"
+        f"{len(changed)} of {len(runs)} runs at the common rate were not steady from the start "
+        f"({', '.join(since)}): {advice}"
     )
 
 

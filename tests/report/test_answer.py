@@ -175,14 +175,20 @@ def test_a_server_that_was_still_warming_up_is_told(comparison: ComparisonResult
     server = comparison.servers[0]
     valid = server.valid_rounds
     starts = dict(zip([one.number for one in valid], [1.5, None], strict=False))
-    server.rounds = [
-        replace(one, open_loop=replace(one.open_loop, steady_from_s=starts.get(one.number, 0.0)))
-        for one in server.rounds
-    ]
-    (line,) = [line for line in remarks(comparison) if "steady" in line]
-    label = comparison.names[server.key]
-    assert line.startswith(f"{label}: 2 of {len(valid)} runs at the common rate were not steady from the start")
-    assert "(from 1.5 s on at the latest, 1 never): a longer --warmup" in line
+
+    def told(warmup: Warmup | None) -> str:
+        server.rounds = [
+            replace(one, open_loop=replace(one.open_loop, steady_from_s=starts.get(one.number, 0.0), warmup=warmup))
+            for one in server.rounds
+        ]
+        (line,) = [line for line in remarks(comparison) if "steady from" in line]
+        label = comparison.names[server.key]
+        assert line.startswith(f"{label}: 2 of {len(valid)} runs at the common rate were not steady from the start")
+        return line
+
+    assert "(from 1.5 s on at the latest, 1 never): a longer --warmup" in told(Warmup(4_000, 10.0, steady=False))
+    assert "a longer --warmup" in told(None)
+    assert "longer rounds (--duration)" in told(Warmup(900, 2.1, steady=True))
 
 
 def test_warm_ups_that_ended_at_their_bound_are_told(comparison: ComparisonResult) -> None:

@@ -222,10 +222,11 @@ def test_cells_that_are_not_known_are_dashes(cell: Any, text: str) -> None:
     assert Column("ms", 2).text(cell) == text
 
 
-@pytest.mark.parametrize("values", [[1.0], [0.03, 40_000.0], [], [0.0, math.nan], [5.0, 5.0001]])
+@pytest.mark.parametrize("values", [[1.0], [0.03, 40_000.0], [], [0.0, math.nan], [5.0, 5.0001], [430.0]])
 def test_logarithmic_axes_hold_their_values(values: list[float]) -> None:
-    """Every value above zero lies within the axis, and so does every tick."""
+    """Every value above zero lies within the axis, and so does every tick; there is always a tick."""
     axis = LogAxis.around(values)
+    assert axis.ticks
     assert all(axis.low <= value <= axis.high for value in [*axis.ticks, *(v for v in values if v > 0)])
     assert 0 < axis.low < axis.high
     assert axis.within(0.0) == axis.low

@@ -92,7 +92,7 @@ def _panel(percent: float, measured: Sequence[Point], limit: Capacity | None, re
     labels = result.names
     order = list(labels.values())
     here = [point for point in measured if point.percent == percent and point.response.known]
-    capacities = _capacities(result, labels) if limit else []
+    capacities = _capacities(result, labels)
     y = LogAxis.around([p.response.value for p in here] + ([limit.limit_ms] if limit else []), margin=1.4)
     x = LogAxis.around([p.rate for p in measured] + [row["rate"] for row in capacities], margin=1.1)
     rows = [
