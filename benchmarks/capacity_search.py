@@ -13,6 +13,7 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from loadtest.judge.objective import Objective
 OBJECTIVE = Objective.parse("p99<50ms")
 START = 0.4
 """The first rate, as a share of what the workers can do at most: a gate measures a ceiling and halves it."""
+
+STARTS = 10_000
 
 HEADER = """\
 | server | capacity | slow at 10 % more, x | search | within 10 % | 90 % of them | covered | half | load, s | most |
@@ -73,9 +76,7 @@ SERVERS = (
 def truth(server: Simulated) -> tuple[float, float]:
     """Its capacity, and by what factor the share of slow requests grows where the rate grows by 10 % there."""
     if not server.queue:
-        limit_s = OBJECTIVE.limit_ms / 1000
-        capacity = server.speed + math.log(OBJECTIVE.slow_allowed) / limit_s
-        return capacity, math.exp(0.1 * capacity * limit_s)
+        return _truth_of_mm1(server)
     low, high = 0.0, server.speed
     for _ in range(12):
         middle = (low + high) / 2
@@ -85,6 +86,21 @@ def truth(server: Simulated) -> tuple[float, float]:
     slope, level = np.polyfit(rates, np.log(shares), 1)
     capacity = float((math.log(OBJECTIVE.slow_allowed) - level) / slope)
     return capacity, math.exp(0.1 * slope * capacity)
+
+
+def _truth_of_mm1(server: Simulated) -> tuple[float, float]:
+    """P(T > t) = exp(-(mu - rate) t), the mean over so many equally likely starts."""
+    normal = np.array([NormalDist().inv_cdf((start + 0.5) / STARTS) for start in range(STARTS)])
+    speeds = server.speed * np.exp(server.sigma * normal)
+
+    def share(rate: float) -> float:
+        return float(np.exp(-np.maximum(speeds - rate, 0.0) * OBJECTIVE.limit_ms / 1000).mean())
+
+    low, high = 0.0, server.speed
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if share(middle) < OBJECTIVE.slow_allowed else (low, middle)
+    return low, (share(1.001 * low) / share(low)) ** 100
 
 
 def _share(server: Simulated, rate: float, duration_s: float) -> float:
