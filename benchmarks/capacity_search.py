@@ -10,13 +10,13 @@ import argparse
 import contextlib
 import math
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from loadtest.experiments.capacity_search import RunAt, find_capacity
 from loadtest.experiments.simulated_queue import exponential, log_normal, queue_run, uniform_stalls
@@ -28,6 +28,7 @@ START = 0.4
 """The first rate, as a share of what the workers can do at most: a gate measures a ceiling and halves it."""
 
 STARTS = 10_000
+"""Equally likely starts, over which the truth of a server is a mean."""
 
 HEADER = """\
 | server | capacity | slow at 10 % more, x | search | within 10 % | 90 % of them | covered | half | load, s | most |
@@ -77,11 +78,8 @@ def truth(server: Simulated) -> tuple[float, float]:
     """Its capacity, and by what factor the share of slow requests grows where the rate grows by 10 % there."""
     if not server.queue:
         return _truth_of_mm1(server)
-    low, high = 0.0, server.speed
-    for _ in range(12):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _share(server, middle, 2_000) < OBJECTIVE.slow_allowed else (low, middle)
-    rates = (low + high) / 2 * np.array([0.97, 0.98, 0.99, 1.0, 1.01, 1.02])
+    about = _crossing(lambda rate: _share(server, rate, 2_000), server.speed, 12)
+    rates = about * np.array([0.97, 0.98, 0.99, 1.0, 1.01, 1.02])
     shares = np.array([_share(server, rate, 12_000) for rate in rates])
     slope, level = np.polyfit(rates, np.log(shares), 1)
     capacity = float((math.log(OBJECTIVE.slow_allowed) - level) / slope)
@@ -90,17 +88,22 @@ def truth(server: Simulated) -> tuple[float, float]:
 
 def _truth_of_mm1(server: Simulated) -> tuple[float, float]:
     """P(T > t) = exp(-(mu - rate) t), the mean over so many equally likely starts."""
-    normal = np.array([NormalDist().inv_cdf((start + 0.5) / STARTS) for start in range(STARTS)])
-    speeds = server.speed * np.exp(server.sigma * normal)
+    speeds = server.speed * np.exp(server.sigma * ndtri((np.arange(STARTS) + 0.5) / STARTS))
 
     def share(rate: float) -> float:
         return float(np.exp(-np.maximum(speeds - rate, 0.0) * OBJECTIVE.limit_ms / 1000).mean())
 
-    low, high = 0.0, server.speed
-    for _ in range(40):
+    capacity = _crossing(share, server.speed, 40)
+    return capacity, (share(1.001 * capacity) / share(capacity)) ** 100
+
+
+def _crossing(share: Callable[[float], float], high: float, steps: int) -> float:
+    """The rate at which a share of slow requests is what the objective allows, by bisection."""
+    low = 0.0
+    for _ in range(steps):
         middle = (low + high) / 2
         low, high = (middle, high) if share(middle) < OBJECTIVE.slow_allowed else (low, middle)
-    return low, (share(1.001 * low) / share(low)) ** 100
+    return (low + high) / 2
 
 
 def _share(server: Simulated, rate: float, duration_s: float) -> float:

@@ -314,9 +314,13 @@ def _table(turns: Mapping[str, list[Turn]]) -> list[str]:
     own = [turn for name, rounds in turns.items() if name in AGAINST.values() for turn in rounds]
     codes = Counter(code for turn in own for code in set(turn.reasons))
     why = ", ".join(f"{code} in {count}" for code, count in codes.most_common())
-    invalid = "Runs of the load tester that its own verdict calls invalid, and that count here: "
-    verdicts = f"{invalid}{sum(bool(turn.reasons) for turn in own)} of {len(own)}{why and f' ({why})'}."
-    return [*lines, "", f"{verdicts} Medians over the rounds; in square brackets 95 % intervals of the ratio."]
+    invalid = f"{sum(bool(turn.reasons) for turn in own)} of {len(own)}" + (f" ({why})" if why else "")
+    return [
+        *lines,
+        "",
+        f"Runs of the load tester that its own verdict calls invalid, and that count here: {invalid}. Medians over the "
+        "rounds; in square brackets 95 % intervals of the ratio.",
+    ]
 
 
 def _differences(served: Mapping[str, list[Turn]], alone: Mapping[str, list[Turn]]) -> list[str]:

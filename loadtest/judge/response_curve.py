@@ -85,15 +85,15 @@ def fit(probes: Sequence[Probe], objective: Objective, guess: float) -> Curve:
         near = _nearness(rates, found)
         latest = min((side.mean(near) for side in sides), key=lambda curve: curve.capacity)
         move = math.log(latest.capacity / found.capacity)
-        if number >= PASSES and abs(move) < SETTLED:
-            return latest
+        if number >= PASSES:
+            if abs(move) < SETTLED:
+                return latest
+            for side in sides:
+                side.look_everywhere()
         if number > PASSES and move * last < 0:
             # A probe through which the server hung counts in one pass and not in the next, without end. Steps that
             # shorten with each turn settle between the two (Kesten, Accelerated stochastic approximation, 1958).
             step /= 2
-        if number >= PASSES:
-            for side in sides:
-                side.look_everywhere()
         found, last = _between(found, latest, step), move
     return found
 

@@ -36,7 +36,7 @@ TOLERANCE_SHARE = 0.05
 """…or this share of the mean gap, whichever is more."""
 
 RATE_SHARE = 0.02
-"""The sends may come so much slower than they could have, or by the chance of so many gaps, whichever is more."""
+"""A rate may be off by so much, or by the chance of so many gaps, whichever is more."""
 
 LEAST_GAPS = 100
 
@@ -91,7 +91,17 @@ class SendCheck:
 
     def slower_than(self, rate_rps: float) -> bool:
         """Whether the sends came more slowly than at this rate, by more than is allowed."""
-        return self.rate_rps < (1 - max(RATE_SHARE, 4 / math.sqrt(self.gaps))) * rate_rps
+        return self.rate_rps < (1 - rate_tolerance(self.gaps)) * rate_rps
+
+
+def rate_tolerance(count: int, cv: float = 1.0) -> float:
+    """By what share a rate may be off: `RATE_SHARE`, or four standard deviations of so many gaps.
+
+    Args:
+        count: How many.
+        cv: Coefficient of variation of the gaps.
+    """
+    return max(RATE_SHARE, 4 * cv / math.sqrt(count))
 
 
 def check_sends(requests: SentRequests, kind: str) -> SendCheck | None:
@@ -104,7 +114,7 @@ def check_sends(requests: SentRequests, kind: str) -> SendCheck | None:
     due, possible, sent = (_gaps(requests, times) for times in (requests.intended, requests.possible, requests.sent))
     if sent.size < LEAST_GAPS or not due.any():
         return None
-    tolerance = max(TOLERANCE_NS, TOLERANCE_SHARE * float(due.mean()))
+    tolerance, gap = max(TOLERANCE_NS, TOLERANCE_SHARE * float(due.mean())), float(np.median(due))
     distance = {"poisson": _from_exponential, "constant": _from_constant}.get(kind, _unknown)
     poisson = kind == "poisson"
     statistic = exponential_statistic(sent) if poisson else math.nan
@@ -115,9 +125,9 @@ def check_sends(requests: SentRequests, kind: str) -> SendCheck | None:
         planned_rate_rps=1e9 / float(due.mean()),
         anderson_darling=statistic,
         p_value=p_value(statistic),
-        distance=distance(sent, float(np.median(due)), tolerance),
+        distance=distance(sent, gap, tolerance),
         planned_p_value=p_value(exponential_statistic(due)) if poisson else math.nan,
-        planned_distance=distance(due, float(np.median(due)), tolerance),
+        planned_distance=distance(due, gap, tolerance),
         client_distance=_apart(sent, possible, tolerance),
         waited_share=float(np.mean(requests.possible > requests.intended)),
     )

@@ -12,7 +12,7 @@ from loadtest.judge import findings as codes
 from loadtest.judge.dependence import worth
 from loadtest.judge.findings import Finding
 from loadtest.judge.samples import enough_samples, needed
-from loadtest.judge.send_process import SendCheck, send_faults, send_findings
+from loadtest.judge.send_process import RATE_SHARE, SendCheck, rate_tolerance, send_faults, send_findings
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Tally
 from loadtest.load.steadiness import mean
@@ -26,7 +26,6 @@ LAG_FLOOR_MS = 0.2
 CLIENT_CPU_SHARE = 0.90
 STEAL_SHARE = 0.02
 FOREIGN_SHARE = 0.10
-RATE_SHARE = 0.02
 DEPENDENT_FROM = 0.2
 
 
@@ -136,8 +135,7 @@ def _findings(evidence: Evidence) -> list[Finding]:
         )
     if evidence.open_loop and tally.scheduled:
         drawn = tally.scheduled / (evidence.rate * evidence.duration_s) - 1
-        spread = max(RATE_SHARE, 4 * evidence.cv / math.sqrt(tally.scheduled))
-        if abs(drawn) > spread:
+        if abs(drawn) > rate_tolerance(tally.scheduled, evidence.cv):
             findings.append(Finding(codes.SCHEDULE_OFF_RATE, {"share": drawn}))
     if evidence.correlation > max(DEPENDENT_FROM, 4 / math.sqrt(max(tally.scheduled, 1))):
         told: dict[str, codes.Value] = {

@@ -82,11 +82,15 @@ class SendSample:
     @property
     def requests(self) -> SentRequests:
         """What was kept."""
-        whole = np.concatenate(self._blocks, axis=1) if self._blocks else np.empty((4, 0), np.int64)
+        whole = self._whole()
         whole = whole[:, np.argsort(whole[0], kind="stable")]
         cut = self._length < self._period
         stretch = whole[0] // self._period if cut else np.zeros(whole.shape[1], np.int64)
         return SentRequests(stretch, *whole)
+
+    def _whole(self) -> Int64s:
+        """All blocks as one, of shape (4, requests)."""
+        return np.concatenate(self._blocks, axis=1) if self._blocks else np.empty((4, 0), np.int64)
 
     def _take(self, block: Int64s) -> None:
         self._blocks.append(block)
@@ -97,6 +101,6 @@ class SendSample:
     def _shorten(self, length: int) -> None:
         if length < self._length:
             self._length = length
-            whole = np.concatenate(self._blocks, axis=1) if self._blocks else np.empty((4, 0), np.int64)
+            whole = self._whole()
             self._blocks = [whole[:, whole[0] % self._period < length]]
             self._kept = self._blocks[0].shape[1]

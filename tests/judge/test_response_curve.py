@@ -25,16 +25,18 @@ def probe(rate: float, slow: float = 0.0) -> Probe:
     )
 
 
+HUNG = [probe(926.0, 0.995), probe(938.0), probe(725.0, 0.99)]
+"""Its first probes in that search."""
+
+
 def test_a_server_that_hung_twice_is_not_held_below_what_it_answers_again_and_again() -> None:
     """TorchServe hung through one of two probes at 930/s and through one at 725/s, and never at 200 to 330/s."""
-    hung = [probe(926.0, 0.995), probe(938.0), probe(725.0, 0.99)]
-    found = fit([*hung, *map(probe, ANSWERED)], SLO, 936.0)
+    found = fit([*HUNG, *map(probe, ANSWERED)], SLO, 936.0)
     assert 1.1 * max(ANSWERED) < found.capacity < 938.0
 
 
 def test_further_answers_in_time_do_not_lower_the_capacity() -> None:
     """Six more probes without a slow request leave the estimate where it was, or move it up."""
-    probes = [probe(926.0, 0.995), probe(938.0), probe(725.0, 0.99)]
-    few = fit([*probes, *map(probe, ANSWERED[:4])], SLO, 936.0)
-    many = fit([*probes, *map(probe, ANSWERED)], SLO, 936.0)
+    few = fit([*HUNG, *map(probe, ANSWERED[:4])], SLO, 936.0)
+    many = fit([*HUNG, *map(probe, ANSWERED)], SLO, 936.0)
     assert many.capacity > 0.95 * few.capacity
