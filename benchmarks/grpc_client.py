@@ -90,7 +90,7 @@ class Files:
     def write(cls, folder: Path) -> "Files":
         """Write them."""
         files = cls(*(folder / name for name in ("request", "framed", "answer", "site", "types")))
-        message = TensorFlowServing("digits", "image", "probabilities").request(np.zeros((1, 8, 8), np.float32))
+        message = TensorFlowServing("digits").request({"image": np.zeros((1, 8, 8), np.float32)})
         files.request.write_bytes(message)
         files.framed.write_bytes(_prefixed(message))
         files.answer.write_bytes(ANSWER)

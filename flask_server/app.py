@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 from flask import Flask, Response, json, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import (
@@ -59,7 +58,7 @@ class LoadingModel:
     def _load(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
         try:
             predictor = RUNTIMES[runtime].load(artifact, threads)
-            predictor.predict(np.zeros((1, *artifact.input_shape), np.float32))  # the first call takes longer
+            predictor.predict(artifact.interface.smallest())  # the first call takes longer
             self._predictor = predictor
         except Exception as error:  # whatever a framework raises, /healthz reports it
             log.exception("the model cannot be loaded")
@@ -100,7 +99,6 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
         RUNTIME="torch",
         RUNTIME_THREADS=1,
         THREADS=4,
-        MAX_CONTENT_LENGTH=32 * 1024 * 1024,  # bytes; a larger body is answered with 413
         BODY_TIMEOUT=30,  # seconds until a body has to be there; a slower one is answered with 408
         WSGI={},
     )
@@ -108,11 +106,13 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
     app.config.from_mapping(config or {})
     if app.config["RUNTIME"] not in RUNTIMES:
         raise BuiltModelError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(RUNTIMES)}")
+    artifact = BuiltModel.read(Path(app.config["ARTIFACT"]))
+    if app.config["MAX_CONTENT_LENGTH"] is None:
+        app.config["MAX_CONTENT_LENGTH"] = artifact.max_request_bytes  # a larger body is answered with 413
     for name in WHOLE_NUMBERS:
         value = app.config[name]
         if not isinstance(value, int) or value < 1:
             raise BuiltModelError(f"{name} must be a whole number from 1, not {value!r}")
-    artifact = BuiltModel.read(Path(app.config["ARTIFACT"]))
     artifact.check(RUNTIMES[app.config["RUNTIME"]].files)
     return app, artifact
 
@@ -148,8 +148,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         # Werkzeug silently truncates a body of unknown length at the limit. (Granian always knows the length.)
         if request.content_length is None and len(body) >= app.config["MAX_CONTENT_LENGTH"]:
             raise RequestEntityTooLarge
-        instances = parse_instances(body, artifact.input_shape, artifact.max_instances)
-        outputs = model.predictor(LOADING_S).predict(instances)
+        inputs = parse_instances(body, artifact.interface)
+        outputs = model.predictor(LOADING_S).predict(inputs)
         return Response(encode_predictions(outputs), mimetype="application/json")
 
     @app.get("/v1/models/<model:name>")

@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import numpy as np
-import numpy.typing as npt
+from flask_server.predict_body import Interface, Tensors
 
 REBUILD = "python -m models build --force"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA_KEYS = (
-    "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
-    "torch_form versions source_sha256 golden load files"
+    "schema_version workload version description inputs outputs labels max_instances max_request_bytes seed quality "
+    "tolerance torch_form packaged_files versions source_sha256 golden load fresh files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
-
-Batch = npt.NDArray[np.float32]
 
 
 class BuiltModelError(Exception):
@@ -36,20 +33,16 @@ class BuiltModel:
         folder: Artifacts/<workload>/<version>.
         workload: Name of the model.
         version: Its version.
-        input_name: Input of the SavedModel's signature.
-        input_shape: Shape of one instance, without the batch dimension.
-        output_name: Output of the SavedModel's signature.
-        max_instances: How many instances one request may hold.
+        interface: What goes in and what comes out.
+        max_request_bytes: How large a body may be.
         sha256: Digest of each file, by its path in `folder`.
     """
 
     folder: Path
     workload: str
     version: int
-    input_name: str
-    input_shape: tuple[int, ...]
-    output_name: str
-    max_instances: int
+    interface: Interface
+    max_request_bytes: int
     sha256: dict[str, str]
 
     @classmethod
@@ -66,10 +59,8 @@ class BuiltModel:
                 folder=folder,
                 workload=manifest["workload"],
                 version=manifest["version"],
-                input_name=manifest["input"]["name"],
-                input_shape=tuple(manifest["input"]["shape"]),
-                output_name=manifest["output"]["name"],
-                max_instances=int(manifest["max_instances"]),
+                interface=Interface.read(manifest),
+                max_request_bytes=int(manifest["max_request_bytes"]),
                 sha256={name: entry["sha256"] for name, entry in manifest["files"].items()},
             )
         except FileNotFoundError:
@@ -108,8 +99,8 @@ def _check_schema(path: Path, version: object, unknown: set[str]) -> None:
 class Predictor(Protocol):
     """A loaded model. Safe to call from several threads at once."""
 
-    def predict(self, instances: Batch) -> Batch:
-        """Run one forward pass: (n, *input shape) -> (n, *output shape)."""
+    def predict(self, inputs: Tensors) -> Tensors:
+        """Run one forward pass: arrays (n, *shape) by the names of inputs and of outputs."""
 
     def describe(self) -> dict[str, Any]:
         """Return framework, version and the thread counts in effect, as the framework reports them."""

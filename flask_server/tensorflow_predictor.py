@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from flask_server.predictor import Batch, BuiltModel
+from flask_server.predict_body import Tensors
+from flask_server.predictor import BuiltModel
 
 
 class TensorFlowPredictor:
@@ -16,12 +18,16 @@ class TensorFlowPredictor:
         # Kept, because the signature alone does not keep its variables alive.
         self._saved_model = tf.saved_model.load(str(artifact.folder / "saved_model" / str(artifact.version)))
         self._signature = self._saved_model.signatures["serving_default"]
-        self._input, self._output = artifact.input_name, artifact.output_name
+        self._outputs = [spec.name for spec in artifact.interface.outputs]
 
-    def predict(self, instances: Batch) -> Batch:
+    def predict(self, inputs: Tensors) -> Tensors:
         """See Predictor."""
-        outputs: Batch = self._signature(**{self._input: tf.constant(instances)})[self._output].numpy()
-        return outputs
+        outputs = self._signature(**{name: tf.constant(array) for name, array in inputs.items()})
+        arrays = {name: outputs[name].numpy() for name in self._outputs}
+        # TensorFlow keeps text as bytes.
+        return {
+            name: np.char.decode(a.astype(np.bytes_), "utf-8") if a.dtype == object else a for name, a in arrays.items()
+        }
 
     def describe(self) -> dict[str, Any]:
         """See Predictor."""

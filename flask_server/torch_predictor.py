@@ -1,11 +1,13 @@
 """The forward pass under PyTorch: the artifact's torch/ folder, through the loader that it brings."""
 
 import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from flask_server.predictor import Batch, BuiltModel
+from flask_server.predict_body import Tensors
+from flask_server.predictor import BuiltModel
 
 
 class TorchPredictor:
@@ -19,13 +21,11 @@ class TorchPredictor:
         assert spec.loader is not None
         loader = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loader)
-        self._model = loader.load(folder)
+        self._forward: Callable[[Tensors], Tensors] = loader.load_predictor(folder)
 
-    def predict(self, instances: Batch) -> Batch:
+    def predict(self, inputs: Tensors) -> Tensors:
         """See Predictor."""
-        with torch.inference_mode():
-            outputs: Batch = self._model(torch.from_numpy(instances)).numpy()
-        return outputs
+        return self._forward(inputs)
 
     def describe(self) -> dict[str, Any]:
         """See Predictor."""

@@ -31,7 +31,7 @@ def build_command(workload: str | None, force: bool) -> None:
         manifest = built.manifest
         click.echo(
             f"{manifest.workload} v{manifest.version} {'built' if built.made else 'unchanged'}: {built.folder} "
-            f"(accuracy {manifest.accuracy:.4f}, "
+            f"({manifest.quality.name} {manifest.quality.value:.4f}, "
             f"weights sha256 {manifest.files['weights.safetensors'].sha256[:12]})"
         )
 
@@ -44,7 +44,7 @@ def list_command() -> None:
         try:
             manifest = read(root() / name / str(workload.version))
             current = manifest.source_sha256 == source_sha256(found)
-            state = f"{'built' if current else 'outdated'}, accuracy {manifest.accuracy:.4f}"
+            state = f"{'built' if current else 'outdated'}, {manifest.quality.name} {manifest.quality.value:.4f}"
         except BrokenArtifactError:
             state = "not built"
         click.echo(f"{name} v{workload.version} ({state}): {workload.description}")

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from models.errors import BrokenArtifactError
-from models.workload import TensorSpec
+from models.example_files import ExampleFiles
+from models.packaged_file import PackagedFile
+from models.tensors import TensorSpec
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 FILE = "manifest.json"
 REBUILD = "python -m models build --force"
 
@@ -23,6 +25,23 @@ class FileEntry:
     bytes: int
 
 
+@dataclass(frozen=True)
+class MeasuredQuality:
+    """How good the model is.
+
+    Attributes:
+        name: What the figure is called, such as ``accuracy``.
+        value: On the held-out examples.
+        at_least: What the workload promises.
+        examples: Number of held-out examples.
+    """
+
+    name: str
+    value: float
+    at_least: float
+    examples: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Contents of manifest.json; the fields are its keys.
@@ -32,20 +51,21 @@ class Manifest:
         workload: Name of the workload.
         version: Version of the workload.
         description: What it predicts.
-        input: Input tensor, shape per instance.
-        output: Output tensor, shape per instance.
-        labels: Class names in the order of the output.
+        inputs: Input tensors, shapes per instance.
+        outputs: Output tensors, shapes per instance.
+        labels: Class names in the order of the output's scores; empty where there are no classes.
         max_instances: How many instances a server accepts in one request.
+        max_request_bytes: How large a body a server accepts.
         seed: Seed of the training.
-        accuracy: Share of the held-out examples classified correctly, 0 to 1.
-        held_out: Number of held-out examples.
-        tolerance: Largest absolute difference to the golden outputs allowed.
+        quality: How good the model is on held-out examples.
+        tolerance: Largest absolute difference to the golden outputs allowed in a floating-point output.
         torch_form: Name of the PyTorch form in torch/ and in the .mar.
+        packaged_files: Weights and data that come with a package; their licences count.
         versions: Version of everything used, by package name.
         source_sha256: Digest over the sources and versions that decide the artifact.
-        golden: Relative paths of the golden inputs, outputs and labels.
-        load: Relative paths of the inputs for load tests and of the answers to them; those called fresh are sent by no
-            ordinary run.
+        golden: Files of the few examples that every server must answer like the reference.
+        load: Files of the many inputs that load tests send.
+        fresh: Files of further ones, sent by no ordinary run.
         files: Every other file of the artifact, by relative path.
     """
 
@@ -53,19 +73,21 @@ class Manifest:
     workload: str
     version: int
     description: str
-    input: TensorSpec
-    output: TensorSpec
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     labels: tuple[str, ...]
     max_instances: int
+    max_request_bytes: int
     seed: int
-    accuracy: float
-    held_out: int
+    quality: MeasuredQuality
     tolerance: float
     torch_form: str
+    packaged_files: tuple[PackagedFile, ...]
     versions: dict[str, str]
     source_sha256: str
-    golden: dict[str, str]
-    load: dict[str, str]
+    golden: ExampleFiles
+    load: ExampleFiles
+    fresh: ExampleFiles
     files: dict[str, FileEntry]
 
 
@@ -96,12 +118,15 @@ def read(folder: Path) -> Manifest:
     _check_schema(path, content)
     try:
         content["labels"] = tuple(content["labels"])
-        for key in ("input", "output"):
-            shape = tuple(content[key].pop("shape"))
-            content[key] = TensorSpec(shape=shape, **content[key])
+        for key in ("inputs", "outputs"):
+            content[key] = tuple(map(_tensor_spec, content[key]))
+        content["packaged_files"] = tuple(PackagedFile(**file) for file in content["packaged_files"])
+        content["quality"] = MeasuredQuality(**content["quality"])
+        for key in ("golden", "load", "fresh"):
+            content[key] = ExampleFiles(**content[key])
         content["files"] = {name: FileEntry(**entry) for name, entry in content["files"].items()}
         manifest = Manifest(**content)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BrokenArtifactError(f"{path} is not a manifest of an artifact ({error}): {REBUILD}") from error
     hints = get_type_hints(Manifest)
     for field in fields(Manifest):
@@ -109,6 +134,11 @@ def read(folder: Path) -> Manifest:
         if not isinstance(getattr(manifest, field.name), expected):
             raise BrokenArtifactError(f"{path}: {field.name} is no {expected.__name__}: {REBUILD}")
     return manifest
+
+
+def _tensor_spec(content: dict[str, Any]) -> TensorSpec:
+    lists = {key: None if content[key] is None else tuple(content[key]) for key in ("shape", "lengths")}
+    return TensorSpec(**{**content, **lists})
 
 
 def _check_schema(path: Path, content: Any) -> None:

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from models import export_parity, load_inputs, mar, read_back, savedmodel, torch_export, weights_file
-from models.artifact_manifest import SCHEMA_VERSION, Manifest, check_files, read, scan, write
-from models.errors import AccuracyError, BrokenArtifactError, ExportError
+from models import example_files, export_parity, load_inputs, mar, read_back, savedmodel, torch_export, weights_file
+from models.artifact_manifest import SCHEMA_VERSION, Manifest, MeasuredQuality, check_files, read, scan, write
+from models.errors import BrokenArtifactError, ExportError, QualityError
+from models.examples import Examples, answers
+from models.tensors import Tensors, rows
 from models.workload import Found, Workload, discover
 
 PACKAGES = (
@@ -29,7 +29,6 @@ PACKAGES = (
     "torch",
     "torch-model-archiver",
 )
-GOLDEN = {key: f"golden/{key}.npy" for key in ("inputs", "outputs", "labels")}
 REQUEST = "golden/request.json"
 """The first golden input as a request body, for curl."""
 
@@ -133,6 +132,8 @@ def _fill(
     folder.mkdir()
     say(f"{workload.name} v{workload.version}: building")
     done = _stage_clock(say)
+    for file in workload.packaged_files:
+        file.find()
     trained = workload.train(workload.seed)
     done(f"trained with seed {workload.seed}")
     golden, held_out = trained.golden, trained.held_out
@@ -142,28 +143,29 @@ def _fill(
     weights_file.write(weights_path, trained.weights)
     stored = weights_file.read(weights_path)  # read back, so that everything below uses what was written
 
-    accuracy = float((workload.reference(stored, held_out.inputs).argmax(axis=1) == held_out.labels).mean())
-    promise = workload.minimum_accuracy
-    done(f"accuracy on {len(held_out.labels)} held-out examples: {accuracy:.4f} (at least {promise:g})")
-    if accuracy < promise:
-        raise AccuracyError(f"{workload.name}: held-out accuracy {accuracy:.4f} is below the promised {promise:g}")
+    def answer(examples: Examples) -> Tensors:
+        return answers(lambda inputs: workload.answer(stored, inputs), examples, workload.inputs)
+
+    promised = workload.quality
+    value = promised.measure(answer(held_out), held_out)
+    done(f"{promised.name} on {held_out.size} held-out examples: {value:.4f} (at least {promised.at_least:g})")
+    if not value >= promised.at_least:
+        raise QualityError(f"{workload.name}: {promised.name} {value:.4f} is below the promised {promised.at_least:g}")
 
     (folder / "golden").mkdir()
-    np.save(folder / GOLDEN["inputs"], golden.inputs, allow_pickle=False)
-    np.save(folder / GOLDEN["outputs"], workload.reference(stored, golden.inputs), allow_pickle=False)
-    np.save(folder / GOLDEN["labels"], golden.labels, allow_pickle=False)
-    request = {"instances": golden.inputs[:1].tolist()}
+    ((_, first),) = golden.part(slice(1)).batches(workload.inputs, 1)
+    request = {"instances": rows(workload.inputs, first)}
     (folder / REQUEST).write_text(json.dumps(request) + "\n", encoding="utf-8")
-
-    load = load_inputs.make(workload, stored, held_out.inputs)
-    (folder / "load").mkdir()
-    for key, path in load_inputs.FILES.items():
-        np.save(folder / path, getattr(load, key), allow_pickle=False)
-    done(f"{len(load.inputs):,} inputs for load tests and {len(load.fresh_inputs):,} that no ordinary run sends")
+    load, fresh = load_inputs.make(workload, held_out)
+    files = {
+        kind: example_files.write(folder, kind, examples, answer(examples))
+        for kind, examples in (("golden", golden), ("load", load), ("fresh", fresh))
+    }
+    done(f"{load.size:,} inputs for load tests and {fresh.size:,} that no ordinary run sends")
 
     name, version, form = workload.name, workload.version, folder / "torch"
     read_back.cpu_tensorflow()  # before the export imports it
-    savedmodel.write(workload, stored, golden.inputs, folder / "saved_model" / str(version))
+    savedmodel.write(workload, stored, golden, folder / "saved_model" / str(version))
     done("exported the SavedModel")
     torch_export.write(workload, weights_path, form)
     mar.write(name, version, form, handler_files, folder / "model_store", scratch)
@@ -174,20 +176,20 @@ def _fill(
         workload=name,
         version=version,
         description=workload.description,
-        input=workload.input,
-        output=workload.output,
+        inputs=workload.inputs,
+        outputs=workload.outputs,
         labels=workload.labels,
         max_instances=workload.max_instances,
+        max_request_bytes=workload.max_request_bytes,
         seed=workload.seed,
-        accuracy=accuracy,
-        held_out=len(held_out.labels),
+        quality=MeasuredQuality(promised.name, value, promised.at_least, held_out.size),
         tolerance=workload.tolerance,
         torch_form=torch_export.NAME,
+        packaged_files=workload.packaged_files,
         versions=_versions(),
         source_sha256=source,
-        golden=GOLDEN,
-        load=load_inputs.FILES,
         files=scan(folder),
+        **files,
     )
     differences = export_parity.check(folder, manifest)
     told = ", ".join(f"{export} {worst:.2g}" for export, worst in differences.items())

@@ -11,7 +11,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.workload import Examples, TensorSpec, Trained, Weights, Workload
+from models.examples import Examples
+from models.quality import accuracy
+from models.tensors import TensorSpec
+from models.workload import Trained, Weights, Workload
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,8 +66,8 @@ def train(seed: int) -> Trained:
         torch.set_num_threads(threads)
     return Trained(
         weights=weights,
-        held_out=Examples(held_out, held_out_classes),
-        golden=Examples(held_out[:GOLDEN], held_out_classes[:GOLDEN]),
+        held_out=Examples({"image": held_out}, held_out_classes),
+        golden=Examples({"image": held_out[:GOLDEN]}, held_out_classes[:GOLDEN]),
     )
 
 
@@ -147,11 +150,11 @@ WORKLOAD = Workload(
     name="digits",
     version=1,
     description="Which digit, 0 to 9, an 8x8 grey-scale image of handwriting shows.",
-    input=TensorSpec("image", "float32", (8, 8)),
-    output=TensorSpec("probabilities", "float32", (10,)),
+    inputs=(TensorSpec("image", "float32", (8, 8)),),
+    outputs=(TensorSpec("probabilities", "float32", (10,)),),
     labels=tuple("0123456789"),
     seed=0,
-    minimum_accuracy=0.97,
+    quality=accuracy(at_least=0.97),
     train=train,
     network=network,
     twin=twin,

@@ -9,7 +9,11 @@ class WorkloadError(ModelsError):
     """A workload is unknown, or its file breaks the contract of `models.workload`."""
 
 
-class AccuracyError(ModelsError):
+class PackagedFileError(ModelsError):
+    """A package that brings weights or data is missing or of another version, or its file is damaged."""
+
+
+class QualityError(ModelsError):
     """The trained weights are worse on the held-out examples than the workload promises."""
 
 

@@ -7,82 +7,92 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import read_back
+from models import example_files, read_back
 from models.artifact_manifest import Manifest
-from models.errors import BrokenArtifactError, ExportParityError
-from models.load_inputs import FILES, in_chunks
-from models.workload import Forward
+from models.errors import ExportParityError
+from models.examples import Examples, Forward, answers
+from models.tensors import Tensors, TensorSpec
+
+BATCH = 256
+"""Load inputs of one pass."""
 
 
 def check(folder: Path, manifest: Manifest) -> dict[str, float]:
     """Load every export of the artifact in `folder` and compare its answers with the golden outputs.
 
-    Each is asked twice, all instances in one batch and one by one: the free batch size is part of the model. Then the
-    inputs for load tests follow in batches, since a run with one wrong answer is invalid.
+    Each is asked twice, all instances of one length in one batch and one by one: the free batch size is part of the
+    model. Then the inputs for load tests follow in batches, since a run with one wrong answer is invalid.
 
     Returns:
         Largest absolute difference per export.
 
     Raises:
-        ExportParityError: An answer differs; names the export, the instance, the class and both values.
+        ExportParityError: An answer differs; names the export, the instance, the element and both values.
         ExportError: An export cannot be loaded.
         BrokenArtifactError: The golden files or the .mar cannot be read.
     """
-    golden = [_array(folder, manifest.golden[key]) for key in ("inputs", "outputs")]
-    inputs, expected = golden
-    load = [_array(folder, manifest.load[key]) for key in FILES]
+    golden, load, fresh = (
+        example_files.read(folder, files) for files in (manifest.golden, manifest.load, manifest.fresh)
+    )
     with tempfile.TemporaryDirectory() as unpacked:
         read_back.unpack_mar(folder / "model_store" / f"{manifest.workload}.mar", Path(unpacked))
         version = folder / "saved_model" / str(manifest.version)
         exports: dict[str, Forward] = {
-            "saved_model": read_back.saved_model(version, manifest.input, manifest.output),
+            "saved_model": read_back.saved_model(version, manifest.inputs, manifest.outputs),
             "torch": read_back.torch_form(folder / "torch"),
             "model_store": read_back.torch_form(Path(unpacked)),
         }
         worst = {}
         for name, forward in exports.items():
-            one_by_one = np.concatenate([forward(inputs[i : i + 1]) for i in range(len(inputs))])
-            answers = [
-                (name, forward(inputs), expected),
-                (f"{name}, one by one,", one_by_one, expected),
-                *((f"{name}, load inputs,", in_chunks(forward, load[i]), load[i + 1]) for i in range(0, len(load), 2)),
-            ]
-            worst[name] = max(
-                compare(what, actual, right, manifest.labels, manifest.tolerance) for what, actual, right in answers
-            )
+            whole = min(golden[0].size, manifest.max_instances)
+            asked = [(name, whole, golden), (f"{name}, one by one,", 1, golden)]
+            asked += [(f"{name}, load inputs,", min(BATCH, manifest.max_instances), one) for one in (load, fresh)]
+            worst[name] = max(_ask(what, forward, most, one, manifest) for what, most, one in asked)
     return worst
+
+
+def _ask(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors], manifest: Manifest) -> float:
+    examples, expected = right
+    actual = answers(forward, examples, manifest.inputs, most)
+    return max(
+        compare(what, actual[spec.name], expected[spec.name], spec, manifest.labels, manifest.tolerance)
+        for spec in manifest.outputs
+    )
 
 
 def compare(
     export: str,
-    actual: NDArray[np.float32],
-    expected: NDArray[np.float64],
+    actual: NDArray[Any],
+    expected: NDArray[Any],
+    spec: TensorSpec,
     labels: tuple[str, ...],
     tolerance: float,
 ) -> float:
-    """Compare outputs (n, classes) with the reference and return the largest absolute difference.
+    """Compare an output (n, *shape) with the reference and return the largest absolute difference.
+
+    What is not floating-point must be equal, and then differs by 0.
 
     Raises:
-        ExportParityError: The shape differs, or a difference exceeds `tolerance` or is no number; names the worst.
+        ExportParityError: The type or shape differs, or a difference exceeds `tolerance` or is no number; names the
+            worst.
     """
+    if fault := spec.fault(actual):
+        raise ExportParityError(f"{export} gives another output than declared: {fault}")
     if actual.shape != expected.shape:
         raise ExportParityError(f"{export} answers in shape {actual.shape}, the reference in {expected.shape}")
-    difference = np.abs(actual.astype(np.float64) - expected)
-    difference[np.isnan(difference)] = np.inf
-    instance, position = (int(i) for i in np.unravel_index(difference.argmax(), difference.shape))
-    worst = float(difference[instance, position])
+    if spec.is_float:
+        difference = np.abs(actual.astype(np.float64) - expected)
+        difference[np.isnan(difference)] = np.inf
+    else:
+        difference = np.where(actual == expected, 0.0, np.inf)
+    place = tuple(int(i) for i in np.unravel_index(difference.argmax(), difference.shape))
+    worst = float(difference[place])
     if worst > tolerance:
+        element = f"class {labels[place[1]]}" if labels else f"{spec.name}{list(place[1:])}"
+        values = [f"{array[place]:.9g}" if spec.is_float else str(array[place]) for array in (actual, expected)]
+        off = f" (off by {worst:.3g}, allowed {tolerance:g})" if spec.is_float else ""
         raise ExportParityError(
-            f"{export} differs from the reference: instance {instance}, class {labels[position]}: "
-            f"{actual[instance, position]:.9g} instead of {expected[instance, position]:.9g} "
-            f"(off by {worst:.3g}, allowed {tolerance:g})"
+            f"{export} differs from the reference: instance {place[0]}, {element}: "
+            f"{values[0]} instead of {values[1]}{off}"
         )
     return worst
-
-
-def _array(folder: Path, name: str) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(folder / name, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BrokenArtifactError(f"{name} of {folder} cannot be read: {error}") from error
-    return array

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models import read_back
+from models import example_files, read_back
 from models.artifact_manifest import Manifest
-from models.workload import Forward
+from models.examples import Forward
 
 SECONDS = 1.0
 WARMUP_CALLS = 50
@@ -55,12 +55,15 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     torch.set_num_threads(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    golden = np.load(folder / manifest.golden["inputs"], allow_pickle=False)
-    inputs = np.resize(golden, (batch, *golden.shape[1:]))
+    golden, _ = example_files.read(folder, manifest.golden)
+    # One length for all of them, that in the middle.
+    longer = np.argsort(golden.lengths) if golden.lengths is not None else np.arange(golden.size)
+    ((_, one),) = golden.part(longer[golden.size // 2 :][:1]).batches(manifest.inputs, 1)
+    inputs = {name: array.repeat(batch, axis=0) for name, array in one.items()}
     version = folder / "saved_model" / str(manifest.version)
     loads: dict[str, Callable[[], Forward]] = {
         "torch": lambda: read_back.torch_form(folder / "torch"),
-        "tensorflow": lambda: read_back.saved_model(version, manifest.input, manifest.output),
+        "tensorflow": lambda: read_back.saved_model(version, manifest.inputs, manifest.outputs),
     }
     timings = []
     for runtime, load in loads.items():

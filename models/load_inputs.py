@@ -5,20 +5,18 @@ answer most requests, and pixels in sixteenths are easier to parse than what a s
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.workload import TensorSpec, Weights, Workload
+from models.examples import Examples
+from models.tensors import TensorSpec
+from models.workload import Workload
 
 MAX_BYTES = 64 * 1024 * 1024
 """Most memory that all inputs and answers together take."""
-
-LOAD = 4_096
-"""Inputs of ordinary runs, where the memory allows."""
 
 FRESH_PER_LOAD = 3
 """How many inputs that no ordinary run sends there are for each that one does."""
@@ -26,65 +24,57 @@ FRESH_PER_LOAD = 3
 NOISE = 0.01
 """Standard deviation of the noise, as a share of that of the held-out inputs."""
 
-CHUNK = 256
-"""Examples of one pass, whose intermediate results are large."""
-
-FILES = {key: f"load/{key}.npy" for key in ("inputs", "outputs", "fresh_inputs", "fresh_outputs")}
-"""Where an artifact keeps them: inputs and the answers to them, in turn."""
-
-Answers = TypeVar("Answers", NDArray[np.float32], NDArray[np.float64])
+EXAMPLE_BYTES = 8
+"""What an element takes; text is reckoned with as much."""
 
 
-@dataclass(frozen=True)
-class LoadInputs:
-    """Inputs with their answers.
+def count(workload: Workload) -> int:
+    """How many inputs ordinary runs get: fewer than the workload says where `MAX_BYTES` would not hold them all."""
+    return min(workload.load_inputs, _room(workload.inputs, workload.outputs))
 
-    Attributes:
-        inputs: What ordinary runs send, float32 (n, *input.shape).
-        outputs: The answers of the reference, float64 (n, *output.shape).
-        fresh_inputs: What no ordinary run sends, so that no server can have seen it; float32.
-        fresh_outputs: The answers to them, float64.
+
+def _room(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> int:
+    elements = {spec.name: math.prod(spec.longest) for spec in (*inputs, *outputs)}
+    sizes = {spec.name: np.dtype(spec.dtype).itemsize for spec in inputs if spec.dtype != "string"}
+    example = sum(number * sizes.get(name, EXAMPLE_BYTES) for name, number in elements.items())
+    return max(1, MAX_BYTES // ((1 + FRESH_PER_LOAD) * example))
+
+
+def make(workload: Workload, held_out: Examples) -> tuple[Examples, Examples]:
+    """Derive them from the held-out examples, by the workload's own `vary` or with a small noise.
+
+    Returns:
+        What ordinary runs send, and what no ordinary run sends, so that no server can have seen it.
     """
-
-    inputs: NDArray[np.float32]
-    outputs: NDArray[np.float64]
-    fresh_inputs: NDArray[np.float32]
-    fresh_outputs: NDArray[np.float64]
-
-
-def count(input_spec: TensorSpec, output_spec: TensorSpec) -> int:
-    """How many inputs ordinary runs get: 4,096, or fewer where `MAX_BYTES` would not hold them and the fresh ones."""
-    example = math.prod(input_spec.shape) * 4 + math.prod(output_spec.shape) * 8
-    return max(1, min(LOAD, MAX_BYTES // ((1 + FRESH_PER_LOAD) * example)))
+    here = count(workload)
+    total = here * (1 + FRESH_PER_LOAD)
+    random = np.random.default_rng([workload.seed, total])
+    if workload.vary:
+        made = workload.vary(random, held_out, total)
+        workload.check(made)
+    else:
+        made = _with_noise(workload, random, held_out, total)
+    return made.part(slice(here)), made.part(slice(here, total))
 
 
-def make(workload: Workload, weights: Weights, held_out: NDArray[np.float32]) -> LoadInputs:
-    """Derive them from the held-out examples, each with a noise of its own from the workload's seed.
+def _with_noise(workload: Workload, random: np.random.Generator, held_out: Examples, total: int) -> Examples:
+    """Held-out examples, each with a noise of its own on every floating-point input.
 
     The noise is small enough to leave each input an example of its class. What it would carry beyond the range of the
     held-out inputs is reflected into it, so that numbers at its ends get their digits too.
-
-    Args:
-        workload: Gives the shapes, the seed and the reference.
-        weights: What the reference computes with.
-        held_out: Examples to start from, float32 (m, *input.shape).
     """
-    here = count(workload.input, workload.output)
-    total = here * (1 + FRESH_PER_LOAD)
-    random = np.random.default_rng([workload.seed, total])
-    low, high = float(held_out.min()), float(held_out.max())
-    noise = random.standard_normal((total, *workload.input.shape)) * (NOISE * float(held_out.std()))
-    inputs = _reflected(held_out[np.arange(total) % len(held_out)] + noise, low, high).astype(np.float32)
-    outputs = in_chunks(lambda part: workload.reference(weights, part), inputs)
-    return LoadInputs(inputs[:here], outputs[:here], inputs[here:], outputs[here:])
+    made = held_out.part(np.arange(total) % held_out.size)
+    inputs: dict[str, NDArray[Any]] = dict(made.inputs)
+    for spec in workload.inputs:
+        if spec.is_float:
+            array = held_out.inputs[spec.name]
+            noise = random.standard_normal((total, *array.shape[1:])) * (NOISE * float(array.std()))
+            low, high = float(array.min()), float(array.max())
+            inputs[spec.name] = _reflected(inputs[spec.name] + noise, low, high).astype(array.dtype)
+    return Examples(inputs, made.labels, made.lengths)
 
 
 def _reflected(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     values = np.where(values < low, 2 * low - values, values)
     values = np.where(values > high, 2 * high - values, values)
     return np.clip(values, low, high)
-
-
-def in_chunks(forward: Callable[[NDArray[np.float32]], Answers], inputs: NDArray[np.float32]) -> Answers:
-    """The answers to all inputs, `CHUNK` of them in a pass."""
-    return np.concatenate([forward(inputs[first : first + CHUNK]) for first in range(0, len(inputs), CHUNK)])

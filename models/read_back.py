@@ -6,6 +6,7 @@ It is apart from the modules that write them, because what a person writes to de
 import importlib.util
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from models import savedmodel
 from models.errors import BrokenArtifactError, ExportError
+from models.examples import Forward
 from models.framework_messages import silence_framework_messages
-from models.workload import Forward, TensorSpec
+from models.tensors import Tensors, TensorSpec
 
 
-def saved_model(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward:
+def saved_model(folder: Path, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Forward:
     """Load the SavedModel back through its serving signature.
 
     Raises:
@@ -31,16 +33,22 @@ def saved_model(folder: Path, input_: TensorSpec, output: TensorSpec) -> Forward
     except Exception as error:  # TensorFlow may raise anything here
         reason = " ".join(str(error).split())
         raise ExportError(f"the SavedModel cannot be loaded: {type(error).__name__}: {reason}") from error
-    names = list(signature.structured_input_signature[1]), list(signature.structured_outputs)
-    if names != ([input_.name], [output.name]):
-        raise ExportError(f"the SavedModel's signature is {names[0]} -> {names[1]}, not {input_.name} -> {output.name}")
+    found = sorted(signature.structured_input_signature[1]), sorted(signature.structured_outputs)
+    wanted = sorted(spec.name for spec in inputs), sorted(spec.name for spec in outputs)
+    if found != wanted:
+        raise ExportError(f"the SavedModel's signature is {found[0]} -> {found[1]}, not {wanted[0]} -> {wanted[1]}")
 
-    def forward(inputs: NDArray[np.float32], _owner: Any = loaded) -> NDArray[np.float32]:
+    def forward(tensors: Tensors, _owner: Any = loaded) -> Tensors:
         # _owner keeps the variables alive, the signature alone does not.
-        outputs: NDArray[np.float32] = signature(**{input_.name: tf.constant(inputs)})[output.name].numpy()
-        return outputs
+        answered = signature(**{name: tf.constant(array) for name, array in tensors.items()})
+        return {spec.name: _array(answered[spec.name].numpy()) for spec in outputs}
 
     return forward
+
+
+def _array(value: NDArray[Any]) -> NDArray[Any]:
+    """Text as `str`, which TensorFlow keeps as bytes in UTF-8."""
+    return np.char.decode(value.astype(np.bytes_), "utf-8") if value.dtype.kind == "O" else value
 
 
 def torch_form(folder: Path) -> Forward:
@@ -49,24 +57,16 @@ def torch_form(folder: Path) -> Forward:
     Raises:
         ExportError: It cannot be loaded; the message says why.
     """
-    import torch
-
     try:
         spec = importlib.util.spec_from_file_location("artifact_load", folder / "load.py")
         if spec is None or spec.loader is None:
             raise FileNotFoundError(folder / "load.py")
         loader = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loader)
-        model = loader.load(folder)
+        forward: Forward = loader.load_predictor(folder)
     except Exception as error:  # the loader runs the workload's own code, which may raise anything
         reason = " ".join(str(error).split())
         raise ExportError(f"the PyTorch form cannot be loaded: {type(error).__name__}: {reason}") from error
-
-    def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            outputs: NDArray[np.float32] = model(torch.from_numpy(inputs)).numpy()
-        return outputs
-
     return forward
 
 

@@ -1,54 +1,88 @@
 """The SavedModel: the TensorFlow twin behind one serving signature, with TensorFlow Serving's warm-up records."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from models.workload import Weights, Workload
+from models.examples import Examples
+from models.tensors import Tensors, TensorSpec
+from models.workload import Weights, Workload, by_name
 
 SIGNATURE = "serving_default"
 WARMUP_BATCHES = (1, 32)
 
 
-def write(workload: Workload, weights: Weights, warmup: NDArray[np.float32], folder: Path) -> None:
+def write(workload: Workload, weights: Weights, warmup: Examples, folder: Path) -> None:
     """Write the SavedModel of `workload` to `folder`.
 
     Args:
         workload: Gives the twin, and the names and shapes of the signature.
         weights: What the twin takes over, in PyTorch's names and layouts.
-        warmup: (n, *input.shape) inputs for the warm-up records.
+        warmup: Inputs for the warm-up records.
         folder: The version folder, created.
     """
     import tensorflow as tf
 
     module = workload.twin(weights)
-    shape = [None, *workload.input.shape]
-    spec = tf.TensorSpec(shape, workload.input.dtype, name=workload.input.name)
 
-    def serve(inputs: Any) -> dict[str, Any]:
-        # The signature's shape binds Python callers only. TensorFlow Serving feeds what a client sent, and a
-        # convolution of oneDNN ends the whole process (SIGABRT) when its input has the wrong rank.
-        return {workload.output.name: module(tf.ensure_shape(inputs, shape))}
+    def serve(*inputs: Any) -> dict[str, Any]:
+        checked = _checked(workload.inputs, inputs)
+        return by_name(workload.outputs, module(*checked))
 
-    module.serve = tf.function(serve, input_signature=[spec])  # an attribute of the module, or it is not saved
+    signature = [tf.TensorSpec([None, *spec.shape], spec.dtype, name=spec.name) for spec in workload.inputs]
+    module.serve = tf.function(serve, input_signature=signature)  # an attribute of the module, or it is not saved
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve})
     _write_warmup(workload, warmup, folder / "assets.extra" / "tf_serving_warmup_requests")
 
 
-def _write_warmup(workload: Workload, inputs: NDArray[np.float32], path: Path) -> None:
+def _checked(specs: Sequence[TensorSpec], inputs: Sequence[Any]) -> list[Any]:
+    """The inputs, behind checks in the graph.
+
+    The signature's shape binds Python callers only. TensorFlow Serving feeds what a client sent, and a convolution of
+    oneDNN ends the whole process (SIGABRT) when its input has the wrong rank.
+    """
+    import tensorflow as tf
+
+    shaped = [tf.ensure_shape(tensor, [None, *spec.shape]) for spec, tensor in zip(specs, inputs, strict=True)]
+    checks = []
+    varying = [(spec, tf.shape(tensor)[spec.axis]) for spec, tensor in zip(specs, shaped, strict=True) if spec.lengths]
+    for spec, length in varying:
+        least, most = spec.lengths or (0, 0)
+        told = f"{spec.name} must have a length from {least} to {most}"
+        checks += [tf.debugging.assert_greater_equal(length, least, told)]
+        checks += [tf.debugging.assert_less_equal(length, most, told)]
+        first, other = varying[0][0].name, spec.name
+        checks += [tf.debugging.assert_equal(length, varying[0][1], f"{first} and {other} must have the same length")]
+    for spec, tensor in zip(specs, shaped, strict=True):
+        told = f"{spec.name} holds a value out of range"
+        if spec.minimum is not None:
+            checks += [tf.debugging.assert_greater_equal(tensor, tf.constant(spec.minimum, spec.dtype), told)]
+        if spec.maximum is not None:
+            checks += [tf.debugging.assert_less_equal(tensor, tf.constant(spec.maximum, spec.dtype), told)]
+    if not checks:
+        return shaped
+    with tf.control_dependencies(checks):
+        return [tf.identity(tensor) for tensor in shaped]
+
+
+def _write_warmup(workload: Workload, examples: Examples, path: Path) -> None:
     """Write a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
     import tensorflow as tf
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
+    ((_, one),) = examples.part(slice(1)).batches(workload.inputs, 1)
     path.parent.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(path)) as records:
         for size in WARMUP_BATCHES:
-            batch = np.resize(inputs, (size, *workload.input.shape))
+            if size > workload.max_instances:
+                continue
             request = predict_pb2.PredictRequest(
                 model_spec=model_pb2.ModelSpec(name=workload.name, signature_name=SIGNATURE),
-                inputs={workload.input.name: tf.make_tensor_proto(batch)},
+                inputs={name: tf.make_tensor_proto(array) for name, array in _repeated(one, size).items()},
             )
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             records.write(log.SerializeToString(deterministic=True))
+
+
+def _repeated(one: Tensors, size: int) -> Tensors:
+    return {name: array.repeat(size, axis=0) for name, array in one.items()}

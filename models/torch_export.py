@@ -34,20 +34,22 @@ def write(workload: Workload, weights_file: Path, folder: Path) -> None:
     shutil.copyfile(LOADER, folder / "load.py")
     shutil.copyfile(weights_file, folder / "weights.safetensors")
     title = f'"""The network of workload {workload.name}, version {workload.version}."""'
-    (folder / "network.py").write_text(f"{title}\n\n\n{source}")
+    # Annotations may name what the workload's file imports elsewhere: they are not evaluated.
+    (folder / "network.py").write_text(f"{title}\n\nfrom __future__ import annotations\n\n\n{source}")
     (folder / "workload.json").write_text(json.dumps(interface(workload), indent=2) + "\n")
 
 
 def interface(workload: Workload) -> dict[str, object]:
-    """Return what a server has to know of the model: names, dtypes, shapes per instance, labels, the most instances."""
+    """Return what a server has to know of the model: its tensors, labels, and the limits of a request."""
     return {
         "workload": workload.name,
         "version": workload.version,
         "description": workload.description,
-        "input": asdict(workload.input),
-        "output": asdict(workload.output),
+        "inputs": [asdict(spec) for spec in workload.inputs],
+        "outputs": [asdict(spec) for spec in workload.outputs],
         "labels": workload.labels,
         "max_instances": workload.max_instances,
+        "max_request_bytes": workload.max_request_bytes,
     }
 
 

@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from load import load  # type: ignore[import-not-found]  # lies beside this file in the .mar
+from load import load_predictor  # type: ignore[import-not-found]  # lies beside this file in the .mar
 from predict_body import (  # type: ignore[import-not-found]  # lies beside this file in the .mar
+    Interface,
     InvalidRequest,
+    TensorSpec,
     encode_predictions,
     parse_instances,
 )
 from ts.context import Context
 from ts.utils.util import PredictionException
 
-Batch = npt.NDArray[np.float32]
+Tensors = dict[str, npt.NDArray[Any]]
 
 
 class Handler:
@@ -35,13 +37,12 @@ class Handler:
         """
         folder = Path(context.system_properties["model_dir"])
         self.workload = json.loads((folder / "workload.json").read_text())
-        self.shape = tuple(self.workload["input"]["shape"])
-        self.most = int(self.workload["max_instances"])
+        self.interface = Interface.read(self.workload)
         # TorchServe does not set torch's threads, so the torch of each worker would use every core.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         torch.set_num_interop_threads(1)
-        self.model = load(folder)
-        self.forward(np.zeros((1, *self.shape), np.float32))
+        self.predict = load_predictor(folder)
+        self.predict(self.interface.smallest())
 
     def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
         """Answer a dynamic batch: one entry of `data` per request, one or more instances in each request.
@@ -52,7 +53,7 @@ class Handler:
             PredictionException: A bad gRPC request that is alone in its batch (see `refuse`).
         """
         answers = [b""] * len(data)
-        accepted: dict[int, Batch] = {}
+        accepted: dict[int, Tensors] = {}
         for index, request in enumerate(data):
             context.set_response_content_type(index, "application/json")
             if not over_rest(context, index):
@@ -62,29 +63,30 @@ class Handler:
                 answers[index] = json.dumps(self.describe()).encode()
                 continue
             try:
-                accepted[index] = parse_instances(body_of(request), self.shape, self.most)
+                accepted[index] = parse_instances(body_of(request), self.interface)
             except InvalidRequest as error:
                 answers[index] = refuse(context, index, str(error))
         if not accepted:
             return answers
-        batch = np.concatenate(list(accepted.values()))
-        # In parts of at most what one request may hold, because the memory of a forward pass grows with its size.
-        outputs = np.concatenate([self.forward(batch[i : i + self.most]) for i in range(0, len(batch), self.most)])
+        outputs = self.forward(join(list(accepted.values()), self.interface.inputs))
         start = 0
         for index, instances in accepted.items():
-            stop = start + len(instances)
+            stop = start + size(instances)
             try:
-                answers[index] = encode_predictions(outputs[start:stop])
+                answers[index] = encode_predictions({name: array[start:stop] for name, array in outputs.items()})
             except InvalidRequest as error:
                 answers[index] = refuse(context, index, str(error))
             start = stop
         return answers
 
-    def forward(self, batch: Batch) -> Batch:
-        """Run one forward pass: (n, *input shape) -> (n, *output shape)."""
-        with torch.inference_mode():
-            outputs: Batch = self.model(torch.from_numpy(batch)).numpy()
-        return outputs
+    def forward(self, batch: Tensors) -> Tensors:
+        """Predict in parts of at most what one request may hold: the memory of a forward pass grows with its size."""
+        most = self.interface.max_instances
+        parts = [
+            self.predict({name: array[first : first + most] for name, array in batch.items()})
+            for first in range(0, size(batch), most)
+        ]
+        return parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
 
     def describe(self) -> dict[str, Any]:
         """Return the settings in effect in this worker: GET /models/<name>?customized=true on the management port."""
@@ -95,6 +97,28 @@ class Handler:
             "torch_threads": torch.get_num_threads(),
             "torch_interop_threads": torch.get_num_interop_threads(),
         }
+
+
+def size(tensors: Tensors) -> int:
+    """How many instances there are."""
+    return len(next(iter(tensors.values())))
+
+
+def join(requests: list[Tensors], inputs: tuple[TensorSpec, ...]) -> Tensors:
+    """Put the instances of several requests into one batch, the shorter ones filled up with the input's padding."""
+    if len(requests) == 1:
+        return requests[0]
+    joined = {}
+    for spec in inputs:
+        arrays = [request[spec.name] for request in requests]
+        if spec.lengths:
+            axis = 1 + spec.shape.index(None)
+            longest = max(array.shape[axis] for array in arrays)
+            for index, array in enumerate(arrays):
+                missing = [(0, longest - there if at == axis else 0) for at, there in enumerate(array.shape)]
+                arrays[index] = np.pad(array, missing, constant_values=spec.padding)
+        joined[spec.name] = np.concatenate(arrays)
+    return joined
 
 
 def body_of(request: dict[str, Any]) -> object:

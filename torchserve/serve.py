@@ -24,10 +24,10 @@ from typing import NoReturn
 HERE = Path(__file__).resolve().parent
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
 SOCKET_PATH_LIMIT = 103
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA_KEYS = (
-    "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
-    "torch_form versions source_sha256 golden load files"
+    "schema_version workload version description inputs outputs labels max_instances max_request_bytes seed quality "
+    "tolerance torch_form packaged_files versions source_sha256 golden load fresh files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 
@@ -95,8 +95,11 @@ def read_model_version(archive: Path) -> str:
         raise TorchServeError(f"{archive} is not a readable model archive: {error}") from None
 
 
-def check_archive(artifact: Path, archive: Path) -> None:
+def check_archive(artifact: Path, archive: Path) -> int:
     """Compare the .mar with the artifact's manifest.
+
+    Returns:
+        How large a request may be, in bytes.
 
     Raises:
         TorchServeError: If it was altered, or the manifest does not list it or is of another schema.
@@ -106,6 +109,7 @@ def check_archive(artifact: Path, archive: Path) -> None:
         content = json.loads(manifest.read_text())
         version, unknown = content["schema_version"], content.keys() - SCHEMA_KEYS.split()
         expected = content["files"][archive.relative_to(artifact).as_posix()]["sha256"]
+        largest = int(content["max_request_bytes"]) if version == SCHEMA_VERSION else 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TorchServeError(f"{manifest} does not tell the sha256 of {archive.name} ({error!r}): {rebuild}") from None
     if version != SCHEMA_VERSION:
@@ -115,6 +119,7 @@ def check_archive(artifact: Path, archive: Path) -> None:
     with archive.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected:
             raise TorchServeError(f"{archive} was altered since it was built: {rebuild}")
+    return largest
 
 
 def check_ports(addresses: list[tuple[str, int]]) -> None:
@@ -135,8 +140,8 @@ def check_ports(addresses: list[tuple[str, int]]) -> None:
                 raise TorchServeError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
 
 
-def render_config(arguments: argparse.Namespace, version: str) -> str:
-    """Write the config.properties of this run: the settings beside this file, then those of the command line."""
+def render_config(arguments: argparse.Namespace, version: str, largest: int) -> str:
+    """Write the config.properties of this run: the settings beside this file, then those of model and command line."""
     # Keyed by name and version: TorchServe ignores settings under any other key without a word.
     model = {
         "minWorkers": arguments.workers,
@@ -152,6 +157,7 @@ def render_config(arguments: argparse.Namespace, version: str) -> str:
         "grpc_inference_port": arguments.grpc_port,
         "grpc_management_address": "127.0.0.1",
         "grpc_management_port": arguments.grpc_management_port,
+        "max_request_size": largest,
         "models": json.dumps({arguments.workload: {version: model}}),
     }
     lines = [f"{key}={value}" for key, value in settings.items()]
@@ -188,7 +194,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     """
     archive = arguments.artifact / "model_store" / f"{arguments.workload}.mar"
     version = read_model_version(archive)
-    check_archive(arguments.artifact, archive)
+    largest = check_archive(arguments.artifact, archive)
     java, home = find_java(), find_torchserve()
     check_ports(
         [
@@ -202,7 +208,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     run_dir = arguments.run_dir.resolve()
     run_dir.mkdir(parents=True, exist_ok=True)
     config = run_dir / "config.properties"
-    config.write_text(render_config(arguments, version))
+    config.write_text(render_config(arguments, version, largest))
     logs = str(run_dir / "logs")
     environment = os.environ | {
         "JAVA_HOME": str(java.parent.parent),

@@ -69,6 +69,7 @@ def audit_caching(
     if not ceiling_rps > 0:
         return None
     most = math.ceil(RUN_S * ceiling_rps / SHARE)
+    fresh = fresh.of_one_length()  # or the two sides of a pair would differ in their work
     pairs: list[Pair] = []
     for look in range(LOOKS):
         parts = [different_inputs(fresh, batch, look * PAIRS + number, most, seed) for number in range(PAIRS)]

@@ -100,7 +100,8 @@ def _workload(artifact: Artifact) -> MeasuredWorkload:
     return MeasuredWorkload(
         name=artifact.workload,
         version=artifact.version,
-        accuracy=manifest["accuracy"],
+        quality=manifest["quality"]["name"],
+        accuracy=manifest["quality"]["value"],
         seed=manifest["seed"],
         tolerance=artifact.tolerance,
         torch_form=manifest.get("torch_form"),

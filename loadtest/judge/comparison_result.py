@@ -22,12 +22,13 @@ class MeasuredWorkload:
     Attributes:
         name: Its name.
         version: Its version.
-        accuracy: Share of held-out examples that it classifies right.
+        accuracy: The figure that says how good it is on held-out examples.
         seed: Seed of its training.
         tolerance: Largest difference that an answer may have from the golden one.
         torch_form: Form in which PyTorch's servers run it.
         versions: Versions of the libraries that it was built with.
         weights_sha256: Checksum of its weights.
+        quality: What that figure is called.
     """
 
     name: str
@@ -38,6 +39,7 @@ class MeasuredWorkload:
     torch_form: str | None
     versions: dict[str, str]
     weights_sha256: str
+    quality: str = "accuracy"
 
 
 @dataclass

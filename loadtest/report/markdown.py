@@ -115,7 +115,7 @@ def environment(result: ComparisonResult) -> list[str]:
         f"{host.cores} cores of {host.cpu}, {host.memory_gib} GiB, {host.system}"
         + (", virtual machine" if host.virtual else ""),
         f"server cores {placement.server or 'not pinned'}, client cores {placement.client or 'not pinned'}",
-        f"model {workload.name} v{workload.version}, accuracy {workload.accuracy:.4f}, "
+        f"model {workload.name} v{workload.version}, {workload.quality} {workload.accuracy:.4f}, "
         f"weights sha256 {workload.weights_sha256[:16]}…",
         f"built with {versions}",
         f"client: Python {host.python}, {client}",

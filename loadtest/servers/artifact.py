@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from loadtest.errors import ArtifactError
 from loadtest.servers.examples import Examples
@@ -50,14 +49,19 @@ class Artifact:
         return self.golden.tolerance
 
     @property
-    def inputs(self) -> npt.NDArray[np.float32]:
-        """Golden inputs, shape (n, *input shape)."""
-        return self.golden.inputs
+    def output_names(self) -> list[str]:
+        """Names of the model's outputs."""
+        return [str(one["name"]) for one in self.manifest["outputs"]]
 
     @property
-    def outputs(self) -> npt.NDArray[np.float64]:
-        """Golden outputs in float64, shape (n, *output shape)."""
-        return self.golden.outputs
+    def input_names(self) -> list[str]:
+        """Names of the model's inputs."""
+        return [str(one["name"]) for one in self.manifest["inputs"]]
+
+    @property
+    def max_instances(self) -> int:
+        """How many instances one request may hold."""
+        return int(self.manifest["max_instances"])
 
     @property
     def size(self) -> int:
@@ -120,16 +124,23 @@ def _read(folder: Path) -> Artifact:
         raise ArtifactError(f"{folder}: {error}: {rebuild}") from error
     tolerance, name = float(manifest["tolerance"]), manifest["workload"]
 
-    def examples(kind: str, names: dict[str, str], prefix: str = "") -> Examples:
+    axes = {one["name"]: 1 + one["shape"].index(None) for one in manifest["inputs"] if None in one["shape"]}
+
+    def load(kind: str, file: str) -> Any:
         try:
-            inputs = np.load(folder / names[f"{prefix}inputs"], allow_pickle=False)
-            outputs = np.load(folder / names[f"{prefix}outputs"], allow_pickle=False)
+            return np.load(folder / file, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise ArtifactError(f"the {kind} examples in {folder} cannot be read ({error}): {rebuild}") from error
-        if not 0 < len(inputs) == len(outputs):
-            raise ArtifactError(f"{folder} has {len(inputs)} {kind} inputs and {len(outputs)} outputs: {rebuild}")
-        return Examples(inputs, outputs, tolerance, f"the {kind} examples of {name}")
 
-    golden, load = manifest["golden"], manifest["load"]
-    sets = examples("golden", golden), examples("load", load), examples("fresh", load, "fresh_")
-    return Artifact(folder, manifest, *sets)
+    def examples(kind: str) -> Examples:
+        files = manifest[kind]
+        inputs, outputs = ({one: load(kind, at) for one, at in files[side].items()} for side in ("inputs", "outputs"))
+        lengths = None if files["lengths"] is None else load(kind, files["lengths"])
+        sizes = {len(array) for array in inputs.values()}
+        answers = {len(array) for array in (*outputs.values(), *(() if lengths is None else (lengths,)))}
+        if sizes != answers or len(sizes) != 1 or 0 in sizes:
+            told = [" and ".join(map(str, sorted(some))) for some in (sizes, answers)]
+            raise ArtifactError(f"{folder} has {told[0]} {kind} inputs and {told[1]} outputs: {rebuild}")
+        return Examples(inputs, outputs, tolerance, f"the {kind} examples of {name}", lengths, axes)
+
+    return Artifact(folder, manifest, examples("golden"), examples("load"), examples("fresh"))

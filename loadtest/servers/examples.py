@@ -1,7 +1,8 @@
 """Inputs of a model with the right answers, and the requests that are made of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,30 +11,43 @@ import orjson
 from loadtest.errors import UsageError
 from loadtest.servers.expectation import Golden
 
+Tensors = Mapping[str, npt.NDArray[Any]]
+"""Arrays by the name of their tensor, each (n, *shape)."""
+
+Rows = npt.NDArray[np.int64]
+"""Numbers of examples."""
+
 
 @dataclass(frozen=True)
 class Examples:
     """Inputs with the right answers.
 
     Attributes:
-        inputs: Shape (n, *input shape).
-        outputs: The answers in float64, shape (n, *output shape).
+        inputs: By name of the input; shorter examples are filled up to the longest.
+        outputs: The right answers by name of the output, floating-point ones in float64.
         tolerance: Largest absolute difference from an answer that counts as the same.
         name: What errors call them.
+        lengths: How much of the dimension that varies belongs to each example; None where none varies.
+        axes: Which dimension that is, by name of the input, counted with that of the examples.
     """
 
-    inputs: npt.NDArray[np.float32]
-    outputs: npt.NDArray[np.float64]
+    inputs: Tensors
+    outputs: Tensors
     tolerance: float
     name: str = "examples"
+    lengths: Rows | None = None
+    axes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """How many there are."""
-        return len(self.inputs)
+        return len(next(iter(self.inputs.values())))
 
-    def batches(self, batch: int = 1) -> list[slice]:
-        """The examples of each request, that together hold every one once; the last request may have fewer.
+    def batches(self, batch: int = 1) -> list[Rows]:
+        """The examples of each request, that together hold every one once, each request those of one length.
+
+        The order is that of the examples. A request is as full as there are examples of its length; those that are not
+        full come last.
 
         Args:
             batch: Instances in one request.
@@ -43,45 +57,86 @@ class Examples:
         """
         if not 1 <= batch <= self.size:
             raise UsageError(f"--batch must be from 1 to {self.size}, {self.name}, not {batch}")
-        return [slice(first, first + batch) for first in range(0, self.size, batch)]
+        if self.lengths is None or batch == 1:
+            return np.split(np.arange(self.size), range(batch, self.size, batch))
+        full, filling = [], dict[int, list[int]]()
+        for row, length in enumerate(self.lengths.tolist()):
+            rows = filling.setdefault(length, [])
+            rows.append(row)
+            if len(rows) == batch:
+                full.append(np.array(filling.pop(length)))
+        return full + [np.array(rows) for rows in filling.values()]
+
+    def request(self, rows: Rows) -> Tensors:
+        """The inputs of one request, of one length and without padding."""
+        return {name: self._trimmed(name, array[rows], rows) for name, array in self.inputs.items()}
+
+    def _trimmed(self, name: str, array: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
+        if self.lengths is None or name not in self.axes:
+            return array
+        return np.ascontiguousarray(array[(*[slice(None)] * self.axes[name], slice(int(self.lengths[rows[0]])))])
 
     def bodies(self, batch: int = 1) -> list[bytes]:
-        """JSON request bodies, one for each of `batches`.
-
-        A number has as many digits as tell its float32 from every other one, up to nine.
-        """
-        return [
-            orjson.dumps({"instances": self.inputs[part]}, option=orjson.OPT_SERIALIZE_NUMPY)
-            for part in self.batches(batch)
-        ]
+        """JSON request bodies, one for each of `batches`."""
+        return [json_body(self.request(rows)) for rows in self.batches(batch)]
 
     def expectation(self, batch: int = 1) -> Golden:
         """The check of the answers to `bodies`."""
-        if self.size % batch == 0:  # one array instead of thousands is quickly handed to a client process
-            return Golden(self.outputs.reshape(-1, batch, *self.outputs.shape[1:]), self.tolerance)
-        return Golden([self.outputs[part] for part in self.batches(batch)], self.tolerance)
+        if self.size % batch == 0 and (self.lengths is None or batch == 1):
+            # One array instead of thousands is quickly handed to a client process.
+            whole = {name: array.reshape(-1, batch, *array.shape[1:]) for name, array in self.outputs.items()}
+            return Golden(whole, self.tolerance)
+        batches = self.batches(batch)
+        return Golden({name: [array[rows] for rows in batches] for name, array in self.outputs.items()}, self.tolerance)
+
+    def pick(self, rows: Rows) -> "Examples":
+        """Those of these numbers, in this order; a number may come more than once."""
+        inputs, outputs = ({name: one[rows] for name, one in side.items()} for side in (self.inputs, self.outputs))
+        return replace(
+            self, inputs=inputs, outputs=outputs, lengths=None if self.lengths is None else self.lengths[rows]
+        )
 
     def part(self, first: int, count: int) -> "Examples":
         """``count`` of them from number ``first`` on, or as many as there are."""
-        to = slice(first, first + count)
-        return Examples(self.inputs[to], self.outputs[to], self.tolerance, self.name)
+        return self.pick(np.arange(self.size)[first : first + count])
 
     def repeated(self, batch: int = 1) -> "Examples":
         """As many requests as before, each of them with the instances of the first one."""
-        times = self.size // batch
-        inputs, outputs = self.inputs[:batch], self.outputs[:batch]
-        return Examples(np.concatenate([inputs] * times), np.concatenate([outputs] * times), self.tolerance, self.name)
+        return self.pick(np.tile(self.batches(batch)[0], self.size // batch))
+
+    def many(self, count: int) -> "Examples":
+        """So many of one length, starting over where there are too few."""
+        return self.pick(np.resize(self.commonest_length(), count))
+
+    def of_one_length(self) -> "Examples":
+        """Those of the length that most of them have: all where none varies."""
+        return self.pick(self.commonest_length())
+
+    def commonest_length(self) -> Rows:
+        """The numbers of the examples of that length."""
+        if self.lengths is None:
+            return np.arange(self.size)
+        lengths, counts = np.unique(self.lengths, return_counts=True)
+        return np.flatnonzero(self.lengths == lengths[counts.argmax()])
 
     @classmethod
     def joined(cls, parts: "Sequence[Examples]") -> "Examples":
-        """All of them one after the other, with the tolerance and the name of the first."""
-        inputs, outputs = (np.concatenate([getattr(part, name) for part in parts]) for name in ("inputs", "outputs"))
-        return cls(inputs, outputs, parts[0].tolerance, parts[0].name)
+        """All of them one after the other, with what else the first has."""
+
+        def one_after_the_other(sides: Sequence[Tensors]) -> Tensors:
+            return {name: np.concatenate([side[name] for side in sides]) for name in sides[0]}
+
+        lengths = [part.lengths for part in parts if part.lengths is not None]
+        return replace(
+            parts[0],
+            inputs=one_after_the_other([part.inputs for part in parts]),
+            outputs=one_after_the_other([part.outputs for part in parts]),
+            lengths=np.concatenate(lengths) if lengths else None,
+        )
 
     def shuffled(self, seed: tuple[int, ...]) -> "Examples":
         """The same in another order."""
-        order = np.random.default_rng(seed).permutation(self.size)
-        return Examples(self.inputs[order], self.outputs[order], self.tolerance, self.name)
+        return self.pick(np.random.default_rng(seed).permutation(self.size))
 
     def for_requests(self, requests: float, batch: int = 1) -> "Examples":
         """As many as so many requests need, each one full: at least one request, at most all that there are.
@@ -91,7 +146,28 @@ class Examples:
             batch: Instances in one request.
 
         Raises:
-            UsageError: If there are fewer examples than instances in one request.
+            UsageError: If there are fewer examples than instances in one request, or too few of one length.
         """
-        whole = len(self.batches(batch)) - (self.size % batch > 0)
-        return self.part(0, int(max(1, min(whole, requests))) * batch)
+        full = [rows for rows in self.batches(batch) if len(rows) == batch]
+        if not full:
+            raise UsageError(f"--batch {batch}: {self.name} are fewer than that of any one length")
+        return self.pick(np.concatenate(full[: int(max(1, min(len(full), requests)))]))
+
+
+def json_body(inputs: Tensors) -> bytes:
+    """A request as JSON: bare values for a model of one input, objects for one of several.
+
+    A number has as many digits as tell its float32 from every other one, up to nine.
+    """
+    columns = [array.tolist() if array.dtype.kind == "U" else array for array in inputs.values()]
+    instances = columns[0]
+    if len(columns) > 1:
+        instances = [dict(zip(inputs, values, strict=True)) for values in zip(*columns, strict=True)]
+    return orjson.dumps({"instances": instances}, default=_scalar, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _scalar(value: Any) -> Any:
+    """A value that orjson does not know: NumPy's own scalars, and arrays without dimensions."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError

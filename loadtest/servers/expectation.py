@@ -1,9 +1,10 @@
 """What a correct answer is: checked on every response, while the load runs."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -46,14 +47,15 @@ class Exactly:
 
 @dataclass(frozen=True)
 class Golden:
-    """The predictions must equal the right ones within an absolute tolerance.
+    """The predictions must equal the right ones: floating-point numbers within an absolute tolerance, others exactly.
 
     Attributes:
-        predictions: One array a payload, each of shape (instances, *output shape); together they may be an array.
+        predictions: By name of the output, one array a payload, each of shape (instances, *output shape); together they
+            may be an array.
         tolerance: Largest absolute difference allowed on any element.
     """
 
-    predictions: Sequence[npt.NDArray[np.float64]] | npt.NDArray[np.float64]
+    predictions: Mapping[str, Sequence[npt.NDArray[Any]] | npt.NDArray[Any]]
     tolerance: float
     name: str = "golden"
 
@@ -69,17 +71,49 @@ class Golden:
             try:  # the bare NaN and Infinity of TensorFlow Serving, which only the lenient parser reads
                 document = json.loads(body)
             except ValueError:
-                return float("inf")
+                return math.inf
         return self.distance(payload, document.get("predictions") if isinstance(document, dict) else None)
 
     def distance(self, payload: int, predictions: object) -> float:
-        """Largest absolute difference of already parsed predictions; infinite where the shape is another."""
-        expected = self.predictions[payload]
-        try:
-            answer = np.asarray(predictions, dtype=np.float64)
-        except (TypeError, ValueError):
-            return float("inf")
-        if answer.shape != expected.shape:
-            return float("inf")
-        worst = float(np.abs(answer - expected).max())
-        return worst if worst == worst else float("inf")
+        """Largest absolute difference of already parsed predictions; infinite where the shape is another.
+
+        Args:
+            payload: Number of the payload.
+            predictions: One for each instance: bare values for a model of one output, objects for one of several.
+        """
+        if len(self.predictions) == 1:
+            (name,) = self.predictions
+            return self.column_distance(payload, {name: predictions})
+        if not isinstance(predictions, list):
+            return math.inf
+        if not all(isinstance(one, dict) and one.keys() == self.predictions.keys() for one in predictions):
+            return math.inf
+        return self.column_distance(payload, {name: [one[name] for one in predictions] for name in self.predictions})
+
+    def column_distance(self, payload: int, outputs: Mapping[str, object]) -> float:
+        """The same where each output holds all instances; outputs that were not asked for do no harm."""
+        if not outputs.keys() >= self.predictions.keys():
+            return math.inf
+        return max(_distance(every[payload], outputs[name]) for name, every in self.predictions.items())
+
+
+def _distance(expected: npt.NDArray[Any], value: object) -> float:
+    if expected.dtype.kind != "f":
+        return 0.0 if _is_equal(expected, value) else math.inf
+    try:
+        answer = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return math.inf
+    if answer.shape != expected.shape:
+        return math.inf
+    worst = float(np.abs(answer - expected).max())
+    return worst if worst == worst else math.inf
+
+
+def _is_equal(expected: npt.NDArray[Any], value: object) -> bool:
+    try:
+        answer = np.asarray(value)
+    except ValueError:
+        return False
+    same_kind = answer.dtype.kind == expected.dtype.kind or {answer.dtype.kind, expected.dtype.kind} <= {"i", "u"}
+    return same_kind and np.array_equal(answer, expected)

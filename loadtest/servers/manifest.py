@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 FILE = "manifest.json"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA_KEYS = (
-    "schema_version workload version description input output labels max_instances seed accuracy held_out tolerance "
-    "torch_form versions source_sha256 golden load files"
+    "schema_version workload version description inputs outputs labels max_instances max_request_bytes seed quality "
+    "tolerance torch_form packaged_files versions source_sha256 golden load fresh files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 WEIGHTS = "weights.safetensors"
 EXAMPLE = "golden/request.json"
-LOAD_FILES = ("inputs", "outputs", "fresh_inputs", "fresh_outputs")
+EXAMPLES = ("golden", "load", "fresh")
+"""The sets of examples."""
 
 Check = Callable[[Any], bool]
 
@@ -52,7 +53,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if not check(_at(manifest, place)):
             raise ManifestError(f"{FILE}: {place} must be {what}")
     listed = manifest["files"]
-    for needed in (WEIGHTS, EXAMPLE, *manifest["golden"].values(), *manifest["load"].values()):
+    for needed in (WEIGHTS, EXAMPLE, *(path for key in EXAMPLES for path in _example_files(manifest[key]))):
         if needed not in listed:
             raise ManifestError(f"{FILE} does not list {needed}")
     for name in _present(folder):
@@ -63,10 +64,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def _example_files(files: dict[str, Any]) -> list[str]:
+    optional = [path for path in (files["labels"], files["lengths"]) if path is not None]
+    return [*files["inputs"].values(), *files["outputs"].values(), *optional]
+
+
+_MISSING = object()
+
+
 def _at(manifest: dict[str, Any], place: str) -> Any:
     value: Any = manifest
     for key in place.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
+        value = value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
     return value
 
 
@@ -107,7 +116,25 @@ def _is_file_name(value: Any) -> bool:
 
 
 def _are_file_names(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_file_name, value.values()))
+    return isinstance(value, dict) and value != {} and all(map(_is_file_name, value.values()))
+
+
+def _is_file_name_or_none(value: Any) -> bool:
+    return value is None or _is_file_name(value)
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(map(_is_tensor, value))
+
+
+def _is_tensor(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_text(value.get("name"))
+        and _is_text(value.get("dtype"))
+        and isinstance(value.get("shape"), list)
+        and all(size is None or _is_whole(size) for size in value["shape"])
+    )
 
 
 def _are_files(value: Any) -> bool:
@@ -122,17 +149,24 @@ KEYS: list[tuple[str, str, Check]] = [
     ("version", "a whole number", _is_whole),
     ("tolerance", "a number above 0", lambda value: _is_number(value) and value > 0),
     ("max_instances", "a whole number above 0", lambda value: _is_whole(value) and value > 0),
-    ("accuracy", "a number", _is_number),
+    ("quality", "a table", lambda value: isinstance(value, dict)),
+    ("quality.name", "a string", _is_text),
+    ("quality.value", "a number", _is_number),
     ("seed", "a whole number", _is_whole),
     ("versions", "a table", lambda value: isinstance(value, dict)),
-    ("input.name", "a string", _is_text),
-    ("output.name", "a string", _is_text),
-    ("golden", "a table of names of files", _are_file_names),
-    ("golden.inputs", "the name of a file", _is_file_name),
-    ("golden.outputs", "the name of a file", _is_file_name),
-    ("golden.labels", "the name of a file", _is_file_name),
-    ("load", "a table of names of files", _are_file_names),
-    *((f"load.{key}", "the name of a file", _is_file_name) for key in LOAD_FILES),
+    ("inputs", "a list of tensors", _are_tensors),
+    ("outputs", "a list of tensors", _are_tensors),
+    *((key, "a table of files", lambda value: isinstance(value, dict)) for key in EXAMPLES),
+    *(
+        (f"{key}.{side}", "a table of names of files", _are_file_names)
+        for key in EXAMPLES
+        for side in ("inputs", "outputs")
+    ),
+    *(
+        (f"{key}.{one}", "the name of a file, or null", _is_file_name_or_none)
+        for key in EXAMPLES
+        for one in ("labels", "lengths")
+    ),
     ("files", "a table of files by their names, each with its sha256", _are_files),
 ]
 """What this package reads of a manifest; the other keys are for others."""

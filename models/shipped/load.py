@@ -2,14 +2,21 @@
 
     model = load(folder)                    # torch.nn.Module in eval mode
     with torch.inference_mode():
-        outputs = model(inputs)             # (batch, *input shape) float32 -> (batch, *output shape) float32
+        outputs = model(*inputs)            # tensors (batch, *shape), in the order of workload.json
+
+    predict = load_predictor(folder)        # the same with NumPy arrays by their names
+    outputs = predict(inputs)
 
 `network.py` holds the function `network()` that builds the module, `weights.safetensors` its parameters.
 """
 
 import importlib.util
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -36,6 +43,35 @@ def load(folder: str | Path) -> nn.Module:
     model: nn.Module = source.network()
     model.load_state_dict(read_weights(folder / "weights.safetensors"))
     return model.eval().requires_grad_(False)
+
+
+def load_predictor(folder: str | Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+    """Load the model as a function from inputs to outputs, NumPy arrays (batch, *shape) by the names of workload.json.
+
+    Raises:
+        FileNotFoundError, ValueError, RuntimeError: As `load`.
+    """
+    model = load(folder)
+    interface = json.loads((Path(folder) / "workload.json").read_text())
+    inputs, outputs = ([tensor["name"] for tensor in interface[side]] for side in ("inputs", "outputs"))
+
+    def predict(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        with torch.inference_mode():
+            returned = model(*(to_torch(given[name]) for name in inputs))
+        values = returned if isinstance(returned, tuple) else (returned,)
+        return {name: to_numpy(value) for name, value in zip(outputs, values, strict=True)}
+
+    return predict
+
+
+def to_torch(array: np.ndarray) -> Any:
+    """A tensor that shares the array's memory; text, which PyTorch has no tensors of, as (nested) lists of `str`."""
+    return array.tolist() if array.dtype.kind == "U" else torch.from_numpy(array)
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """The array of a tensor, or of (nested) lists of `str`."""
+    return value.numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -65,7 +65,7 @@ def test_every_curl_answers_the_same(command: str, servers_up: list[str], artifa
     answer = np.array(json.loads(done.stdout)["predictions"])
     assert answer.shape == (1, 10)
     assert int(answer.argmax()) == 7
-    np.testing.assert_allclose(answer, artifact.outputs[:1], atol=artifact.tolerance, rtol=0)
+    np.testing.assert_allclose(answer, artifact.golden.outputs["probabilities"][:1], atol=artifact.tolerance, rtol=0)
 
 
 def test_there_is_a_curl_for_each_server() -> None:
@@ -76,7 +76,7 @@ def test_there_is_a_curl_for_each_server() -> None:
 def test_the_body_of_the_curls_is_the_first_golden_input(artifact: Artifact) -> None:
     """The example beside the model is a golden input, so its answer is known."""
     body = json.loads((ROOT / "models" / "digits.example.json").read_text())
-    np.testing.assert_array_equal(np.array(body["instances"], dtype=np.float32), artifact.inputs[:1])
+    np.testing.assert_array_equal(np.array(body["instances"], dtype=np.float32), artifact.golden.inputs["image"][:1])
 
 
 @pytest.mark.parametrize("command", LOADTESTS)

@@ -17,7 +17,8 @@ CEILING_RPS = CONNECTIONS / DELAY_MS * 1e3
 def fresh() -> Examples:
     """Examples to which the programmable server's answer is the right one."""
     inputs = np.random.default_rng(1).random((12_288, 2), dtype=np.float32)
-    return Examples(inputs, np.tile([0.25, 0.75], (len(inputs), 1)), 1e-6)
+    outputs = np.tile([0.25, 0.75], (len(inputs), 1))
+    return Examples({"point": inputs}, {"scores": outputs}, 1e-6)
 
 
 def audit(port: Listening, fresh: Examples) -> Caching:
@@ -57,7 +58,7 @@ def test_a_server_of_unknown_speed_is_not_audited(fresh: Examples) -> None:
 def test_no_input_is_in_two_pairs(fresh: Examples) -> None:
     """One instance a request: each pair has inputs of its own."""
     parts = [different_inputs(fresh, 1, pair, 10_000, 1) for pair in range(PAIRS * LOOKS)]
-    sent = [row.tobytes() for part in parts for row in part.inputs]
+    sent = [row.tobytes() for part in parts for row in part.inputs["point"]]
     assert len(set(sent)) == len(sent) == fresh.size
 
 
@@ -73,7 +74,7 @@ def test_both_sides_have_as_many_requests(fresh: Examples) -> None:
     repeated = different.repeated(3)
     assert len(repeated.bodies(3)) == len(different.bodies(3)) == 20
     assert set(repeated.bodies(3)) == {different.bodies(3)[0]}
-    np.testing.assert_array_equal(repeated.outputs[:3], different.outputs[:3])
+    np.testing.assert_array_equal(repeated.outputs["scores"][:3], different.outputs["scores"][:3])
 
 
 def test_the_sides_take_turns() -> None:

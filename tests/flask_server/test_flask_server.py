@@ -75,7 +75,7 @@ def test_golden_answers_under_concurrency(server: LocalServer, artifact: Artifac
         answers = list(pool.map(lambda job: server.predict(bodies[job[0]][job[1]]), jobs))
     for (batch, index), answer in zip(jobs, answers, strict=True):
         assert answer.status == 200, answer
-        expected = artifact.outputs[index * batch : (index + 1) * batch]
+        expected = artifact.golden.outputs["probabilities"][index * batch : (index + 1) * batch]
         np.testing.assert_allclose(answer.json["predictions"], expected, rtol=0, atol=artifact.tolerance)
 
 

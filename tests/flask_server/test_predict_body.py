@@ -7,10 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from flask_server.predict_body import InvalidRequest, encode_predictions, parse_instances
+from flask_server.predict_body import Interface, InvalidRequest, TensorSpec, encode_predictions, parse_instances
 
-SHAPE = (2, 3)
-MOST = 4
+
+def tensor(name: str, dtype: str, *shape: int | None, **more: Any) -> TensorSpec:
+    """One input, described as workload.json does."""
+    others = {"lengths": None, "padding": 0, "minimum": None, "maximum": None}
+    return TensorSpec.read({"name": name, "dtype": dtype, "shape": list(shape), **others, **more})
+
+
+IMAGES = Interface((tensor("image", "float32", 2, 3),), (), max_instances=4)
+SENTENCES = Interface(
+    (
+        tensor("ids", "int32", None, lengths=[2, 5], minimum=0, maximum=99),
+        tensor("mask", "uint8", None, lengths=[2, 5], maximum=1),
+        tensor("loud", "bool"),
+        tensor("author", "string"),
+    ),
+    (),
+    max_instances=4,
+)
+SENTENCE = {"ids": [1, 2, 3], "mask": [1, 1, 0], "loud": False, "author": "Ann"}
 IMAGE = [[0, 0.5, 1], [1, 0, 0]]
 
 FAULTS = [
@@ -50,7 +67,7 @@ FAULTS = [
 def test_fault_is_named(body: bytes, message: str) -> None:
     """A body that cannot be predicted from is refused with a message that says what is wrong and where."""
     with pytest.raises(InvalidRequest) as caught:
-        parse_instances(body, SHAPE, MOST)
+        parse_instances(body, IMAGES)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -60,7 +77,7 @@ def test_fault_is_named(body: bytes, message: str) -> None:
 )
 def test_text_bytes_and_decoded_json_are_read_alike(body: Any) -> None:
     """It makes no difference whether the JSON comes as text, as bytes or already decoded."""
-    parsed = parse_instances(body, SHAPE, MOST)
+    parsed = parse_instances(body, IMAGES)["image"]
     assert parsed.dtype == np.float32
     np.testing.assert_array_equal(parsed, np.array([IMAGE], np.float32))
 
@@ -74,8 +91,8 @@ def test_text_bytes_and_decoded_json_are_read_alike(body: Any) -> None:
 )
 def test_float32_survives_the_wire(array: Any) -> None:
     """Every finite float32 comes out of an answer, and back into a request, with the same bits."""
-    sent = json.loads(encode_predictions(array))["predictions"]
-    returned = parse_instances(json.dumps({"instances": sent}), SHAPE, MOST)
+    sent = json.loads(encode_predictions({"x": array}))["predictions"]
+    returned = parse_instances(json.dumps({"instances": sent}), IMAGES)["image"]
     assert returned.tobytes() == array.tobytes()
 
 
@@ -83,4 +100,92 @@ def test_float32_survives_the_wire(array: Any) -> None:
 def test_an_answer_that_json_cannot_say_is_refused(value: float) -> None:
     """NaN and Infinity never reach the wire, where they would not be JSON."""
     with pytest.raises(InvalidRequest, match="no finite answer"):
-        encode_predictions(np.array([[0, value]], np.float32))
+        encode_predictions({"x": np.array([[0, value]], np.float32)})
+
+
+def test_objects_are_read_into_an_array_for_each_input() -> None:
+    """Whole numbers, booleans and text, each in its own type; the order of the names does not matter."""
+    other = {"author": "Bob, \u00fc", "loud": True, "mask": [0, 1, 1], "ids": [0, 98, 99]}
+    parsed = parse_instances(json.dumps({"instances": [SENTENCE, other]}), SENTENCES)
+    assert {name: array.tolist() for name, array in parsed.items()} == {
+        name: [SENTENCE[name], other[name]] for name in ("ids", "mask", "loud", "author")
+    }
+    assert [array.dtype.kind for array in parsed.values()] == ["i", "u", "b", "U"]
+    assert [array.dtype.itemsize for array in parsed.values()][:3] == [4, 1, 1]
+
+
+SENTENCE_FAULTS = [
+    ([1, 2, 3], 'instances[0] must be a JSON object with "ids", "mask", "loud", "author"'),
+    ({"ids": [1, 2]}, 'instances[0] lacks "author", "loud", "mask"; expected are "ids"'),
+    ({**SENTENCE, "IDs": 1}, 'instances[0] has "IDs"; expected are "ids"'),
+    ({**SENTENCE, "ids": [1]}, "instances[0].ids has shape [1], expected whole numbers of shape [2 to 5]"),
+    ({**SENTENCE, "ids": []}, "instances[0].ids has shape [0], expected"),
+    ({**SENTENCE, "ids": [1] * 6}, "instances[0].ids has shape [6], expected"),
+    ({**SENTENCE, "ids": [1, 2, [3]]}, "instances[0].ids is ragged"),
+    ({**SENTENCE, "ids": [1, 2, 2.5]}, "instances[0].ids holds a number that is not whole"),
+    ({**SENTENCE, "ids": [1, 2, 3.0]}, "instances[0].ids holds a number that is not whole"),
+    ({**SENTENCE, "ids": [1, True, 3]}, "instances[0].ids holds booleans"),
+    ({**SENTENCE, "ids": ["1", "2", "3"]}, "instances[0].ids holds text"),
+    ({**SENTENCE, "ids": [1, 2, None]}, "instances[0].ids holds something other than whole numbers"),
+    ({**SENTENCE, "ids": [1, 2, 100]}, "the instances.ids hold 100; the largest value allowed is 99"),
+    ({**SENTENCE, "ids": [1, -2, 3]}, "the instances.ids hold -2; the smallest value allowed is 0"),
+    ({**SENTENCE, "ids": [1, 2, 2**31]}, "the instances.ids hold a number beyond int32"),
+    ({**SENTENCE, "ids": [1, 2, 2**63]}, "instances[0].ids holds a number beyond int32"),
+    ({**SENTENCE, "mask": [1, 1, 2]}, "the instances.mask hold 2; the largest value allowed is 1"),
+    ({**SENTENCE, "mask": [1, 1, 256]}, "the instances.mask hold a number beyond uint8"),
+    ({**SENTENCE, "mask": [1, 1, -1]}, "the instances.mask hold a number beyond uint8"),
+    ({**SENTENCE, "mask": [1, 1]}, "instances[0] has 3 of ids and 2 of mask: the inputs of one instance must have"),
+    ({**SENTENCE, "loud": 1}, "instances[0].loud holds numbers, expected booleans of shape []"),
+    ({**SENTENCE, "loud": [True]}, "instances[0].loud has shape [1], expected booleans"),
+    ({**SENTENCE, "author": 7}, "instances[0].author holds numbers, expected text"),
+    ({**SENTENCE, "author": None}, "instances[0].author holds something other than text"),
+]
+
+
+@pytest.mark.parametrize(("instance", "message"), SENTENCE_FAULTS, ids=[message for _, message in SENTENCE_FAULTS])
+def test_fault_of_an_input_is_named(instance: object, message: str) -> None:
+    """With the input it is in, alone and beside good instances."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse_instances({"instances": [instance]}, SENTENCES)
+    assert message in str(caught.value)
+    for others in ([SENTENCE, instance], [instance, SENTENCE]):
+        with pytest.raises(InvalidRequest):
+            parse_instances({"instances": others}, SENTENCES)
+
+
+def test_instances_of_one_request_have_one_length() -> None:
+    """Two that are right alone are refused together."""
+    longer = {**SENTENCE, "ids": [1, 2, 3, 4], "mask": [1, 1, 1, 1]}
+    parse_instances({"instances": [longer]}, SENTENCES)
+    both = r"instances\[1\].ids has shape \[4\] and instances\[0\].ids \[3\]"
+    with pytest.raises(InvalidRequest, match=f"{both}: the instances of one request"):
+        parse_instances({"instances": [SENTENCE, longer]}, SENTENCES)
+
+
+def test_text_among_other_things_is_no_text() -> None:
+    """Beside text NumPy would turn a number into text."""
+    words = Interface((tensor("words", "string", 3),), (), max_instances=4)
+    assert parse_instances({"instances": [["a", "b", "c"]]}, words)["words"].tolist() == [["a", "b", "c"]]
+    with pytest.raises(InvalidRequest, match="holds something other than text"):
+        parse_instances({"instances": [["a", 1, "c"]]}, words)
+
+
+def test_the_smallest_batch_is_one_that_is_taken() -> None:
+    """What a server warms a model up with keeps the model's own limits."""
+    for interface in (IMAGES, SENTENCES, Interface((tensor("x", "int64", minimum=3, maximum=5),), (), 4)):
+        batch = interface.smallest()
+        instance = [array.tolist()[0] for array in batch.values()]
+        instances = [dict(zip(batch, instance, strict=True)) if len(batch) > 1 else instance[0]]
+        parsed = parse_instances(json.dumps({"instances": instances}), interface)
+        assert {name: (one.dtype, one.tolist()) for name, one in parsed.items()} == {
+            name: (one.dtype, one.tolist()) for name, one in batch.items()
+        }
+
+
+def test_several_outputs_are_objects() -> None:
+    """An object for each instance; one output alone is bare."""
+    outputs = {"scores": np.array([[0.5], [0.25]], np.float32), "kind": np.array(["a", "b"])}
+    assert json.loads(encode_predictions(outputs)) == {
+        "predictions": [{"scores": [0.5], "kind": "a"}, {"scores": [0.25], "kind": "b"}]
+    }
+    assert json.loads(encode_predictions({"kind": outputs["kind"]})) == {"predictions": ["a", "b"]}

@@ -1,5 +1,6 @@
 """The inputs for load tests: many, different, of full precision, plausible, and within the memory."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,21 @@ import orjson
 import pytest
 from numpy.typing import NDArray
 
-from models import digits, load_inputs
+from models import digits, example_files, load_inputs
 from models.artifact_manifest import read
+from models.tensors import TensorSpec
 from models.weights_file import read as read_weights
-from models.workload import TensorSpec
 
 
 @pytest.fixture
 def load(artifact: Path) -> dict[str, NDArray[Any]]:
     """What the build wrote."""
-    return {key: np.load(artifact / path, allow_pickle=False) for key, path in read(artifact).load.items()}
+    manifest = read(artifact)
+    found: dict[str, NDArray[Any]] = {}
+    for prefix, files in (("", manifest.load), ("fresh_", manifest.fresh)):
+        examples, outputs = example_files.read(artifact, files)
+        found |= {f"{prefix}inputs": examples.inputs["image"], f"{prefix}outputs": outputs["probabilities"]}
+    return found
 
 
 def test_there_are_as_many_as_a_run_needs(load: dict[str, NDArray[Any]]) -> None:
@@ -51,27 +57,26 @@ def test_numbers_have_all_their_digits(load: dict[str, NDArray[Any]]) -> None:
 
 def test_inputs_stay_examples_of_their_class(artifact: Path, load: dict[str, NDArray[Any]]) -> None:
     """In the range of the held-out images, close to the one that each came from, and nearly always of its class."""
-    held_out = digits.train(read(artifact).seed).held_out
-    source = np.arange(len(load["inputs"])) % len(held_out.inputs)
-    assert load["inputs"].min() >= held_out.inputs.min()
-    assert load["inputs"].max() <= held_out.inputs.max()
-    assert np.abs(load["inputs"] - held_out.inputs[source]).max() < 0.05
-    classes = digits.reference(read_weights(artifact / "weights.safetensors"), held_out.inputs).argmax(axis=1)
+    held_out = digits.train(read(artifact).seed).held_out.inputs["image"]
+    source = np.arange(len(load["inputs"])) % len(held_out)
+    assert load["inputs"].min() >= held_out.min()
+    assert load["inputs"].max() <= held_out.max()
+    assert np.abs(load["inputs"] - held_out[source]).max() < 0.05
+    classes = digits.reference(read_weights(artifact / "weights.safetensors"), held_out).argmax(axis=1)
     assert (load["outputs"].argmax(axis=1) == classes[source]).mean() > 0.99
 
 
 def test_the_same_seed_gives_the_same_inputs(artifact: Path, load: dict[str, NDArray[Any]]) -> None:
-    """Bit for bit, from the weights that were stored."""
-    weights, held_out = read_weights(artifact / "weights.safetensors"), digits.train(digits.WORKLOAD.seed).held_out
-    again = load_inputs.make(digits.WORKLOAD, weights, held_out.inputs)
-    assert {key: getattr(again, key).tobytes() for key in load} == {key: load[key].tobytes() for key in load}
+    """Bit for bit."""
+    again = load_inputs.make(digits.WORKLOAD, digits.train(digits.WORKLOAD.seed).held_out)
+    assert [one.inputs["image"].tobytes() for one in again] == [load[f"{of}inputs"].tobytes() for of in ("", "fresh_")]
 
 
 @pytest.mark.parametrize("shape", [(1,), (8, 8), (3, 224, 224), (10_000_000,)])
 def test_memory_is_bounded(shape: tuple[int, ...]) -> None:
     """At most 4,096 for runs, 64 MiB in all, and never none."""
-    inputs, outputs = TensorSpec("in", "float32", shape), TensorSpec("out", "float32", (10,))
-    count = load_inputs.count(inputs, outputs)
+    inputs, outputs = (TensorSpec("in", "float32", shape),), (TensorSpec("out", "float32", (10,)),)
+    count = load_inputs.count(replace(digits.WORKLOAD, inputs=inputs, outputs=outputs))
     assert 1 <= count <= 4_096
     held = count * (1 + load_inputs.FRESH_PER_LOAD) * (4 * int(np.prod(shape)) + 80)
     assert held <= load_inputs.MAX_BYTES or count == 1

@@ -46,8 +46,9 @@ def test_manifest_lists_every_file_with_its_hash(artifact: Path) -> None:
         "saved_model/1/assets.extra/tf_serving_warmup_requests",
         "model_store/digits.mar",
         *(f"torch/{name}" for name in FORM),
-        *manifest.golden.values(),
-        *manifest.load.values(),
+        *manifest.golden.paths,
+        *manifest.load.paths,
+        *manifest.fresh.paths,
     } <= set(manifest.files)
 
 
@@ -94,14 +95,18 @@ def test_most_instances_follow_from_the_weight_of_an_answer(artifact: Path) -> N
 
 def test_accuracy_is_stored_and_kept_its_promise(artifact: Path) -> None:
     """The held-out fifth was measured, and at least 0.97 of it is right."""
-    manifest = read(artifact)
-    assert manifest.held_out == 360
-    assert 0.97 <= manifest.accuracy <= 1.0
+    quality = read(artifact).quality
+    assert (quality.name, quality.examples, quality.at_least) == ("accuracy", 360, 0.97)
+    assert 0.97 <= quality.value <= 1.0
 
 
 def test_golden_files_are_what_the_contract_says(artifact: Path) -> None:
     """Shapes, dtypes and ranges of the golden arrays, which load without pickle."""
-    golden = {key: np.load(artifact / path, allow_pickle=False) for key, path in read(artifact).golden.items()}
+    files = read(artifact).golden
+    (inputs,), (outputs,) = files.inputs.values(), files.outputs.values()
+    paths = {"inputs": inputs, "outputs": outputs, "labels": str(files.labels)}
+    golden = {key: np.load(artifact / path, allow_pickle=False) for key, path in paths.items()}
+    assert files.lengths is None
     assert {key: (value.shape, value.dtype) for key, value in golden.items()} == {
         "inputs": ((64, 8, 8), np.float32),
         "outputs": ((64, 10), np.float64),
@@ -120,8 +125,8 @@ def test_same_seed_same_weights(artifact: Path) -> None:
     again, other = digits.train(seed), digits.train(seed + 1)
     assert {name: w.tobytes() for name, w in again.weights.items()} == {n: w.tobytes() for n, w in stored.items()}
     assert any(other.weights[name].tobytes() != value.tobytes() for name, value in stored.items())
-    golden = np.load(artifact / "golden/inputs.npy", allow_pickle=False)
-    assert {image.tobytes() for image in golden} <= {image.tobytes() for image in again.held_out.inputs}
+    golden = np.load(artifact / "golden/inputs/image.npy", allow_pickle=False)
+    assert {image.tobytes() for image in golden} <= {image.tobytes() for image in again.held_out.inputs["image"]}
 
 
 def test_nothing_is_pickled(artifact: Path) -> None:
@@ -188,7 +193,7 @@ def test_loader_refuses_other_dtypes(loader: ModuleType, tmp_path: Path) -> None
 
 def test_readme_snippets_run(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The code that the README gives to server authors loads both exports, and they agree."""
-    images = np.load(artifact / "golden/inputs.npy", allow_pickle=False)
+    images = np.load(artifact / "golden/inputs/image.npy", allow_pickle=False)
     pytorch, tensorflow = re.findall(r"```python\n(.*?)```", (REPO / "models" / "README.md").read_text(), re.DOTALL)[:2]
     monkeypatch.chdir(artifact.parents[2])
     torch = pytest.importorskip("torch")

@@ -36,7 +36,7 @@ def test_build_says_accuracy_and_leaves_an_unchanged_artifact_alone(cli: Run, ar
     before = {path: path.stat().st_mtime_ns for path in artifact.rglob("*")}
     done = cli("build")
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"digits v1 unchanged: {artifact} (accuracy {read(artifact).accuracy:.4f}" in done.stdout
+    assert f"digits v1 unchanged: {artifact} (accuracy {read(artifact).quality.value:.4f}" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in artifact.rglob("*")} == before
 
 
@@ -54,14 +54,14 @@ def test_build_repairs_and_repeats_itself(cli: Run, root: Path, built: Path, art
 
 
 def test_an_artifact_of_an_earlier_release_is_built_again(cli: Run, artifact: Path) -> None:
-    """Without being told to: it has no inputs for load tests, and its manifest has the schema before."""
+    """Without being told to: its manifest has the schema before, with one input and one output."""
     path = artifact / "manifest.json"
     manifest = json.loads(path.read_text())
-    del manifest["load"]
-    path.write_text(json.dumps({**manifest, "schema_version": 2}))
-    shutil.rmtree(artifact / "load")
-    assert "digits v1 built: " in cli("build").stdout
-    assert set(read(artifact).load.values()) < set(read(artifact).files)
+    manifest["input"], manifest["output"] = manifest.pop("inputs")[0], manifest.pop("outputs")[0]
+    path.write_text(json.dumps({**manifest, "schema_version": 3}))
+    shutil.rmtree(artifact / "fresh")
+    assert "digits v1 built: " in cli("build", "digits").stdout
+    assert set(read(artifact).fresh.paths) < set(read(artifact).files)
 
 
 def test_build_prints_its_own_lines_and_no_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,12 +142,12 @@ def test_verify_accepts_what_was_built(cli: Run) -> None:
 
 def change(artifact: Path) -> None:
     """Puts other bytes into a file."""
-    (artifact / "golden" / "outputs.npy").write_bytes(b"other")
+    (artifact / "golden" / "outputs" / "probabilities.npy").write_bytes(b"other")
 
 
 def remove(artifact: Path) -> None:
     """Deletes a file."""
-    (artifact / "golden" / "outputs.npy").unlink()
+    (artifact / "golden" / "outputs" / "probabilities.npy").unlink()
 
 
 def add(artifact: Path) -> None:
@@ -158,8 +158,8 @@ def add(artifact: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [
-        (change, "golden/outputs.npy is changed"),
-        (remove, "golden/outputs.npy is missing"),
+        (change, "golden/outputs/probabilities.npy is changed"),
+        (remove, "golden/outputs/probabilities.npy is missing"),
         (add, "torch/more.py is extra"),
     ],
 )
@@ -171,12 +171,12 @@ def test_verify_names_the_damaged_file(cli: Run, artifact: Path, damage: Callabl
 
 def test_verify_repeats_the_parity_check(cli: Run, artifact: Path) -> None:
     """With matching hashes but wrong golden answers the parity check still fails."""
-    outputs = np.load(artifact / "golden/outputs.npy", allow_pickle=False)
+    outputs = np.load(artifact / "golden/outputs/probabilities.npy", allow_pickle=False)
     outputs[5, 2] += 0.5
-    np.save(artifact / "golden/outputs.npy", outputs, allow_pickle=False)
+    np.save(artifact / "golden/outputs/probabilities.npy", outputs, allow_pickle=False)
     content = json.loads((artifact / "manifest.json").read_text())
-    entry = scan(artifact)["golden/outputs.npy"]
-    content["files"]["golden/outputs.npy"] = {"sha256": entry.sha256, "bytes": entry.bytes}
+    entry = scan(artifact)["golden/outputs/probabilities.npy"]
+    content["files"]["golden/outputs/probabilities.npy"] = {"sha256": entry.sha256, "bytes": entry.bytes}
     (artifact / "manifest.json").write_text(json.dumps(content))
     assert "saved_model differs from the reference: instance 5, class 2" in refused(cli("verify"))
 
@@ -236,7 +236,8 @@ def test_byte_code_in_an_artifact_is_no_change(root: Path, artifact: Path) -> No
         ("[]", "not a manifest"),
         ('{"schema_version": 1}', "not a manifest"),
         ({"schema_version": 1}, "schema_version 1"),
-        ({"accuracy": "high"}, "accuracy is no float"),
+        ({"quality": "high"}, "not a manifest"),
+        ({"tolerance": "high"}, "tolerance is no float"),
         ({"files": {"a": 3}}, "not a manifest"),
         ({"invented": 1}, "not a manifest"),
     ],

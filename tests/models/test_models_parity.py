@@ -11,8 +11,11 @@ from safetensors.numpy import load_file, save_file
 from models import digits, export_parity, savedmodel
 from models.artifact_manifest import read
 from models.errors import ExportError, ExportParityError
+from models.examples import Examples
+from models.tensors import TensorSpec
 
 LABELS = ("a", "b", "c")
+SPEC = TensorSpec("scores", "float32", (3,))
 EXPECTED = np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])
 
 
@@ -55,7 +58,7 @@ def test_changed_saved_model_is_caught(artifact: Path) -> None:
     other = perturb(artifact / "weights.safetensors")
     folder = artifact / "saved_model" / "1"
     shutil.rmtree(folder)
-    savedmodel.write(digits.WORKLOAD, other, np.zeros((1, 8, 8), np.float32), folder)
+    savedmodel.write(digits.WORKLOAD, other, Examples({"image": np.zeros((1, 8, 8), np.float32)}), folder)
     with pytest.raises(ExportParityError, match=r"^saved_model differs"):
         export_parity.check(artifact, read(artifact))
 
@@ -87,7 +90,7 @@ def test_compare_returns_the_largest_difference() -> None:
     """Within the tolerance the largest difference is the result."""
     actual = EXPECTED.astype(np.float32)
     actual[1, 2] += np.float32(0.001)
-    assert export_parity.compare("x", actual, EXPECTED, LABELS, 0.01) == pytest.approx(0.001, rel=1e-3)
+    assert export_parity.compare("x", actual, EXPECTED, SPEC, LABELS, 0.01) == pytest.approx(0.001, rel=1e-3)
 
 
 def test_compare_names_the_worst_element() -> None:
@@ -96,7 +99,7 @@ def test_compare_names_the_worst_element() -> None:
     actual[0, 0] += np.float32(0.01)
     actual[1, 1] += np.float32(0.25)
     with pytest.raises(ExportParityError, match=r"^x differs .*instance 1, class b: 0\.3[45]\d* instead of 0\.1 "):
-        export_parity.compare("x", actual, EXPECTED, LABELS, 1e-5)
+        export_parity.compare("x", actual, EXPECTED, SPEC, LABELS, 1e-5)
 
 
 def test_compare_refuses_nan() -> None:
@@ -104,10 +107,35 @@ def test_compare_refuses_nan() -> None:
     actual = EXPECTED.astype(np.float32)
     actual[0, 1] = np.nan
     with pytest.raises(ExportParityError, match="instance 0, class b: nan"):
-        export_parity.compare("x", actual, EXPECTED, LABELS, 1e-5)
+        export_parity.compare("x", actual, EXPECTED, SPEC, LABELS, 1e-5)
 
 
 def test_compare_refuses_another_shape() -> None:
     """A missing row is a difference, not something to broadcast."""
     with pytest.raises(ExportParityError, match="shape"):
-        export_parity.compare("x", EXPECTED[:1].astype(np.float32), EXPECTED, LABELS, 1e-5)
+        export_parity.compare("x", EXPECTED[:1].astype(np.float32), EXPECTED, SPEC, LABELS, 1e-5)
+
+
+def test_compare_names_an_element_without_classes() -> None:
+    """Where there are no classes, the element is told by its place."""
+    actual = EXPECTED.astype(np.float32)
+    actual[1, 2] += np.float32(0.1)
+    with pytest.raises(ExportParityError, match=r"instance 1, scores\[2\]: 0\.9\d* instead of 0\.8 "):
+        export_parity.compare("x", actual, EXPECTED, SPEC, (), 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "right", "wrong"), [("int64", 3, 4), ("bool", True, False), ("string", "red", "green")]
+)
+def test_compare_takes_what_is_no_float_exactly(dtype: str, right: object, wrong: object) -> None:
+    """Whole numbers, booleans and text are equal or wrong, whatever the tolerance."""
+    spec = TensorSpec("kind", dtype, ())
+    assert export_parity.compare("x", np.array([right]), np.array([right]), spec, (), 10.0) == 0
+    with pytest.raises(ExportParityError, match=rf"instance 1, kind\[\]: {wrong} instead of {right}$"):
+        export_parity.compare("x", np.array([right, wrong]), np.array([right, right]), spec, (), 10.0)
+
+
+def test_compare_refuses_another_type() -> None:
+    """An answer in double precision is not what was declared."""
+    with pytest.raises(ExportParityError, match="scores is float64, not float32"):
+        export_parity.compare("x", EXPECTED, EXPECTED, SPEC, LABELS, 1e-5)

@@ -11,8 +11,9 @@ import pytest
 import models
 from models.artifact_manifest import check_files, read
 from models.build import build, source_sha256
-from models.errors import AccuracyError, ExportError, ExportParityError, ModelsError, WorkloadError
-from models.workload import TensorSpec, Workload, discover, find
+from models.errors import ExportError, ExportParityError, ModelsError, QualityError, WorkloadError
+from models.tensors import TensorSpec
+from models.workload import Workload, discover, find
 
 REPO = Path(models.__file__).parent.parent
 
@@ -21,14 +22,17 @@ SECOND = '''
 
 import numpy as np
 
-from models.workload import Examples, TensorSpec, Trained, Workload
+from models.examples import Examples
+from models.quality import accuracy
+from models.tensors import TensorSpec
+from models.workload import Trained, Workload
 
 
 def train(seed):
     inputs = np.random.default_rng(seed).random((20, 2), np.float32)
-    examples = Examples(inputs, inputs.argmax(axis=1))
+    examples = Examples({"pair": inputs}, inputs.argmax(axis=1))
     weights = {"0.weight": np.array([[9, -9], [-9, 9]], np.float32), "0.bias": np.zeros(2, np.float32)}
-    return Trained(weights, held_out=examples, golden=Examples(examples.inputs[:4], examples.labels[:4]))
+    return Trained(weights, held_out=examples, golden=examples.part(slice(4)))
 
 
 def network():
@@ -61,11 +65,11 @@ WORKLOAD = Workload(
     name="larger",
     version=3,
     description="Which of two numbers is larger.",
-    input=TensorSpec("pair", "float32", (2,)),
-    output=TensorSpec("probabilities", "float32", (2,)),
+    inputs=(TensorSpec("pair", "float32", (2,)),),
+    outputs=(TensorSpec("probabilities", "float32", (2,)),),
     labels=("first", "second"),
     seed=1,
-    minimum_accuracy=1.0,
+    quality=accuracy(at_least=1.0),
     train=train,
     network=network,
     twin=twin,
@@ -91,7 +95,8 @@ def test_new_workload_is_one_new_file(second: Path, tmp_path: Path) -> None:
     assert built.folder == tmp_path / "artifacts" / "larger" / "3"
     assert read(built.folder) == built.manifest
     check_files(built.folder, built.manifest)
-    assert (built.manifest.input, built.manifest.labels) == (TensorSpec("pair", "float32", (2,)), ("first", "second"))
+    assert built.manifest.inputs == (TensorSpec("pair", "float32", (2,)),)
+    assert built.manifest.labels == ("first", "second")
     assert any("accuracy on 20 held-out examples: 1.0000" in line for line in said)
     assert not build(find("larger"), tmp_path / "artifacts").made
     assert build(find("larger"), tmp_path / "artifacts", force=True).made
@@ -113,12 +118,12 @@ def test_new_workload_leaves_the_others_current(workload_folder: Path) -> None:
     [
         ('(weights["0.weight"].T)', '(weights["0.weight"].T * 1.01)', ExportParityError, "saved_model differs"),
         ("nn.Softmax(1)", "nn.Softmax(0)", ExportParityError, "torch differs"),
-        ("inputs.argmax(axis=1)", "inputs.argmin(axis=1)", AccuracyError, "0.0000 is below the promised 1"),
+        ("inputs.argmax(axis=1)", "inputs.argmin(axis=1)", QualityError, "0.0000 is below the promised 1"),
         ("    from torch import nn", "    from torch import nn\n    import pandas", WorkloadError, "imports pandas"),
         ("nn.Linear(2, 2)", "nn.Linear(SIZE, 2)", ExportError, "SIZE"),
         ("nn.Linear(2, 2)", "nn.Linear(2, 2, bias=False)", ExportError, "0.bias"),
         ("network=network", "network=lambda: network()", WorkloadError, "module-level def network"),
-        ("(20, 2)", "(20, 3)", WorkloadError, "train.. gave inputs float32 .4, 3."),
+        ("(20, 2)", "(20, 3)", WorkloadError, r"pair has shape \(4, 3\), not \(n, \*\(2,\)\)"),
         ("np.zeros(2, np.float32)", "np.zeros(2)", ExportError, "0.bias is float64"),
         ("np.zeros(2, np.float32)", "np.full(2, np.nan, np.float32)", ExportError, "diverged"),
     ],
@@ -144,8 +149,22 @@ def test_broken_workload_fails_and_leaves_the_old_artifact(
     [
         ({"name": "../up"}, "name"),
         ({"version": 0}, "version is 0"),
-        ({"input": TensorSpec("image", "uint8", (8, 8))}, "image is uint8"),
         ({"labels": ("one",)}, "1 labels"),
+        ({"inputs": ()}, "needs inputs and outputs"),
+        ({"outputs": (TensorSpec("image", "float32", (10,)),)}, "each of another name"),
+        ({"inputs": (TensorSpec("Image", "float32", (8, 8)),)}, "lower case"),
+        ({"inputs": (TensorSpec("image_bytes", "string", ()),)}, "not ending in _bytes"),
+        ({"outputs": (TensorSpec("tokens", "float32", (None,), lengths=(1, 9)),), "labels": ()}, "fixed shape"),
+        (
+            {
+                "inputs": (
+                    TensorSpec("ids", "int64", (None,), lengths=(1, 9)),
+                    TensorSpec("mask", "int64", (None,), lengths=(2, 9)),
+                )
+            },
+            "the same lengths",
+        ),
+        ({"inputs": (TensorSpec("image", "uint8", (8, 8)),)}, "needs `vary`"),
     ],
 )
 def test_contract_is_checked_at_once(change: dict[str, Any], message: str) -> None:
@@ -153,6 +172,23 @@ def test_contract_is_checked_at_once(change: dict[str, Any], message: str) -> No
     workload: Workload = find("digits").workload
     with pytest.raises(WorkloadError, match=message):
         replace(workload, **change)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("x", "float16", (2,)), "x is float16; exported are float32, "),
+        (("x", "int64", (None,)), "`lengths` says how"),
+        (("x", "int64", (2,), (1, 2)), "`lengths` says how"),
+        (("x", "int64", (None, None), (1, 2)), "one dimension"),
+        (("x", "int64", (None,), (0, 2)), "run from 0 to 2"),
+        (("x", "string", (None,), (1, 2)), "text has a fixed shape"),
+    ],
+)
+def test_a_tensor_that_cannot_be_served_is_refused(values: tuple[Any, ...], message: str) -> None:
+    """Its type, its shape and its lengths, before anything is trained."""
+    with pytest.raises(ValueError, match=message):
+        TensorSpec(*values)
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,16 @@ def test_what_is_no_manifest_is_refused(folder: Path, text: str, told: str) -> N
         ("files", {"weights.safetensors": {"sha256": 1}}),
         ("files", {"weights\0": {"sha256": "abc"}}),
         ("load", "load"),
-        ("load", {"inputs": "load/inputs.npy", "outputs": "load/outputs.npy"}),
+        ("load", {"inputs": {"image": "load/inputs/image.npy"}, "outputs": {}}),
+        ("fresh", {"inputs": {"image": "a.npy"}, "outputs": {"probabilities": "b.npy"}, "labels": None}),
         ("golden", "golden"),
-        ("golden", {"inputs": "inputs.npy", "outputs": "outputs.npy", "labels": "labels.npy", "more": []}),
-        ("input", {}),
+        ("golden", {"inputs": {"a": "b\0"}, "outputs": {"probabilities": "b.npy"}, "labels": None, "lengths": None}),
+        ("inputs", {}),
+        ("inputs", []),
+        ("inputs", [{"name": "image", "dtype": "float32", "shape": 8}]),
+        ("outputs", [{"name": "probabilities", "dtype": "float32", "shape": [-1]}]),
+        ("quality", 0.9),
+        ("quality", {"name": "accuracy", "value": "high"}),
         ("versions", []),
     ],
     ids=repr,
@@ -125,11 +131,12 @@ def test_every_file_has_to_be_listed(folder: Path, artifact: Artifact) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "golden/inputs.npy",
-        "golden/outputs.npy",
+        "golden/inputs/image.npy",
+        "golden/outputs/probabilities.npy",
+        "golden/labels.npy",
         "golden/request.json",
-        "load/inputs.npy",
-        "load/fresh_outputs.npy",
+        "load/inputs/image.npy",
+        "fresh/outputs/probabilities.npy",
     ],
 )
 def test_what_is_needed_has_to_be_listed(folder: Path, name: str) -> None:
@@ -152,9 +159,9 @@ def test_a_file_that_nobody_vouches_for_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "told"),
     [
-        ("golden/outputs.npy", "has 64 golden inputs and 63 outputs"),
-        ("load/outputs.npy", "has 4096 load inputs and 4095 outputs"),
-        ("load/fresh_outputs.npy", "has 12288 fresh inputs and 12287 outputs"),
+        ("golden/outputs/probabilities.npy", "has 64 golden inputs and 63 outputs"),
+        ("load/outputs/probabilities.npy", "has 4096 load inputs and 4095 outputs"),
+        ("fresh/outputs/probabilities.npy", "has 12288 fresh inputs and 12287 outputs"),
     ],
 )
 def test_answers_have_to_fit(folder: Path, file: str, told: str) -> None:
@@ -166,12 +173,12 @@ def test_answers_have_to_fit(folder: Path, file: str, told: str) -> None:
     assert told in refusal(folder)
 
 
-def test_an_artifact_without_load_inputs_is_refused(folder: Path) -> None:
+def test_an_artifact_of_an_earlier_release_is_refused(folder: Path) -> None:
     """What an earlier release built has the schema before, and one line says how to rebuild."""
 
     def as_before(manifest: dict[str, Any]) -> None:
-        manifest["schema_version"] = 2
-        del manifest["load"]
+        manifest["schema_version"] = 3
+        manifest["input"], manifest["output"] = manifest.pop("inputs")[0], manifest.pop("outputs")[0]
 
     change(folder, as_before)
-    assert "has schema 2, not 3" in refusal(folder)
+    assert "has schema 3, not 4" in refusal(folder)

@@ -57,7 +57,7 @@ CHECKERS = {
     "models": Checker(lambda artifact, scratch: ["-m", "models", "verify", "digits"], "weights.safetensors"),
     "loadtest": Checker(
         lambda artifact, scratch: ["-m", "loadtest", "check", "--servers", "flask_server", "--any-port"],
-        "golden/outputs.npy",
+        "golden/outputs/probabilities.npy",
     ),
     "flask_server": Checker(
         lambda artifact, scratch: ["-m", "flask_server", "--host", NOT_OF_THIS_MACHINE], "torch/weights.safetensors"

@@ -2,7 +2,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,24 +28,54 @@ def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -
         sizes.append(len(batch))
         return batch.sum((1, 2))[:, None]
 
+    return loaded(model, [tensor("x", "float32", [2, 2])], tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def sequences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -> Any:
+    """The handler over a model that adds what the mask lets through of a sequence, and tells how long it is."""
+
+    def model(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(ids))
+        return torch.stack([(ids * mask).sum(1), mask.sum(1)], 1)
+
+    ids = tensor("ids", "int64", [None], lengths=[1, 9], padding=7)
+    inputs = [ids, tensor("mask", "int64", [None], lengths=[1, 9])]
+    return loaded(model, inputs, tmp_path, monkeypatch)
+
+
+def tensor(name: str, dtype: str, shape: list[int | None], **more: Any) -> dict[str, Any]:
+    """An entry of workload.json."""
+    others = {"lengths": None, "padding": 0, "minimum": None, "maximum": None}
+    return {"name": name, "dtype": dtype, "shape": shape, **others, **more}
+
+
+def loaded(model: Any, inputs: list[dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A handler that has loaded this model."""
     monkeypatch.setitem(sys.modules, "predict_body", flask_server.predict_body)
-    loader: Any = ModuleType("load")
-    loader.load = lambda folder: model
+    loader = imported("load", ROOT / "models" / "shipped" / "load.py")
+    monkeypatch.setattr(loader, "load", lambda folder: model)
     monkeypatch.setitem(sys.modules, "load", loader)
     workload = {"workload": "sums", "version": 3, "max_instances": 6}
-    workload["input"] = {"name": "x", "dtype": "float32", "shape": [2, 2]}
-    (tmp_path / "workload.json").write_text(json.dumps(workload))
-    spec = importlib.util.spec_from_file_location("handler", ROOT / "torchserve" / "handler.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    interface = {"inputs": inputs, "outputs": [tensor("sum", "float32", [2])]}
+    (folder / "workload.json").write_text(json.dumps(workload | interface))
+    module = imported("handler", ROOT / "torchserve" / "handler.py")
     # The process of the tests keeps its own thread counts.
     monkeypatch.setattr(torch, "set_num_interop_threads", lambda count: None)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     handler = module.Handler()
-    handler.initialize(SimpleNamespace(system_properties={"model_dir": str(tmp_path)}))
+    handler.initialize(SimpleNamespace(system_properties={"model_dir": str(folder)}))
     return handler
+
+
+def imported(name: str, path: Path) -> Any:
+    """The module in a file."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def context(count: int, **headers: str) -> Context:
@@ -64,7 +94,7 @@ def body(*fills: float) -> dict[str, Any]:
 def test_worker_has_answered_before_it_is_ready(handler: Any, sizes: list[int]) -> None:
     """Loading ends with one forward pass, the slow first one."""
     assert sizes == [1]
-    assert handler.shape == (2, 2)
+    assert [spec.shape for spec in handler.interface.inputs] == [(2, 2)]
 
 
 def test_a_batch_is_one_forward_pass(handler: Any, sizes: list[int]) -> None:
@@ -84,6 +114,15 @@ def test_a_large_batch_goes_through_the_model_in_parts(handler: Any, sizes: list
     answers = [json.loads(answer) for answer in handler.handle([body(*one) for one in fills], context(4))]
     assert sizes[1:] == [6, 6, 2]
     assert [answer["predictions"] for answer in answers] == [[[4 * fill] for fill in one] for one in fills]
+
+
+def test_requests_of_different_lengths_share_a_forward_pass(sequences: Any, sizes: list[int]) -> None:
+    """The shorter ones are filled up with each input's padding, which the mask keeps out of the answers."""
+    rows = [[5], [1, 2, 3, 4], [6, 7]]
+    requests = [{"body": {"instances": [{"ids": ids, "mask": [1] * len(ids)}]}} for ids in rows]
+    answers = [json.loads(answer)["predictions"] for answer in sequences.handle(requests, context(3))]
+    assert sizes[1:] == [3]
+    assert answers == [[[sum(ids), len(ids)]] for ids in rows]
 
 
 def test_a_batch_without_good_requests_is_no_forward_pass(handler: Any, sizes: list[int]) -> None:

@@ -115,13 +115,13 @@ def assert_error(answer: Answer, status: int, message: str) -> None:
 def assert_golden(answer: Answer, artifact: Artifact, first: int, count: int = 1) -> None:
     """The answer holds the golden outputs of these examples, in their order."""
     assert answer.status == 200, answer
-    expected = artifact.outputs[first : first + count]
+    expected = artifact.golden.outputs["probabilities"][first : first + count]
     np.testing.assert_allclose(answer.json["predictions"], expected, rtol=0, atol=artifact.tolerance)
 
 
 def body_of(artifact: Artifact, first: int, count: int) -> bytes:
     """A body with `count` golden inputs from `first` on."""
-    return json.dumps({"instances": artifact.inputs[first : first + count].tolist()}).encode()
+    return json.dumps({"instances": artifact.golden.inputs["image"][first : first + count].tolist()}).encode()
 
 
 def field(number: int, value: bytes) -> bytes:
@@ -230,10 +230,11 @@ def test_header_of_a_client_does_not_fail_its_batch(batching: LocalServer, artif
 def test_largest_requests_together(batching: LocalServer, artifact: Artifact) -> None:
     """Requests with as many instances as are allowed can come together, and none of them costs a worker."""
     most = int(artifact.manifest["max_instances"])
-    body = json.dumps({"instances": [artifact.inputs[0].tolist()] * most}, separators=(",", ":")).encode()
+    image = artifact.golden.inputs["image"][0].tolist()
+    body = json.dumps({"instances": [image] * most}, separators=(",", ":")).encode()
     pids = {worker["pid"] for worker in describe(batching)["workers"]}
     answers = together([partial(batching.predict, body, timeout_s=120)] * 4)
-    expected = np.tile(artifact.outputs[0], (most, 1))
+    expected = np.tile(artifact.golden.outputs["probabilities"][0], (most, 1))
     for answer in answers:
         assert answer.status == 200
         np.testing.assert_allclose(answer.json["predictions"], expected, rtol=0, atol=artifact.tolerance)

@@ -19,7 +19,7 @@ from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
 from loadtest.wire.grpc.messages import GoldenMessages, TensorFlowServing, TorchServe, message_format, request_messages
 
-TENSORFLOW = TensorFlowServing("digits", "image", "probabilities")
+TENSORFLOW = TensorFlowServing("digits")
 TORCH = TorchServe("digits")
 
 untimed = settings(deadline=None)
@@ -93,11 +93,11 @@ def test_predict_request(predict_pb2: Any, batch: npt.NDArray[np.float32]) -> No
     """TensorFlow Serving's own classes read the request as it was meant."""
     import tensorflow as tf
 
-    message = predict_pb2.PredictRequest.FromString(TENSORFLOW.request(batch))
+    message = predict_pb2.PredictRequest.FromString(TENSORFLOW.request({"image": batch}))
     assert (message.model_spec.name, message.model_spec.signature_name) == ("digits", "serving_default")
     assert list(message.inputs) == ["image"]
     np.testing.assert_array_equal(tf.make_ndarray(message.inputs["image"]), batch)
-    assert message.ByteSize() == len(TENSORFLOW.request(batch))  # nothing unknown was in it
+    assert message.ByteSize() == len(TENSORFLOW.request({"image": batch}))  # nothing unknown was in it
 
 
 @pytest.mark.parametrize("way", ["content", "values"])
@@ -107,7 +107,9 @@ def test_predict_request(predict_pb2: Any, batch: npt.NDArray[np.float32]) -> No
 def test_predict_response(predict_pb2: Any, batch: npt.NDArray[np.float32], dtype: type, way: str) -> None:
     """An answer of TensorFlow Serving's own classes is read exactly, in either precision and either form."""
     values: npt.NDArray[Any] = batch.astype(dtype)
-    np.testing.assert_array_equal(TENSORFLOW.predictions(response(predict_pb2, values, way)), values.astype(np.float64))
+    read = TENSORFLOW.outputs(response(predict_pb2, values, way))["probabilities"]
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, values)
 
 
 def test_last_value_stands_for_the_rest(predict_pb2: Any) -> None:
@@ -121,21 +123,49 @@ def test_last_value_stands_for_the_rest(predict_pb2: Any) -> None:
         tensor.tensor_shape.dim.add(size=size)
     tensor.float_val.extend([1.0, 2.0, 0.5])
     expected = tf.make_ndarray(tensor)
-    np.testing.assert_array_equal(TENSORFLOW.predictions(message.SerializeToString()), expected)
+    np.testing.assert_array_equal(TENSORFLOW.outputs(message.SerializeToString())["probabilities"], expected)
     assert expected[1, 2] == 0.5
 
 
-@pytest.mark.parametrize("values", [np.ones((1, 2), np.int64), np.array([["a"]])])
-def test_other_types_of_tensor_are_no_answer(predict_pb2: Any, values: npt.NDArray[Any]) -> None:
-    """A tensor that holds no floats is an error and not a guess."""
+OTHERS = [
+    np.array([[-(2**31), -1, 0], [1, 2, 2**31 - 1]], np.int32),
+    np.array([-(2**63), -1, 0, 2**63 - 1], np.int64),
+    np.array([[0], [255]], np.uint8),
+    np.array([[True, False], [False, True]]),
+    np.array([["a", ""], ["Grüße", "日本"]]),
+]
+
+
+@pytest.mark.parametrize("values", OTHERS, ids=lambda values: str(values.dtype))
+def test_every_type_goes_there_and_back(predict_pb2: Any, values: npt.NDArray[Any]) -> None:
+    """TensorFlow reads whole numbers, booleans and text as they were meant, and its own tensors are read back."""
+    import tensorflow as tf
+
+    sent = predict_pb2.PredictRequest.FromString(TENSORFLOW.request({"image": values})).inputs["image"]
+    read = tf.make_ndarray(sent)
+    if values.dtype.kind == "U":
+        read = np.char.decode(read.astype(np.bytes_), "utf-8")
+    np.testing.assert_array_equal(read, values)
+    compact = predict_pb2.PredictResponse(outputs={"probabilities": tf.make_tensor_proto(values)})
+    listed = predict_pb2.PredictResponse(outputs={"probabilities": tf.make_tensor_proto(values.tolist(), values.dtype)})
+    for message in (compact, listed):
+        back = TENSORFLOW.outputs(message.SerializeToString())["probabilities"]
+        assert back.dtype.kind == values.dtype.kind
+        np.testing.assert_array_equal(back, values)
+
+
+def test_other_types_of_tensor_are_no_answer(predict_pb2: Any) -> None:
+    """A tensor of complex numbers is an error and not a guess."""
     with pytest.raises(ValueError, match="data type"):
-        TENSORFLOW.predictions(response(predict_pb2, values, "content"))
+        TENSORFLOW.outputs(response(predict_pb2, np.ones((1, 2), np.complex64), "content"))
 
 
 def test_missing_output(predict_pb2: Any) -> None:
-    """An answer without the output asked for is an error that names it."""
-    with pytest.raises(ValueError, match="probabilities"):
-        TENSORFLOW.predictions(response(predict_pb2, np.ones((1, 2), np.float32), "content", name="others"))
+    """An answer without the output asked for is wrong; one more output does no harm."""
+    right = np.array([[0.25, 0.75]], np.float32)
+    golden = GoldenMessages(TENSORFLOW, Golden({"probabilities": [right.astype(np.float64)]}, 1e-5))
+    assert golden.matches(0, response(predict_pb2, right, "content"))
+    assert not golden.matches(0, response(predict_pb2, right, "content", name="others"))
 
 
 def test_torchserve_messages(inference_pb2: Any, artifact: Artifact) -> None:
@@ -156,7 +186,8 @@ def test_torchserve_messages(inference_pb2: Any, artifact: Artifact) -> None:
 
 def test_golden_check(predict_pb2: Any) -> None:
     """Within the tolerance is right; beyond it, another shape, NaN or another payload's answer is wrong."""
-    golden = GoldenMessages(TENSORFLOW, Golden([np.array([[0.25, 0.75]]), np.array([[1.0, 0.0]])], 1e-5))
+    right = [np.array([[0.25, 0.75]]), np.array([[1.0, 0.0]])]
+    golden = GoldenMessages(TENSORFLOW, Golden({"probabilities": right}, 1e-5))
 
     def judged(values: object, payload: int = 0) -> bool:
         return golden.matches(payload, response(predict_pb2, np.array(values, np.float32), "content"))
@@ -175,14 +206,14 @@ def test_golden_check(predict_pb2: Any) -> None:
 @pytest.mark.parametrize("form", [TENSORFLOW, TORCH])
 def test_noise_is_never_right(form: TensorFlowServing | TorchServe, noise: bytes) -> None:
     """No bytes make the check fail otherwise than by saying that they are wrong."""
-    assert not GoldenMessages(form, Golden([np.array([[0.25, 0.75]])], 1e-5)).matches(0, noise)
+    assert not GoldenMessages(form, Golden({"probabilities": [np.array([[0.25, 0.75]])]}, 1e-5)).matches(0, noise)
 
 
 @untimed
 @given(st.data())
 def test_damaged_answers_are_never_right(predict_pb2: Any, data: st.DataObject) -> None:
     """An answer that lost its end, or one whose values were altered, is wrong; other damage never raises."""
-    golden = GoldenMessages(TENSORFLOW, Golden([np.array([[0.25, 0.75]])], 1e-5))
+    golden = GoldenMessages(TENSORFLOW, Golden({"probabilities": [np.array([[0.25, 0.75]])]}, 1e-5))
     good = response(predict_pb2, np.array([[0.25, 0.75]], np.float32), "content")
     at = data.draw(st.integers(0, len(good) - 1))
     damaged = good[:at] + bytes([data.draw(st.integers(0, 255))]) + good[at + 1 :]
@@ -199,13 +230,13 @@ def test_huge_shape_is_refused_without_making_it() -> None:
     tensor = b"\x08\x01" + b"\x12" + bytes([len(dim)]) + dim + b"\x2a\x04" + bytes(4)
     entry = b"\x0a\x0dprobabilities\x12" + bytes([len(tensor)]) + tensor
     with pytest.raises(ValueError, match="claims"):
-        TENSORFLOW.predictions(b"\x0a" + bytes([len(entry)]) + entry)
+        TENSORFLOW.outputs(b"\x0a" + bytes([len(entry)]) + entry)
 
 
 def test_formats_are_chosen_by_the_method(artifact: Artifact) -> None:
-    """The methods of the two servers are known, with the names of the model's tensors; others are refused."""
+    """The methods of the two servers are known; others are refused."""
     form = message_format("/tensorflow.serving.PredictionService/Predict", artifact)
-    assert form == TensorFlowServing("digits", "image", "probabilities")
+    assert form == TensorFlowServing("digits")
     assert message_format("org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions", artifact) == TORCH
     with pytest.raises(UsageError, match=r"other\.Service/Method"):
         message_format("/other.Service/Method", artifact)
@@ -219,4 +250,4 @@ def test_requests_hold_every_input_once(predict_pb2: Any, artifact: Artifact, ba
     requests = request_messages(TENSORFLOW, artifact.golden, batch)
     assert len(requests) == len(artifact.bodies(batch))
     sent = [tf.make_ndarray(predict_pb2.PredictRequest.FromString(one).inputs["image"]) for one in requests]
-    np.testing.assert_array_equal(np.concatenate(sent), artifact.inputs)
+    np.testing.assert_array_equal(np.concatenate(sent), artifact.golden.inputs["image"])

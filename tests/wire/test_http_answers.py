@@ -80,9 +80,9 @@ def test_requests_take_turns_and_each_answer_is_held_against_its_own(programmabl
     inputs = [np.full((1, 2), float(number)) for number in range(3)]
     bodies = [json.dumps({"predictions": one.tolist()}).encode() for one in inputs]
     port = programmable.listen("echo")
-    tally = load(port.url, expectation=Golden(inputs, 1e-9), bodies=bodies, connections=1)
+    tally = load(port.url, expectation=Golden({"same": inputs}, 1e-9), bodies=bodies, connections=1)
     assert tally.ok == REQUESTS
-    swapped = load(port.url, expectation=Golden(inputs[::-1], 1e-9), bodies=bodies, connections=1)
+    swapped = load(port.url, expectation=Golden({"same": inputs[::-1]}, 1e-9), bodies=bodies, connections=1)
     assert (swapped.ok, swapped.mismatched) == (REQUESTS // 3, REQUESTS - REQUESTS // 3)
 
 

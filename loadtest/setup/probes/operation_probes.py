@@ -61,14 +61,13 @@ def probe_health(running: RunningServer, declared: DeclaredSetup) -> CapabilityC
 
 def probe_model(running: RunningServer) -> list[CapabilityCell]:
     """Does the server tell which model it serves, and what goes in and out?"""
-    manifest = running.artifact.manifest
     exchanges, documents = [], []
     for probe in running.server.effective.values():
         call, reply = get(running, probe)
         exchanges.append(seen(call, reply))
         documents.append(_parsed(reply))
     values = {str(value) for document in documents for value in leaves(document)}
-    names = {str(manifest["input"]["name"]), str(manifest["output"]["name"])}
+    names = {*running.artifact.input_names, *running.artifact.output_names}
     return [
         _telling("metadata", {running.artifact.workload, running.artifact.version}, values, exchanges),
         _telling("signature", names, values, exchanges),

@@ -5,11 +5,14 @@ import gzip
 import io
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from loadtest.errors import LoadtestError
 from loadtest.launch.running import RunningServer
+from loadtest.servers.examples import json_body
 from loadtest.servers.expectation import Anything
 from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged
 from loadtest.setup.probes.probe_request import JSON, ProbeRequest, ask, is_golden, seen
@@ -75,7 +78,7 @@ def probe_binary(probed: ProbedServer) -> CapabilityCell:
     """Golden example 0 as raw float32, as .npy, as base64 in JSON, and over gRPC: is any of them the golden answer?"""
     server, artifact, path = probed.running.server, probed.running.artifact, probed.running.predict_path
     golden = artifact.expectation()
-    instance = np.ascontiguousarray(artifact.inputs[:1], dtype="<f4")
+    instance = next(iter(artifact.golden.request(np.array([0])).values()))
     file = io.BytesIO()
     np.save(file, instance)
     encoded = json.dumps({"instances": [{"b64": base64.b64encode(instance.tobytes()).decode()}]}).encode()
@@ -114,22 +117,28 @@ def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, boo
     return Exchange(what, answer.fault or said), right
 
 
+def _other_shape(batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A batch of one as a list of its first three numbers, or with a dimension more where a list is right."""
+    return batch.reshape(1, -1)[:, :3] if batch.ndim > 2 else batch[:, None]
+
+
 def probe_bad_input(server: ProbedServer) -> CapabilityCell:
     """Bodies and addresses that no prediction can come of: each must be a 4xx, and the server must survive each.
 
     Each is put to a server that lives; the one that ends it is named.
     """
     artifact, path = server.running.artifact, server.running.predict_path
-    wrong_shape = artifact.inputs[0].ravel()[:3].tolist()
-    text = np.full(artifact.inputs[:1].shape, "x").tolist()
+    example = artifact.golden.request(np.array([0]))
+    wrong_shape = json_body({name: _other_shape(array) for name, array in example.items()})
+    text = json_body({name: np.full(array.shape, "x") for name, array in example.items()})
     calls = [
         ProbeRequest(path, b"", label="no body"),
         ProbeRequest(path, b'{"instances": [[', label="JSON cut short"),
         ProbeRequest(path, b"[1, 2]", label="JSON, but no object"),
         ProbeRequest(path, b'{"nothing": 1}', label="no instances"),
         ProbeRequest(path, b'{"instances": []}', label="no instance in the list"),
-        ProbeRequest(path, json.dumps({"instances": [wrong_shape]}).encode(), label="wrong shape"),
-        ProbeRequest(path, json.dumps({"instances": text}).encode(), label="text for numbers"),
+        ProbeRequest(path, wrong_shape, label="wrong shape"),
+        ProbeRequest(path, text, label="text for numbers"),
         ProbeRequest(path.replace(artifact.workload, "nobody"), artifact.bodies()[0], label="unknown model"),
         ProbeRequest(path + "/nowhere", artifact.bodies()[0], label="unknown address"),
     ]

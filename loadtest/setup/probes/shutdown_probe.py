@@ -4,20 +4,15 @@ import os
 import signal
 import threading
 import time
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import orjson
 
 from loadtest.errors import LaunchError
 from loadtest.launch.local import LocalServer
 from loadtest.launch.running import RunningServer
 from loadtest.load.replay import Replay
-from loadtest.servers.expectation import Golden
 from loadtest.setup.probes.capability import CapabilityCell, judged, unknown
 from loadtest.setup.probes.probe_load import outcome_values, put_load
 from loadtest.setup.setup_finding import FindingValue, SetupCode, finding
+from loadtest.wire.golden_target import rest_target
 from loadtest.wire.http1 import HttpTarget
 
 IN_FLIGHT = 4
@@ -86,7 +81,7 @@ def _calibrate(running: RunningServer) -> tuple[int, float]:
         LaunchError: If the server does not answer one.
     """
     artifact = running.artifact
-    most = min(artifact.manifest["max_instances"], MAX_BODY * artifact.size // len(_body(running, artifact.size)))
+    most = min(artifact.max_instances, MAX_BODY * artifact.size // len(_body(running, artifact.size)))
     instances = int(min(FIRST, most))
     while True:
         began = time.monotonic()
@@ -100,19 +95,12 @@ def _calibrate(running: RunningServer) -> tuple[int, float]:
 
 
 def _body(running: RunningServer, instances: int) -> bytes:
-    repeated = _repeated(running.artifact.inputs, instances)
-    return orjson.dumps({"instances": repeated}, option=orjson.OPT_SERIALIZE_NUMPY)
+    (body,) = running.artifact.golden.many(instances).bodies(instances)
+    return body
 
 
 def _large(running: RunningServer, instances: int) -> HttpTarget:
-    artifact = running.artifact
-    golden = Golden([_repeated(artifact.outputs, instances)], artifact.tolerance)
-    return HttpTarget.build(running.url, [_body(running, instances)], golden)
-
-
-def _repeated(examples: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
-    """As many examples as asked for, starting over where there are too few."""
-    return np.resize(examples, (count, *examples.shape[1:]))
+    return rest_target(running.url, running.artifact.golden.many(instances), instances)
 
 
 def _ending(running: LocalServer) -> dict[str, FindingValue]:

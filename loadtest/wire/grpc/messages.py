@@ -5,37 +5,26 @@ classes.
 """
 
 from dataclasses import dataclass
-from math import prod
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.examples import Examples
+from loadtest.servers.examples import Examples, Tensors, json_body
 from loadtest.servers.expectation import Golden
-from loadtest.wire.grpc.protobuf_fields import (
-    encode_bytes,
-    encode_map_entry,
-    encode_number,
-    read_fields,
-    read_map_entry,
-)
-
-DT_FLOAT, DT_DOUBLE = 1, 2
-MAX_ELEMENTS = 1 << 24
+from loadtest.wire.grpc.protobuf_fields import encode_bytes, encode_map_entry, read_fields, read_map_entry
+from loadtest.wire.grpc.tensor_proto import decode_tensor, encode_tensor
 
 
 class MessageFormat(Protocol):
     """How a prediction API asks and answers."""
 
-    def request(self, instances: npt.NDArray[np.float32]) -> bytes:
-        """Encode a request for a batch, shape (instances, *input shape)."""
+    def request(self, inputs: Tensors) -> bytes:
+        """Encode a request for a batch: arrays (instances, *shape) by the names of the inputs."""
 
-    def predictions(self, response: bytes) -> object:
-        """Decode a response into something `numpy.asarray` takes, shape (instances, *output shape).
+    def difference(self, golden: Golden, payload: int, response: bytes) -> float:
+        """Largest difference of a response from the right predictions for a payload.
 
         Raises:
             ValueError: If it is no response of this API.
@@ -46,36 +35,32 @@ class MessageFormat(Protocol):
 class TensorFlowServing:
     """Messages of ``tensorflow.serving.PredictionService/Predict``.
 
-    ``predict.proto`` and ``model.proto`` of tensorflow/serving, ``tensor.proto`` and ``tensor_shape.proto`` of
-    tensorflow/tensorflow.
+    ``predict.proto`` and ``model.proto`` of tensorflow/serving.
 
     Attributes:
         model: Model name.
-        input: Key of the input tensor in the signature.
-        output: Key of the output tensor.
     """
 
     model: str
-    input: str
-    output: str
 
-    def request(self, instances: npt.NDArray[np.float32]) -> bytes:
+    def request(self, inputs: Tensors) -> bytes:
         """PredictRequest {1: ModelSpec {1: name, 3: signature_name}, 2: map of input tensors}."""
         spec = encode_bytes(1, self.model.encode()) + encode_bytes(3, b"serving_default")
-        # TensorShapeProto {2: Dim {1: size}}; TensorProto {1: dtype, 2: shape, 4: tensor_content}
-        shape = b"".join(encode_bytes(2, encode_number(1, size)) for size in instances.shape)
-        content = np.ascontiguousarray(instances, dtype="<f4").tobytes()
-        tensor = encode_number(1, DT_FLOAT) + encode_bytes(2, shape) + encode_bytes(4, content)
-        return encode_bytes(1, spec) + encode_bytes(2, encode_map_entry(self.input.encode(), tensor))
+        tensors = [encode_map_entry(name.encode(), encode_tensor(array)) for name, array in inputs.items()]
+        return encode_bytes(1, spec) + b"".join(encode_bytes(2, entry) for entry in tensors)
 
-    def predictions(self, response: bytes) -> npt.NDArray[np.float64]:
+    def difference(self, golden: Golden, payload: int, response: bytes) -> float:
         """PredictResponse {1: map of output tensors, 2: ModelSpec}."""
-        for number, _, entry in read_fields(response):
-            if number == 1 and isinstance(entry, bytes):
-                name, tensor = read_map_entry(entry)
-                if name == self.output.encode():
-                    return _tensor(tensor)
-        raise ValueError(f"no output tensor {self.output!r}")
+        return golden.column_distance(payload, self.outputs(response))
+
+    def outputs(self, response: bytes) -> Tensors:
+        """The output tensors by name.
+
+        Raises:
+            ValueError: If it is no PredictResponse.
+        """
+        fields = [value for number, _, value in read_fields(response) if number == 1 and isinstance(value, bytes)]
+        return {name.decode(): decode_tensor(tensor) for name, tensor in map(read_map_entry, fields)}
 
 
 @dataclass(frozen=True)
@@ -91,13 +76,20 @@ class TorchServe:
 
     model: str
 
-    def request(self, instances: npt.NDArray[np.float32]) -> bytes:
+    def request(self, inputs: Tensors) -> bytes:
         """PredictionsRequest {1: model_name, 3: map of inputs}; TorchServe's own clients call the input ``data``."""
-        body = orjson.dumps({"instances": np.ascontiguousarray(instances)}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return encode_bytes(1, self.model.encode()) + encode_bytes(3, encode_map_entry(b"data", body))
+        return encode_bytes(1, self.model.encode()) + encode_bytes(3, encode_map_entry(b"data", json_body(inputs)))
+
+    def difference(self, golden: Golden, payload: int, response: bytes) -> float:
+        """PredictionResponse {1: prediction}."""
+        return golden.distance(payload, self.predictions(response))
 
     def predictions(self, response: bytes) -> object:
-        """PredictionResponse {1: prediction}."""
+        """The predictions, one for each instance.
+
+        Raises:
+            ValueError: If it is no PredictionResponse, or holds an error of the handler.
+        """
         body = b"".join(value for number, _, value in read_fields(response) if number == 1 and isinstance(value, bytes))
         document = orjson.loads(body)
         if not isinstance(document, dict) or "predictions" not in document:
@@ -125,7 +117,7 @@ class GoldenMessages:
     def difference(self, payload: int, message: bytes) -> float:
         """Largest absolute difference; infinite where the message is no answer of the right shape."""
         try:
-            return self.golden.distance(payload, self.format.predictions(message))
+            return self.format.difference(self.golden, payload, message)
         except ValueError:
             return float("inf")
 
@@ -137,9 +129,7 @@ def message_format(method: str, artifact: Artifact) -> MessageFormat:
         UsageError: If the method's messages are not known.
     """
     known: dict[str, MessageFormat] = {
-        "tensorflow.serving.PredictionService/Predict": TensorFlowServing(
-            artifact.workload, artifact.manifest["input"]["name"], artifact.manifest["output"]["name"]
-        ),
+        "tensorflow.serving.PredictionService/Predict": TensorFlowServing(artifact.workload),
         "org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions": TorchServe(artifact.workload),
     }
     try:
@@ -153,38 +143,4 @@ def message_format(method: str, artifact: Artifact) -> MessageFormat:
 
 def request_messages(form: MessageFormat, examples: Examples, batch: int = 1) -> list[bytes]:
     """Requests that together hold every input once, as `loadtest.servers.examples.Examples.bodies` for REST."""
-    return [form.request(examples.inputs[part]) for part in examples.batches(batch)]
-
-
-def _tensor(message: bytes) -> npt.NDArray[np.float64]:
-    """Read a float tensor: TensorProto {1: dtype, 2: shape, 4: tensor_content, 5: float_val, 6: double_val}."""
-    dtype, shape, content = 0, b"", b""
-    values: dict[int, bytes] = {5: b"", 6: b""}
-    for number, _, value in read_fields(message):
-        if number == 1 and isinstance(value, int):
-            dtype = value
-        elif isinstance(value, bytes):
-            if number == 2:
-                shape = value
-            elif number == 4:
-                content = value
-            elif number in values:
-                values[number] += value  # packed, or one fixed-size value at a time: the bytes are the same
-    if dtype not in (DT_FLOAT, DT_DOUBLE):
-        raise ValueError(f"the output tensor has data type {dtype}, not float or double")
-    data = content or values[5 if dtype == DT_FLOAT else 6]
-    flat = np.frombuffer(data, dtype="<f4" if dtype == DT_FLOAT else "<f8").astype(np.float64)
-    sizes = [_dimension(value) for number, _, value in read_fields(shape) if number == 2 and isinstance(value, bytes)]
-    if prod(sizes) > MAX_ELEMENTS:
-        raise ValueError(f"the output tensor claims to have {prod(sizes)} elements")
-    missing = prod(sizes) - flat.size
-    if missing > 0 and flat.size and not content:
-        # The last value stands for all that follow (tensor.proto).
-        flat = np.pad(flat, (0, missing), mode="edge")
-    return flat.reshape(sizes)
-
-
-def _dimension(message: bytes) -> int:
-    """TensorShapeProto.Dim {1: size}; a size of zero is left out."""
-    sizes = [value for number, _, value in read_fields(message) if number == 1 and isinstance(value, int)]
-    return sizes[-1] if sizes else 0
+    return [form.request(examples.request(rows)) for rows in examples.batches(batch)]

@@ -39,6 +39,19 @@ def read_fields(message: bytes) -> Iterator[Field]:
         position += size
 
 
+def read_numbers(packed: bytes) -> list[int]:
+    """Read the whole numbers of a packed repeated field.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    numbers, position = [], 0
+    while position < len(packed):
+        number, position = _read_varint(packed, position)
+        numbers.append(number)
+    return numbers
+
+
 def read_map_entry(message: bytes) -> tuple[bytes, bytes]:
     """Read key and value of an entry of a map field: a message {1: key, 2: value}; what is left out is empty."""
     parts = {number: value for number, _, value in read_fields(message) if isinstance(value, bytes)}
