@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, distribution
 from types import FrameType
 
 import click
@@ -25,8 +26,11 @@ def cli() -> None:
 @click.argument("workload", required=False)
 @click.option("--force", is_flag=True, help="Build even if nothing changed.")
 def build_command(workload: str | None, force: bool) -> None:
-    """Build the artifact of WORKLOAD, or of every workload."""
-    for found in _chosen(workload):
+    """Build the artifact of WORKLOAD, or of every workload whose packages are installed."""
+    for found in [find(workload)] if workload else discover().values():
+        if not workload and (missing := _missing_package(found)):
+            click.echo(f"{found.workload.name} v{found.workload.version} not built: {missing}")
+            continue
         built = build(found, root(), force=force, say=click.echo)
         manifest = built.manifest
         click.echo(
@@ -53,9 +57,11 @@ def list_command() -> None:
 @cli.command("verify")
 @click.argument("workload", required=False)
 def verify_command(workload: str | None) -> None:
-    """Hash the artifact of WORKLOAD, or of every workload, again and repeat its parity check."""
-    for found in _chosen(workload):
-        folder = root() / found.workload.name / str(found.workload.version)
+    """Hash the artifact of WORKLOAD, or of every workload that is built, again and repeat its parity check."""
+    chosen = [find(workload)] if workload else list(discover().values())
+    folders = [root() / found.workload.name / str(found.workload.version) for found in chosen]
+    built = [folder for folder in folders if folder.exists()]
+    for folder in built if built and not workload else folders:
         manifest = read(folder)
         check_files(folder, manifest)
         worst = max(export_parity.check(folder, manifest).values())
@@ -77,8 +83,14 @@ def forward_command(workload: str, batch: int, threads: int) -> None:
     click.echo(json.dumps([asdict(timing) for timing in timings]))
 
 
-def _chosen(name: str | None) -> list[Found]:
-    return [find(name)] if name else list(discover().values())
+def _missing_package(found: Found) -> str:
+    """Which package a workload needs that is not installed, and how to install it; nothing where all are there."""
+    for file in found.workload.packaged_files:
+        try:
+            distribution(file.package)
+        except PackageNotFoundError:
+            return file.missing
+    return ""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

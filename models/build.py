@@ -178,7 +178,7 @@ def _fill(
         description=workload.description,
         inputs=workload.inputs,
         outputs=workload.outputs,
-        labels=workload.labels,
+        labels=workload.class_names,
         max_instances=workload.max_instances,
         max_request_bytes=workload.max_request_bytes,
         seed=workload.seed,

@@ -15,7 +15,7 @@ from models.examples import Examples
 from models.tensors import TensorSpec
 from models.workload import Workload
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 80 * 1024 * 1024
 """Most memory that all inputs and answers together take."""
 
 FRESH_PER_LOAD = 3

