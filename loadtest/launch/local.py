@@ -58,6 +58,7 @@ class LocalServer(RunningServer):
             "root": ROOT,
             "artifact": self.artifact.folder.resolve(),
             "threads": placement.server_threads,
+            "shapes": "varying" if self.artifact.golden.axes else "fixed",
             "run_dir": self._folder.path,
         }
         self.command = [fill(word, context) for word in launch.command]

@@ -17,7 +17,7 @@ from loadtest.servers.server_toml import load_servers, select_servers, server_fo
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = server_folders()
-NAMES = {"python", "here", "root", "artifact", "workload", "version", "host", "ports", "threads", "run_dir"}
+NAMES = {"python", "here", "root", "artifact", "workload", "version", "host", "ports", "threads", "run_dir", "shapes"}
 
 
 def test_the_three_servers_are_there() -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Hashable
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class _Batch:
 
 
 class _Queue:
-    """The waiting batches of one signature at one input shape."""
+    """The waiting batches of one signature, of inputs that can be put together."""
 
     def __init__(self, servable: Servable, signature: Signature) -> None:
         self.servable = servable
@@ -107,8 +108,10 @@ class BatchScheduler:
         return size
 
     def _enqueue(self, servable: Servable, signature: Signature, task: _Task) -> None:
-        # Inputs of different shapes get batches of their own; the real server puts them together and fails the batch.
-        shapes = tuple(array.shape[1:] for array in task.inputs.values())
+        # Inputs of different shapes get batches of their own, or are padded to one shape where that is asked for. The
+        # real server puts them together without padding too, and fails the batch.
+        pads = self._parameters.pads_lengths
+        shapes = tuple(array.ndim if pads else array.shape[1:] for array in task.inputs.values())
         key = (id(servable), signature.name, shapes)
         with self._ready:
             if self._closed:
@@ -193,7 +196,7 @@ class BatchScheduler:
     def _forward(self, queue: _Queue, tasks: list[_Task]) -> list[Tensors]:
         size = sum(task.size for task in tasks)
         padded = next((allowed for allowed in self._parameters.allowed_sizes if allowed >= size), size)
-        inputs = {alias: [task.inputs[alias] for task in tasks] for alias in tasks[0].inputs}
+        inputs = {alias: _of_one_shape([task.inputs[alias] for task in tasks]) for alias in tasks[0].inputs}
         if padded > size > 0:
             for arrays in inputs.values():
                 arrays.append(np.repeat(arrays[-1][:1], padded - size, axis=0))
@@ -215,3 +218,20 @@ class BatchScheduler:
             answers.append({alias: array[start : start + task.size] for alias, array in outputs.items()})
             start += task.size
         return answers
+
+
+def _of_one_shape(arrays: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+    """Fill up the smaller ones at the end of each dimension, each with its first element, as `PadTensor` does.
+
+    https://github.com/tensorflow/serving/blob/master/tensorflow_serving/batching/batching_util.cc
+    """
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) == 1:
+        return arrays
+    largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
+    padded = []
+    for array in arrays:
+        filled = np.full((len(array), *largest), array.flat[0] if array.size else 0, array.dtype)
+        filled[tuple(slice(size) for size in array.shape)] = array
+        padded.append(filled)
+    return padded

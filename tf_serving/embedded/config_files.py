@@ -51,6 +51,7 @@ def _message_classes() -> tuple[Any, Any]:
                     "max_enqueued_batches": int64,
                     "num_batch_threads": int64,
                     "allowed_batch_sizes": _Field.TYPE_INT64,
+                    "pad_variable_length_inputs": _Field.TYPE_BOOL,
                 },
             ),
             _describe("PrometheusConfig", {"enable": _Field.TYPE_BOOL, "path": _Field.TYPE_STRING}),
@@ -91,6 +92,7 @@ class BatchingParameters:
         max_enqueued_batches: Batches that may wait; a request that would start another is turned away.
         threads: Batches that run at the same time.
         allowed_sizes: Ascending; a batch is padded up to the next of them. Empty for any size.
+        pads_lengths: Whether requests of different shapes share a batch, the smaller ones filled up.
     """
 
     max_batch_size: int = 1000
@@ -98,6 +100,7 @@ class BatchingParameters:
     max_enqueued_batches: int = 10
     threads: int = dataclasses.field(default_factory=schedulable_cpus)
     allowed_sizes: tuple[int, ...] = ()
+    pads_lengths: bool = False
 
 
 def read_batching(options: Options) -> BatchingParameters | None:
@@ -119,7 +122,9 @@ def read_batching(options: Options) -> BatchingParameters | None:
         "num_batch_threads": "threads",
     }
     values = {ours: getattr(proto, theirs).value for theirs, ours in given.items() if proto.HasField(theirs)}
-    batching = BatchingParameters(**values, allowed_sizes=tuple(proto.allowed_batch_sizes))
+    batching = BatchingParameters(
+        **values, allowed_sizes=tuple(proto.allowed_batch_sizes), pads_lengths=proto.pad_variable_length_inputs
+    )
     _check_batching(batching, path)
     return batching
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from tf_serving.embedded.errors import invalid_argument
 
 MIB = 1024 * 1024
-MAX_BODY = 32 * MIB  # of one request, as sent and as inflated; the same as in the other servers of this project
+MAX_BODY = 128 * MIB  # of one request, as sent and as inflated; what a model of this project may ask for at most
 MAX_BODIES = 256 * MIB  # of all requests that are being received or wait for a thread
 MAX_WORKING = 768 * MIB  # estimated need of all large requests that are processed at a time
 SMALL = 1 * MIB  # a request that takes no more than this never waits
