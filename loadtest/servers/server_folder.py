@@ -5,8 +5,8 @@ A folder of the project with a ``server.toml`` is a server; `loadtest.servers.se
 
 - ``workload``, ``version``, ``host``, ``ports[role]`` everywhere;
 - ``python``, ``here`` (the folder), ``root`` (of the project), ``artifact`` (its folder), ``threads`` (that the server
-  should compute with), ``shapes`` (``fixed``, or ``varying`` where inputs of the model vary in length) and ``run_dir`` (a
-  scratch folder of this run) in commands and their environment as well.
+  should compute with), ``shapes`` (``fixed``, or ``varying`` where inputs of the model vary in length) and ``run_dir``
+  (a scratch folder of this run) in commands and their environment as well.
 """
 
 import shutil

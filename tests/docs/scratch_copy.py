@@ -58,10 +58,14 @@ class ScratchCopy:
         """Run a program that is installed beside this Python, in the same way."""
         return self._run([str(Path(sys.executable).with_name(name)), *words], timeout_s)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What programs run with in the copy."""
+        return {**os.environ, "BAKEOFF_ARTIFACTS": str(self.artifacts), "PYTHONDONTWRITEBYTECODE": "1"}
+
     def _run(self, command: list[str], timeout_s: float) -> str:
-        environment = {**os.environ, "BAKEOFF_ARTIFACTS": str(self.artifacts), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=timeout_s
+            command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False, timeout=timeout_s
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -92,13 +92,13 @@ def test_the_tests_of_the_contract_accept_a_new_server(copy: ScratchCopy) -> Non
 def test_a_model_is_one_file(copy: ScratchCopy, tmp_path: Path) -> None:
     """It is built, listed, served and checked under its own name."""
     copy.add("model")
-    assert copy.touched() == {"models/corners.py"}
+    assert copy.touched() == {"models/diabetes.py"}
     assert _told("a model") == ["models/NAME.py"]
     copy.artifacts = tmp_path / "artifacts"
-    assert "corners v1 built: " in copy.run("models", "build", "corners", timeout_s=300)
-    assert "corners v1 (built, accuracy 1.0000)" in copy.run("models", "list")
-    assert "corners v1 verified: " in copy.run("models", "verify", "corners")
-    told = copy.run("loadtest", "check", "--workload", "corners", "--any-port", timeout_s=300)
+    assert "diabetes v1 built: " in copy.run("models", "build", "diabetes", timeout_s=300)
+    assert "diabetes v1 (built, R squared 0.3509)" in copy.run("models", "list")
+    assert "diabetes v1 verified: " in copy.run("models", "verify", "diabetes")
+    told = copy.run("loadtest", "check", "--workload", "diabetes", "--any-port", timeout_s=300)
     assert [line.split()[0] for line in told.splitlines()] == ["agrees"] * 3
 
 

@@ -82,7 +82,7 @@ def test_a_bad_sentence_is_refused(encoders: dict[str, RunningServer], server: s
 @pytest.mark.slow
 @pytest.mark.parametrize("server", SERVERS)
 def test_what_is_nearly_bad_is_answered(encoders: dict[str, RunningServer], server: str) -> None:
-    """The shortest and the longest sequence, the last id of the vocabulary, a mask of nothing: what the table borders on."""
+    """The shortest and the longest sequence, the last id of the vocabulary, a mask that lets nothing count."""
     for instance in (
         _sentence(2),
         _sentence(256),

@@ -12,6 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from tf_serving.embedded.version_integrity import SCHEMA_VERSION
+
 
 def _spec(shape: list[int | None] | None, dtype: Any, name: str) -> Any:
     return tf.TensorSpec(shape, dtype, name=name)
@@ -67,7 +69,7 @@ def write_manifest(base: Path, version: int, **more: Any) -> Path:
         if path.is_file()
     }
     manifest = base.parent / "manifest.json"
-    manifest.write_text(json.dumps({"schema_version": 3, "files": files, **more}))
+    manifest.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "files": files, **more}))
     return manifest
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,10 @@ def test_batching_parameters(tmp_path: Path) -> None:
     flags = ["--enable_batching", f"--batching_parameters_file={file}", BASE]
     file.write_text("max_batch_size { value: 8 } allowed_batch_sizes: [4, 8]")
     assert read_batching(parse(flags)) == BatchingParameters(max_batch_size=8, allowed_sizes=(4, 8))
+    file.write_text("pad_variable_length_inputs: true")
+    assert read_batching(parse(flags)) == BatchingParameters(pads_lengths=True)
     for text, message in (
-        ("pad_variable_length_inputs: true", "cannot parse"),
+        ("enable_large_batch_splitting { value: true }", "cannot parse"),
         ("max_batch_size { value: 8 } allowed_batch_sizes: 4", "Last entry in allowed_batch_sizes must match"),
         ("allowed_batch_sizes: [1000, 4]", "ascending"),
         ("max_batch_size { value: 0 }", "max_batch_size must be positive"),
@@ -109,14 +112,15 @@ def test_monitoring_config(tmp_path: Path) -> None:
         assert read_metrics_path(options) == path
 
 
-def test_the_projects_own_files_can_be_read() -> None:
+@pytest.mark.parametrize("shapes", ["fixed", "varying"])
+def test_the_projects_own_files_can_be_read(shapes: str) -> None:
     """The configuration in tf_serving/ is valid for the flags that take it."""
     folder = ROOT / "tf_serving"
     flags = [
         f"--{kind}_file={folder / name}.config"
         for kind, name in (
             ("monitoring_config", "monitoring"),
-            ("batching_parameters", "batching"),
+            ("batching_parameters", f"batching.{shapes}"),
             ("model_config", "models"),
         )
     ]
@@ -124,7 +128,8 @@ def test_the_projects_own_files_can_be_read() -> None:
 
     options = parse([*flags, "--enable_batching"])
     assert read_metrics_path(options) == "/monitoring/prometheus/metrics"
-    assert read_batching(options) == BatchingParameters(max_batch_size=64, timeout_micros=1000, max_enqueued_batches=64)
+    expected = BatchingParameters(max_batch_size=64, timeout_micros=1000, max_enqueued_batches=64)
+    assert read_batching(options) == replace(expected, pads_lengths=shapes == "varying")
     assert [model.base_path for model in read_models(options).model_config_list.config] == ["/models/digits"]
 
 

@@ -172,14 +172,14 @@ def test_more_instances_than_the_manifest_allows_are_refused(watched: Watched) -
 
 
 def test_a_message_beyond_the_limit_is_refused(watched: Watched) -> None:
-    """GRPC takes as much as REST, 32 MiB, and says so."""
-    code, details = refusal(watched.server, np.zeros((4 * MIB + 1, 2), np.float32))
+    """GRPC takes as much as REST, 128 MiB, and says so."""
+    code, details = refusal(watched.server, np.zeros((16 * MIB + 1, 2), np.float32))
     assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert str(32 * MIB) in details
+    assert str(128 * MIB) in details
 
 
 def test_too_many_bodies_at_a_time_are_503(watched: Watched) -> None:
-    """Of nine clients that stall after nearly 32 MiB the ninth is refused; small requests are answered meanwhile."""
+    """Of nine clients that stall after nearly 31 MiB the ninth is refused; small requests are answered meanwhile."""
     size = 31 * MIB
     request = (
         f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"

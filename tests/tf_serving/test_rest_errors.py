@@ -9,7 +9,7 @@ import requests
 from tests.tf_serving.process import ServerProcess
 from tests.tf_serving.rest_client import SCALE, answer, error, http_request
 
-LIMIT = 32 * 1024 * 1024
+LIMIT = 128 * 1024 * 1024
 DEEP = b"[" * 100 + b"1" + b"]" * 100
 
 
@@ -173,7 +173,7 @@ def test_a_body_beyond_the_limit_is_413(server: ServerProcess) -> None:
     """Whether it is sent whole, in parts, or only inflates to that size; the connection hears it in full."""
 
     def stream() -> Iterator[bytes]:
-        for _ in range(33):
+        for _ in range(129):
             yield b" " * 1024 * 1024
 
     for response in (

@@ -26,7 +26,8 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], artifact: Path) -> None:
         interface = json.loads((artifact / "torch" / "workload.json").read_text(encoding="utf-8"))
-        self.shape = interface["input"]["shape"]
+        (only,) = interface["inputs"]  # a server for models of one input, all floats
+        self.shape = only["shape"]
         self.model = load_model(artifact / "torch")
         super().__init__(address, Handler)
 
