@@ -75,8 +75,8 @@ def measure(form: str, path: Path) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    inputs = torch.from_numpy(np.load(ARTIFACT / "golden" / "inputs.npy", allow_pickle=False))
-    expected = np.load(ARTIFACT / "golden" / "outputs.npy", allow_pickle=False)
+    inputs = torch.from_numpy(np.load(ARTIFACT / "golden" / "inputs" / "image.npy", allow_pickle=False))
+    expected = np.load(ARTIFACT / "golden" / "outputs" / "probabilities.npy", allow_pickle=False)
     with torch.inference_mode():
         start = time.perf_counter()
         model = load(form, path)

@@ -24,10 +24,8 @@ mode, _, marker = sys.argv[3].partition(":")
 doomed = mode == "mortal" and Path(marker).exists()
 if mode == "mortal":
     Path(marker).touch()
-SETS = (("golden", ""), ("load", ""), ("load", "fresh_"))
-examples = [
-    [np.load(artifact / folder / f"{prefix}{what}.npy") for what in ("inputs", "outputs")] for folder, prefix in SETS
-]
+ARRAYS = ("inputs/image.npy", "outputs/probabilities.npy")
+examples = [[np.load(artifact / folder / array) for array in ARRAYS] for folder in ("golden", "load", "fresh")]
 LETHAL: dict[str, Callable[[str, Message, bytes], bool]] = {
     "misshapen": lambda path, headers, body: body.count(b",") == 2,
     "text": lambda path, headers, body: b'"x"' in body,
