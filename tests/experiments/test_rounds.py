@@ -49,7 +49,12 @@ class Room:
             workload="digits",
             version="1",
             tolerance=1e-5,
-            manifest={"quality": {"name": "accuracy", "value": 1.0}, "seed": 0, "versions": {}, "files": {"weights.safetensors": {"sha256": "0"}}},
+            manifest={
+                "quality": {"name": "accuracy", "value": 1.0},
+                "seed": 0,
+                "versions": {},
+                "files": {"weights.safetensors": {"sha256": "0"}},
+            },
         )
 
     def describe(self) -> dict[str, Any]:
