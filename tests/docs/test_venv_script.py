@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = "flask,loadtest,models,tf_serving,torchserve"
-WITH_DEV = "dev,flask,loadtest,models,tf_serving,torchserve"
+WITH_DEV = "dev,flask,imagenet,loadtest,minilm,models,tf_serving,torchserve"
 STUB = """#!/usr/bin/env bash
 echo "$(basename "$0") $*" >>"{log}"
 """
@@ -21,7 +21,8 @@ class Folder:
         self.root, self.log = root, root / "log"
         (root / "scripts").mkdir()
         (root / ".venv" / "bin").mkdir(parents=True)
-        shutil.copy(ROOT / "scripts" / "venv", root / "scripts" / "venv")
+        for name in ("venv", "compare"):
+            shutil.copy(ROOT / "scripts" / name, root / "scripts" / name)
         for name in ("pyproject.toml", "constraints.txt"):
             shutil.copy(ROOT / name, root / name)
         for name in ("pip", "python"):
@@ -68,3 +69,22 @@ def test_a_note_of_an_earlier_release_is_not_taken_for_extras(folder: Folder) ->
     """Its form was another one: the extras came first, and then a checksum of two numbers."""
     folder.stamp.write_text("loadtest,models,tf_serving,torchserve,flask,dev 3234653857 5745\n", encoding="utf-8")
     assert folder.run("--dev") == [f".[{WITH_DEV}]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "workload", "extras"),
+    [
+        ([], "digits", MAIN),
+        (["--workload", "minilm", "--quick"], "minilm", "flask,loadtest,minilm,models,tf_serving,torchserve"),
+        (["--quick", "--workload=imagenet"], "imagenet", "flask,imagenet,loadtest,models,tf_serving,torchserve"),
+        (["--workload", "mine"], "mine", MAIN),
+    ],
+)
+def test_a_comparison_installs_and_builds_what_its_workload_needs(
+    folder: Folder, words: list[str], workload: str, extras: str
+) -> None:
+    """The packages that bring its weights, the model itself and no other, and then the comparison."""
+    subprocess.run(["bash", "scripts/compare", *words], cwd=folder.root, check=True, capture_output=True)
+    asked = folder.log.read_text(encoding="utf-8").splitlines()
+    assert [line.rpartition("-e ")[2] for line in asked if " -e " in line] == [f".[{extras}]"]
+    assert asked[-2:] == [f"python -m models build {workload}", " ".join(["python -m loadtest compare", *words])]
