@@ -34,6 +34,9 @@ SMALL = 64 * 1024
 LARGE_BODIES = 8
 """How many bodies of the largest size have room at once, until they are answered. Beyond that a request gets a 503."""
 
+MOST_ROOM = 256 * 1024 * 1024
+"""Bytes that they may have together, where one of them has not more."""
+
 
 class Service:
     """A Flask application behind granian's RSGI interface.
@@ -47,7 +50,7 @@ class Service:
         self._largest: int = app.config["MAX_CONTENT_LENGTH"]
         self._timeout: float = app.config["BODY_TIMEOUT"]
         self._threads = ThreadPoolExecutor(app.config["THREADS"], "request")
-        self._room = LARGE_BODIES * self._largest  # bytes; used on the event loop only
+        self._room = min(LARGE_BODIES * self._largest, max(MOST_ROOM, self._largest))  # used on the event loop only
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
