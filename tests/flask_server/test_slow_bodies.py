@@ -77,7 +77,10 @@ def answer(connection: socket.socket) -> tuple[http.client.HTTPResponse, bytes]:
 
 def assert_serves(server: LocalServer, artifact: Artifact) -> None:
     """The server is healthy and predicts rightly."""
-    assert request(server.host, server.ports["rest"], "/healthz", timeout_s=30).status == 200
+    deadline = time.monotonic() + 60  # another worker than the one that was asked first may still be loading
+    while request(server.host, server.ports["rest"], "/healthz", timeout_s=30).status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     reply = server.predict(artifact.bodies()[0], timeout_s=30)
     assert artifact.expectation().matches(0, reply.body), reply
 
