@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.torch_form import machine
+from benchmarks.torch_form import machine, write_figures
 from models import example_files, read_back, weights_file
 from models.artifact_manifest import Manifest, read, root
 from models.examples import Forward
@@ -57,14 +57,6 @@ WAYS = {
 def folder_of(workload: str) -> Path:
     """Where the artifact of a workload is."""
     return root() / workload / "1"
-
-
-def example(workload: str, manifest: Manifest, size: int) -> Tensors:
-    """One golden example, so many times: a photograph, or the sentence of about `LENGTH` tokens."""
-    golden, _ = example_files.read(folder_of(workload), manifest.golden)
-    row = 0 if golden.lengths is None else int(np.abs(golden.lengths - LENGTH).argmin())
-    ((_, inputs),) = golden.part(slice(row, row + 1)).batches(manifest.inputs, 1)
-    return {name: array.repeat(size, axis=0) for name, array in inputs.items()}
 
 
 def way(workload: str, name: str, manifest: Manifest) -> Forward:
@@ -149,12 +141,13 @@ def measure(workload: str, name: str) -> dict[str, Any]:
     manifest = read(folder_of(workload))
     forward = way(workload, name, manifest)
     golden, right = example_files.read(folder_of(workload), manifest.golden)
-    rows, inputs = next(golden.batches(manifest.inputs, 1))
+    # A photograph, or the sentence of about so many tokens.
+    row = 0 if golden.lengths is None else int(np.abs(golden.lengths - LENGTH).argmin())
     (output,) = right
-    difference = float(np.abs(forward(inputs)[output] - right[output][rows]).max())
+    difference = float(np.abs(forward(golden.repeated(row, manifest.inputs))[output] - right[output][row]).max())
     times: dict[int, float] = {}
     for size in BATCHES:
-        batch, taken = example(workload, manifest, size), []
+        batch, taken = golden.repeated(row, manifest.inputs, size), []
         for _ in range(5):
             forward(batch)
         end = time.perf_counter() + SECONDS
@@ -226,9 +219,7 @@ def main() -> None:
     text = "\n".join([f"    {command}", "", machine(), *lines])
     sys.stdout.write(text + "\n")
     if arguments.write:
-        before, _, rest = arguments.write.read_text().partition("<!-- figures -->")
-        after = rest.partition("<!-- end -->")[2]
-        arguments.write.write_text(f"{before}<!-- figures -->\n\n{text}\n\n<!-- end -->{after}")
+        write_figures(arguments.write, text)
 
 
 if __name__ == "__main__":

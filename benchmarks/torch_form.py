@@ -192,6 +192,13 @@ def _spread(values: list[float], unit: str) -> str:
     return f"{middle:.{digits}f} {unit} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def write_figures(page: Path, figures: str) -> None:
+    """Puts figures between the two marks of a Markdown file, in place of what stands there."""
+    begin, end = "<!-- figures -->", "<!-- end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
 def machine() -> str:
     """One line saying what the figures were taken on."""
     import torch
@@ -224,9 +231,7 @@ def main() -> None:
     text = "\n".join([f"    {command}", "", machine(), "", *table])
     sys.stdout.write(text + "\n")
     if arguments.write:
-        before, _, rest = arguments.write.read_text().partition("<!-- figures -->")
-        after = rest.partition("<!-- end -->")[2]
-        arguments.write.write_text(f"{before}<!-- figures -->\n\n{text}\n\n<!-- end -->{after}")
+        write_figures(arguments.write, text)
 
 
 if __name__ == "__main__":

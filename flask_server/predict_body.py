@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -75,10 +76,20 @@ class TensorSpec:
             maximum=entry["maximum"],
         )
 
-    @property
+    @cached_property
     def numpy_dtype(self) -> np.dtype[Any]:
         """The type of the elements of an array."""
         return np.dtype(np.str_ if self.dtype == "string" else self.dtype)
+
+    @property
+    def axis(self) -> int | None:
+        """Which dimension of a batch varies."""
+        return 1 + self.shape.index(None) if self.lengths else None
+
+    @property
+    def most_values(self) -> int:
+        """How many values the largest instance has."""
+        return math.prod(size if size is not None else (self.lengths or (0, 0))[1] for size in self.shape)
 
     @property
     def of_shape(self) -> str:
@@ -129,6 +140,14 @@ class Interface:
         """
         inputs, outputs = (tuple(map(TensorSpec.read, document[side])) for side in ("inputs", "outputs"))
         return cls(inputs, outputs, int(document["max_instances"]))
+
+    @cached_property
+    def most_commas(self) -> float:
+        """More than JSON of so many instances has commas; infinite where they hold text, which may be full of them."""
+        if any(spec.dtype == "string" for spec in self.inputs):
+            return math.inf
+        values = sum(spec.most_values + 1 for spec in self.inputs)
+        return 2 * self.max_instances * values + 1000
 
     def smallest(self) -> Tensors:
         """A batch of one instance that the model can answer, to warm it up with."""
@@ -193,14 +212,8 @@ def encode_predictions(outputs: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 def _check_size(body: bytes | bytearray | str, interface: Interface) -> None:
     """Refuse JSON of far more values than are served: parsed, `[],` takes thirty times its three bytes."""
-    if any(spec.dtype == "string" for spec in interface.inputs):
-        return  # a text may be full of commas
-    largest = sum(
-        math.prod(size if size is not None else (spec.lengths or (0, 0))[1] for size in spec.shape) + 1
-        for spec in interface.inputs
-    )
     values = body.count(",") if isinstance(body, str) else body.count(b",")
-    if values > 2 * interface.max_instances * largest + 1000:
+    if values > interface.most_commas:
         each = " and ".join(spec.of_shape for spec in interface.inputs)
         raise InvalidRequest(f"{values} values in one request; the limit is {interface.max_instances} instances {each}")
 
@@ -307,7 +320,7 @@ def _complaint(value: object, spec: TensorSpec) -> str:
 
 def _check_lengths(columns: Tensors, inputs: Iterable[TensorSpec]) -> None:
     """Check that the inputs of an instance are of one length."""
-    lengths = {spec.name: columns[spec.name].shape[1 + spec.shape.index(None)] for spec in inputs if spec.lengths}
+    lengths = {spec.name: columns[spec.name].shape[spec.axis] for spec in inputs if spec.axis is not None}
     if len(set(lengths.values())) > 1:
         told = " and ".join(f"{length} of {name}" for name, length in lengths.items())
         raise InvalidRequest(f"instances[0] has {told}: the inputs of one instance must have the same length")

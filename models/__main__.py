@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, distribution
 from types import FrameType
 
 import click
@@ -14,7 +13,7 @@ from models.artifact_manifest import check_files, read, root
 from models.build import build, source_sha256
 from models.errors import BrokenArtifactError, ModelsError
 from models.framework_messages import silence_framework_messages
-from models.workload import Found, discover, find
+from models.workload import discover, find
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,8 +27,9 @@ def cli() -> None:
 def build_command(workload: str | None, force: bool) -> None:
     """Build the artifact of WORKLOAD, or of every workload whose packages are installed."""
     for found in [find(workload)] if workload else discover().values():
-        if not workload and (missing := _missing_package(found)):
-            click.echo(f"{found.workload.name} v{found.workload.version} not built: {missing}")
+        missing = [file.missing for file in found.workload.packaged_files if not file.is_installed]
+        if missing and not workload:
+            click.echo(f"{found.workload.name} v{found.workload.version} not built: {missing[0]}")
             continue
         built = build(found, root(), force=force, say=click.echo)
         manifest = built.manifest
@@ -81,16 +81,6 @@ def forward_command(workload: str, batch: int, threads: int) -> None:
     folder = root() / found.workload.name / str(found.workload.version)
     timings = forward_timing.measure(folder, read(folder), batch=batch, threads=threads)
     click.echo(json.dumps([asdict(timing) for timing in timings]))
-
-
-def _missing_package(found: Found) -> str:
-    """Which package a workload needs that is not installed, and how to install it; nothing where all are there."""
-    for file in found.workload.packaged_files:
-        try:
-            distribution(file.package)
-        except PackageNotFoundError:
-            return file.missing
-    return ""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

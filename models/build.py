@@ -152,15 +152,13 @@ def _fill(
     if not value >= promised.at_least:
         raise QualityError(f"{workload.name}: {promised.name} {value:.4f} is below the promised {promised.at_least:g}")
 
-    (folder / "golden").mkdir()
-    ((_, first),) = golden.part(slice(1)).batches(workload.inputs, 1)
-    request = {"instances": rows(workload.inputs, first)}
-    (folder / REQUEST).write_text(json.dumps(request) + "\n", encoding="utf-8")
     load, fresh = load_inputs.make(workload, held_out)
     files = {
         kind: example_files.write(folder, kind, examples, answer(examples))
         for kind, examples in (("golden", golden), ("load", load), ("fresh", fresh))
     }
+    request = {"instances": rows(workload.inputs, golden.repeated(0, workload.inputs))}
+    (folder / REQUEST).write_text(json.dumps(request) + "\n", encoding="utf-8")
     done(f"{load.size:,} inputs for load tests and {fresh.size:,} that no ordinary run sends")
 
     name, version, form = workload.name, workload.version, folder / "torch"

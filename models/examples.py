@@ -41,6 +41,11 @@ class Examples:
         labels, lengths = (None if every is None else every[rows] for every in (self.labels, self.lengths))
         return Examples({name: array[rows] for name, array in self.inputs.items()}, labels, lengths)
 
+    def repeated(self, row: int, inputs: Sequence[TensorSpec], times: int = 1) -> Tensors:
+        """A batch of one example, so many times, without padding."""
+        ((_, one),) = self.part(slice(row, row + 1)).batches(inputs, 1)
+        return {name: array.repeat(times, axis=0) for name, array in one.items()}
+
     def batches(self, inputs: Sequence[TensorSpec], most: int) -> Iterator[tuple[NDArray[np.int64], Tensors]]:
         """All of them in batches of one length each, without padding.
 

@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 from models import example_files, read_back
 from models.artifact_manifest import Manifest
 from models.errors import ExportParityError
-from models.examples import Examples, Forward, answers
+from models.examples import CHUNK, Examples, Forward, answers
 from models.tensors import Tensors, TensorSpec
-
-BATCH = 256
-"""Load inputs of one pass."""
 
 
 def check(folder: Path, manifest: Manifest) -> dict[str, float]:
@@ -46,7 +43,7 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
         for name, forward in exports.items():
             whole = min(golden[0].size, manifest.max_instances)
             asked = [(name, whole, golden), (f"{name}, one by one,", 1, golden)]
-            asked += [(f"{name}, load inputs,", min(BATCH, manifest.max_instances), one) for one in (load, fresh)]
+            asked += [(f"{name}, load inputs,", min(CHUNK, manifest.max_instances), one) for one in (load, fresh)]
             worst[name] = max(_ask(what, forward, most, one, manifest) for what, most, one in asked)
     return worst
 

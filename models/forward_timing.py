@@ -57,9 +57,8 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     golden, _ = example_files.read(folder, manifest.golden)
     # One length for all of them, that in the middle.
-    longer = np.argsort(golden.lengths) if golden.lengths is not None else np.arange(golden.size)
-    ((_, one),) = golden.part(longer[golden.size // 2 :][:1]).batches(manifest.inputs, 1)
-    inputs = {name: array.repeat(batch, axis=0) for name, array in one.items()}
+    order = np.arange(golden.size) if golden.lengths is None else np.argsort(golden.lengths)
+    inputs = golden.repeated(int(order[golden.size // 2]), manifest.inputs, batch)
     version = folder / "saved_model" / str(manifest.version)
     loads: dict[str, Callable[[], Forward]] = {
         "torch": lambda: read_back.torch_form(folder / "torch"),

@@ -74,11 +74,12 @@ def pixels(photograph: Path, shorter: int, *, mirrored: bool) -> NDArray[np.floa
 def examples(shorter_sides: tuple[int, ...]) -> Examples:
     """Every photograph in these sizes, as it is and mirrored, with its best class."""
     names = labels()
+    photographs = [(file.find(), names.index(classes[0])) for file, classes in PHOTOGRAPHS.items()]
     shown = [
-        (pixels(file.find(), shorter, mirrored=mirrored), names.index(classes[0]))
+        (pixels(path, shorter, mirrored=mirrored), number)
         for mirrored in (False, True)
         for shorter in shorter_sides
-        for file, classes in PHOTOGRAPHS.items()
+        for path, number in photographs
     ]
     images, classes = zip(*shown, strict=True)
     return Examples({"image": np.stack(images)}, np.array(classes, np.int64))

@@ -5,14 +5,12 @@ answer most requests, and pixels in sixteenths are easier to parse than what a s
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.examples import Examples
-from models.tensors import TensorSpec
 from models.workload import Workload
 
 MAX_BYTES = 80 * 1024 * 1024
@@ -24,20 +22,16 @@ FRESH_PER_LOAD = 3
 NOISE = 0.01
 """Standard deviation of the noise, as a share of that of the held-out inputs."""
 
-EXAMPLE_BYTES = 8
-"""What an element takes; text is reckoned with as much."""
+ELEMENT_BYTES = 8
+"""What an element of an answer takes, which is in double precision; text is reckoned with as much."""
 
 
 def count(workload: Workload) -> int:
     """How many inputs ordinary runs get: fewer than the workload says where `MAX_BYTES` would not hold them all."""
-    return min(workload.load_inputs, _room(workload.inputs, workload.outputs))
-
-
-def _room(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> int:
-    elements = {spec.name: math.prod(spec.longest) for spec in (*inputs, *outputs)}
-    sizes = {spec.name: np.dtype(spec.dtype).itemsize for spec in inputs if spec.dtype != "string"}
-    example = sum(number * sizes.get(name, EXAMPLE_BYTES) for name, number in elements.items())
-    return max(1, MAX_BYTES // ((1 + FRESH_PER_LOAD) * example))
+    example = sum(math.prod(spec.longest) * ELEMENT_BYTES for spec in workload.outputs)
+    for spec in workload.inputs:
+        example += math.prod(spec.longest) * (np.dtype(spec.numpy_dtype).itemsize or ELEMENT_BYTES)
+    return max(1, min(workload.load_inputs, MAX_BYTES // ((1 + FRESH_PER_LOAD) * example)))
 
 
 def make(workload: Workload, held_out: Examples) -> tuple[Examples, Examples]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from models.errors import PackagedFileError
@@ -29,6 +29,17 @@ class PackagedFile:
     extra: str
 
     @property
+    def is_installed(self) -> bool:
+        """Whether the package is there, of whatever version."""
+        return self._distribution() is not None
+
+    def _distribution(self) -> Distribution | None:
+        try:
+            return distribution(self.package)
+        except PackageNotFoundError:
+            return None
+
+    @property
     def missing(self) -> str:
         """What to say and do where the package is not installed."""
         return f"package {self.package} is missing: {self._install}"
@@ -43,10 +54,9 @@ class PackagedFile:
         Raises:
             PackagedFileError: The package is missing or of another version, or the file is not the one that is meant.
         """
-        try:
-            found = distribution(self.package)
-        except PackageNotFoundError:
-            raise PackagedFileError(self.missing) from None
+        found = self._distribution()
+        if found is None:
+            raise PackagedFileError(self.missing)
         if self.version is not None and found.version != self.version:
             raise PackagedFileError(f"package {self.package} is {found.version}, not {self.version}: {self._install}")
         file = Path(str(found.locate_file(self.path)))

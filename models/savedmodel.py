@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.examples import Examples
-from models.tensors import Tensors, TensorSpec
+from models.tensors import TensorSpec
 from models.workload import Weights, Workload, by_name
 
 SIGNATURE = "serving_default"
@@ -49,10 +49,13 @@ def _checked(specs: Sequence[TensorSpec], inputs: Sequence[Any]) -> list[Any]:
     for spec, length in varying:
         least, most = spec.lengths or (0, 0)
         told = f"{spec.name} must have a length from {least} to {most}"
-        checks += [tf.debugging.assert_greater_equal(length, least, told)]
-        checks += [tf.debugging.assert_less_equal(length, most, told)]
-        first, other = varying[0][0].name, spec.name
-        checks += [tf.debugging.assert_equal(length, varying[0][1], f"{first} and {other} must have the same length")]
+        first, others_length = varying[0]
+        same = f"{first.name} and {spec.name} must have the same length"
+        checks += [
+            tf.debugging.assert_greater_equal(length, least, told),
+            tf.debugging.assert_less_equal(length, most, told),
+            tf.debugging.assert_equal(length, others_length, same),
+        ]
     for spec, tensor in zip(specs, shaped, strict=True):
         told = f"{spec.name} holds a value out of range"
         if spec.minimum is not None:
@@ -70,19 +73,15 @@ def _write_warmup(workload: Workload, examples: Examples, path: Path) -> None:
     import tensorflow as tf
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
-    ((_, one),) = examples.part(slice(1)).batches(workload.inputs, 1)
     path.parent.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(path)) as records:
         for size in WARMUP_BATCHES:
             if size > workload.max_instances:
                 continue
+            batch = examples.repeated(0, workload.inputs, size)
             request = predict_pb2.PredictRequest(
                 model_spec=model_pb2.ModelSpec(name=workload.name, signature_name=SIGNATURE),
-                inputs={name: tf.make_tensor_proto(array) for name, array in _repeated(one, size).items()},
+                inputs={name: tf.make_tensor_proto(array) for name, array in batch.items()},
             )
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             records.write(log.SerializeToString(deterministic=True))
-
-
-def _repeated(one: Tensors, size: int) -> Tensors:
-    return {name: array.repeat(size, axis=0) for name, array in one.items()}

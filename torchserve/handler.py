@@ -10,20 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from load import load_predictor  # type: ignore[import-not-found]  # lies beside this file in the .mar
 from predict_body import (  # type: ignore[import-not-found]  # lies beside this file in the .mar
     Interface,
     InvalidRequest,
+    Tensors,
     TensorSpec,
     encode_predictions,
     parse_instances,
 )
 from ts.context import Context
 from ts.utils.util import PredictionException
-
-Tensors = dict[str, npt.NDArray[Any]]
 
 
 class Handler:
@@ -111,11 +109,10 @@ def join(requests: list[Tensors], inputs: tuple[TensorSpec, ...]) -> Tensors:
     joined = {}
     for spec in inputs:
         arrays = [request[spec.name] for request in requests]
-        if spec.lengths:
-            axis = 1 + spec.shape.index(None)
-            longest = max(array.shape[axis] for array in arrays)
+        if spec.axis is not None:
+            longest = max(array.shape[spec.axis] for array in arrays)
             for index, array in enumerate(arrays):
-                missing = [(0, longest - there if at == axis else 0) for at, there in enumerate(array.shape)]
+                missing = [(0, longest - there if at == spec.axis else 0) for at, there in enumerate(array.shape)]
                 arrays[index] = np.pad(array, missing, constant_values=spec.padding)
         joined[spec.name] = np.concatenate(arrays)
     return joined

@@ -78,7 +78,7 @@ class RunningServer(abc.ABC):
 
     @cached_property
     def _example(self) -> bytes:
-        return self.artifact.bodies()[0]
+        return self.artifact.example_body()
 
     @cached_property
     def _golden(self) -> Golden:

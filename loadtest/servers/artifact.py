@@ -76,6 +76,10 @@ class Artifact:
         """
         return self.golden.bodies(batch)
 
+    def example_body(self) -> bytes:
+        """The JSON request body of golden example 0 alone."""
+        return self.golden.part(0, 1).bodies()[0]
+
     def expectation(self, batch: int = 1) -> Golden:
         """The check of the answers to `bodies`."""
         return self.golden.expectation(batch)

@@ -159,15 +159,8 @@ def json_body(inputs: Tensors) -> bytes:
 
     A number has as many digits as tell its float32 from every other one, up to nine.
     """
-    columns = [array.tolist() if array.dtype.kind == "U" else array for array in inputs.values()]
+    columns = [array.tolist() if array.dtype.kind == "U" else np.ascontiguousarray(array) for array in inputs.values()]
     instances = columns[0]
     if len(columns) > 1:
         instances = [dict(zip(inputs, values, strict=True)) for values in zip(*columns, strict=True)]
-    return orjson.dumps({"instances": instances}, default=_scalar, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _scalar(value: Any) -> Any:
-    """A value that orjson does not know: NumPy's own scalars, and arrays without dimensions."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError
+    return orjson.dumps({"instances": instances}, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import models
+from models import artifact_manifest
 
 Completed = subprocess.CompletedProcess[str]
 REPO = Path(models.__file__).parent.parent
@@ -18,6 +19,14 @@ def run(root: Path, *arguments: str) -> Completed:
     command = [sys.executable, "-m", "models", *arguments]
     environment = {**os.environ, "BAKEOFF_ARTIFACTS": str(root)}
     return subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, check=False)
+
+
+def real_model(workload: str) -> Path:
+    """The artifact of a real model that scripts/test built; the test is skipped where its packages are missing."""
+    folder = artifact_manifest.root() / workload / "1"
+    if not folder.exists():
+        pytest.skip(f"{workload} is not built: python -m models build {workload}")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -7,19 +7,17 @@ import numpy as np
 import pytest
 
 from models import example_files, imagenet
-from models.artifact_manifest import read, root
+from models.artifact_manifest import read
 from models.imagenet_photographs import PHOTOGRAPHS, labels, pixels
 from models.packaged_file import PackagedFile
 from models.weights_file import read as read_weights
+from tests.models.conftest import real_model
 
 
 @pytest.fixture(scope="module")
 def built_imagenet() -> Path:
     """The artifact that scripts/test built."""
-    folder = root() / "imagenet" / "1"
-    if not folder.exists():
-        pytest.skip("imagenet is not built: python -m models build imagenet")
-    return folder
+    return real_model("imagenet")
 
 
 def photograph(name: str) -> PackagedFile:

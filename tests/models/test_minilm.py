@@ -7,21 +7,19 @@ import numpy as np
 import pytest
 
 from models import example_files, minilm
-from models.artifact_manifest import Manifest, read, root
+from models.artifact_manifest import Manifest, read
 from models.examples import Examples, answers
 from models.minilm_sentences import IDS, MASK, NEAREST, sequences, tokens, vary
 from models.read_back import saved_model, torch_form
 from models.tensors import Tensors
 from models.weights_file import read as read_weights
+from tests.models.conftest import real_model
 
 
 @pytest.fixture(scope="module")
 def built_minilm() -> Path:
     """The artifact that scripts/test built."""
-    folder = root() / "minilm" / "1"
-    if not folder.exists():
-        pytest.skip("minilm is not built: python -m models build minilm")
-    return folder
+    return real_model("minilm")
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def probe_own_default(context: ProbeContext, change: SettingChange) -> Capabilit
         running = LocalServer(server, scratch.artifact, dict(server.ports), context.local.placement)
         try:
             call = ProbeRequest(
-                running.predict_path, context.artifact.bodies()[0], label="golden example 0, no credentials"
+                running.predict_path, context.artifact.example_body(), label="golden example 0, no credentials"
             )
             deadline = time.monotonic() + context.local.timeout_s
             while time.monotonic() < deadline:

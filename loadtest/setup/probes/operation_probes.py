@@ -31,7 +31,7 @@ class ReadinessBurst:
 
     def send(self, server: AttachedServer) -> None:
         """Send `BURST` predictions of golden example 0, one after the other."""
-        body = server.artifact.bodies()[0]
+        body = server.artifact.example_body()
         self.answers = [server.predict(body) for _ in range(BURST)]
 
 

@@ -91,7 +91,7 @@ def effect_on(running: RunningServer) -> SetupFinding | None:
     Args:
         running: It did predict before.
     """
-    call = ProbeRequest(running.predict_path, running.artifact.bodies()[0])
+    call = ProbeRequest(running.predict_path, running.artifact.example_body())
     deadline = time.monotonic() + PATIENCE_S
     while True:
         reply = ask(running, call)

@@ -29,7 +29,7 @@ HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 def probe_rest(running: RunningServer) -> list[CapabilityCell]:
     """A golden example over REST; as it bears no credentials, it says too whether the server asks for any."""
     artifact = running.artifact
-    call = ProbeRequest(running.predict_path, artifact.bodies()[0], label="golden example 0, no credentials")
+    call = ProbeRequest(running.predict_path, artifact.example_body(), label="golden example 0, no credentials")
     reply = ask(running, call)
     right = is_golden(running, reply)
     refused = reply.status in (400, 401, 403)
@@ -139,8 +139,8 @@ def probe_bad_input(server: ProbedServer) -> CapabilityCell:
         ProbeRequest(path, b'{"instances": []}', label="no instance in the list"),
         ProbeRequest(path, wrong_shape, label="wrong shape"),
         ProbeRequest(path, text, label="text for numbers"),
-        ProbeRequest(path.replace(artifact.workload, "nobody"), artifact.bodies()[0], label="unknown model"),
-        ProbeRequest(path + "/nowhere", artifact.bodies()[0], label="unknown address"),
+        ProbeRequest(path.replace(artifact.workload, "nobody"), artifact.example_body(), label="unknown model"),
+        ProbeRequest(path + "/nowhere", artifact.example_body(), label="unknown address"),
     ]
     trials: list[Trial] = []
     lost: list[SetupFinding] = []

@@ -74,7 +74,8 @@ def probe_usual_addresses(running: RunningServer) -> CapabilityCell:
 
 def _call(running: RunningServer, path: str, version: str) -> ProbeRequest:
     context = {"workload": running.artifact.workload, "version": version}
-    return ProbeRequest(fill(path, context), running.artifact.bodies()[0], label=f"golden example 0, version {version}")
+    body = running.artifact.example_body()
+    return ProbeRequest(fill(path, context), body, label=f"golden example 0, version {version}")
 
 
 def _await_prediction(running: RunningServer, call: ProbeRequest) -> ProbeReply:
