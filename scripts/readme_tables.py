@@ -1,7 +1,8 @@
 """Write the README's tables from the result files that they name: scripts/readme [--check].
 
-A block begins with ``<!-- latency FOLDER -->`` or ``<!-- setup FOLDER -->`` and ends with ``<!-- /latency -->`` or
-``<!-- /setup -->``; what stands between the two is written here, from FOLDER's result.json or setup.json.
+A block begins with ``<!-- latency FOLDER -->``, of several comparisons with ``<!-- latency FOLDER imagenet -->``, or
+with ``<!-- setup FOLDER -->``, and ends with ``<!-- /latency -->`` or ``<!-- /setup -->``; what stands between the two
+is written here, from FOLDER's result.json or setup.json.
 """
 
 import re
@@ -11,23 +12,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from loadtest.report.answer import conditions
-from loadtest.report.reading import RESULT, SETUP, read_document
+from loadtest.report.reading import RESULT, SETUP, read_results
 from loadtest.report.setup_table import IDLE_ROWS, SIZE_ROWS, STAGES, WRITTEN_ROWS, spread_of
 from loadtest.report.setup_wording import answer_of
 from loadtest.report.table import markdown_rows, markdown_table
 from loadtest.setup.server_setup import ServerSetup
-from loadtest.setup.setup_file import read_setup
+from loadtest.setup.setup_file import read_setups
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-BLOCK = re.compile(r"(<!-- (latency|setup) (\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (latency|setup) (\S+)(?: (\S+))? -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 CAPABILITIES = ("grpc", "batching", "versions", "hot_swap", "metrics", "graceful_shutdown", "auth")
 """Those of the capabilities that the README tells; the page tells all."""
 
 
-def latency(folder: Path) -> str:
+def latency(folder: Path, name: str | None) -> str:
     """The table of a comparison, and below it how it was measured."""
-    result = read_document(folder / RESULT).comparison
+    results = read_results(folder / RESULT)
+    result = results.comparisons[name] if name else results.only.comparison
     runs = [run for server in result.servers for _, run in server.runs]
     valid = sum(run.verdict.valid for run in runs)
     return (
@@ -38,9 +40,9 @@ def latency(folder: Path) -> str:
     )
 
 
-def setup(folder: Path) -> str:
+def setup(folder: Path, model: str | None) -> str:
     """A table of the ease of setup, and below it how it was measured."""
-    measured = read_setup(folder / SETUP)
+    measured = next(one for one in read_setups(folder / SETUP) if model in (None, one.workload.name))
     servers = list(measured.servers.values())
     rows: Mapping[str, Callable[[ServerSetup], str]] = {
         "warm start to the first correct answer, s": _warm_start,
@@ -73,7 +75,7 @@ def _warm_start(server: ServerSetup) -> str:
 def rewritten(text: str) -> str:
     """The README with every block written anew."""
     makers = {"latency": latency, "setup": setup}
-    return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](ROOT / block[3])}{block[4]}", text)
+    return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](ROOT / block[3], block[4])}{block[5]}", text)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from loadtest.errors import ArtifactError
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.report.reading import Document, read_document
+from loadtest.report.reading import Document, read_results
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
@@ -56,7 +56,7 @@ def mortal_server() -> Iterator[Programmable]:
 @pytest.fixture
 def document() -> Document:
     """A real comparison of four servers, three rounds, with load curves and capacities."""
-    return read_document(SAMPLE)
+    return read_results(SAMPLE).only
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from types import FrameType
 import click
 
 from loadtest.cli.output import guard_output
-from loadtest.errors import LoadtestError, MeasurementError
-from loadtest.report.wording import all_words
+from loadtest.errors import LoadtestError
+from loadtest.report.wording import told
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -35,17 +35,11 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (LoadtestError, OSError) as error:  # such as a full disk under the temporary directory
-        click.echo(f"error: {_told(error)}", err=True)
+        click.echo(f"error: {told(error)}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; everything that was started has ended", err=True)
         sys.exit(130)
-
-
-def _told(error: Exception) -> str:
-    """The error in one line, with the findings that led to it."""
-    findings = error.findings if isinstance(error, MeasurementError) else ()
-    return f"{error}: {all_words(findings)}" if findings else str(error)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from loadtest.load.clients import Progress
 from loadtest.machine import files
 from loadtest.machine.placement import choose_placement
 from loadtest.records import to_json
-from loadtest.servers.artifact import load_artifact
+from loadtest.servers.artifact import built_workloads, load_artifact
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers, select_servers
 
@@ -33,6 +33,14 @@ servers_option = click.option(
     "--servers", default=None, metavar="A,B", help="Servers, comma-separated; NAME:VARIANT for a variant. Default: all."
 )
 workload_option = click.option("--workload", default="digits", show_default=True, help="Which model.")
+workloads_option = click.option(
+    "--workload",
+    "workloads",
+    default="digits",
+    show_default=True,
+    metavar="A,B",
+    help="Which models, comma-separated; all: every one that is built.",
+)
 batch_option = click.option("--batch", type=COUNT, default=1, show_default=True, help="Instances in one request.")
 seed_option = click.option("--seed", type=SEED, default=1, show_default=True, help="Of the schedules.")
 
@@ -52,6 +60,16 @@ class LaunchOptions:
     pin: bool
     any_port: bool
     start_timeout: float
+
+    def launchers(self, workloads: Sequence[str]) -> dict[str, Launcher]:
+        """One launcher for each model, to be used and closed one after the other.
+
+        Raises:
+            UsageError: If the launcher uses servers that are up, and there are several models.
+        """
+        if self.how == "network" and len(workloads) > 1:
+            raise UsageError("--launcher network uses the servers that are up, and they serve one model: name one")
+        return {workload: self.launcher(workload) for workload in workloads}
 
     def launcher(self, workload: str, *, client_cores: int = 1, published: bool = False) -> Launcher:
         """The launcher, which is closed when the command ends.
@@ -122,6 +140,22 @@ def launch_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         collected = option(collected)
     return collected
+
+
+def chosen_workloads(workloads: str) -> list[str]:
+    """The models that the option names.
+
+    Raises:
+        UsageError: If it names none, or all where nothing is built.
+    """
+    names = [name.strip() for name in workloads.split(",")]
+    if names == ["all"]:
+        names = built_workloads()
+        if not names:
+            raise UsageError("--workload all: nothing is built yet: python -m models build")
+    if not all(names):
+        raise UsageError(f"--workload {workloads!r} names no model between two commas; write it like digits,imagenet")
+    return list(dict.fromkeys(names))
 
 
 def chosen(servers: str | None) -> list[Server]:

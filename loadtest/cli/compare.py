@@ -1,56 +1,65 @@
 """``loadtest compare``: the comparison."""
 
 import datetime
-import sys
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import click
 
 from loadtest.cli.common import (
     LaunchOptions,
-    batch_option,
     chosen,
+    chosen_workloads,
     launch_options,
     servers_option,
     stderr,
     stdout,
-    workload_option,
+    workloads_option,
 )
 from loadtest.cli.comparison_screen import ComparisonScreen
 from loadtest.cli.gate import Gate, gate_options, report_folder
-from loadtest.cli.numbers import CONNECTIONS, COUNT, MINUTES, RATE, SECONDS, SECONDS_OR_NONE, SEED
+from loadtest.cli.measured_models import MeasuredModels, Probes
+from loadtest.cli.numbers import CONNECTIONS, COUNT, MINUTES, RATE, SECONDS, SECONDS_OR_NONE, SEED, Several
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.experiments.comparison import compare as run_comparison
+from loadtest.experiments.comparison import check_batch
+from loadtest.experiments.expected_time import Expected, expected_time
 from loadtest.judge.comparison_plan import ComparisonPlan
-from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.launch.launcher import Launcher
+from loadtest.judge.comparison_result import comparison_name
+from loadtest.judge.result_file import ResultFile
 from loadtest.report import write_report
 from loadtest.report.answer import conditions
-from loadtest.report.headline import headline
-from loadtest.report.reading import SETUP, read_document, write_comparison
+from loadtest.report.headline import ease_of_setup, headline, speed
+from loadtest.report.reading import Results, read_results
 from loadtest.report.table import remarks
 from loadtest.report.terminal_table import terminal_tables
-from loadtest.servers.server_folder import Server
-from loadtest.servers.server_toml import load_servers
-from loadtest.setup.measure_setup import measure_setup
-from loadtest.setup.probes.all_probes import ProbeForm
-from loadtest.setup.setup_file import EaseOfSetup, write_setup
-from loadtest.setup.setup_plan import SetupPlan
 
-DEFAULT = ComparisonPlan()
-QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=5.0)
+DEFAULT = ComparisonPlan(stretch_s=40.0)
+QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=5.0, stretch_s=8.0)
 THOROUGH = ComparisonPlan(
-    rounds=5, duration_s=6.0, warmup_s=20.0, curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9), slo="p99<50ms", tries=3
+    rounds=5,
+    duration_s=6.0,
+    warmup_s=20.0,
+    curve=(0.1, 0.3, 0.5, 0.7, 0.8, 0.9),
+    slo="p99<50ms",
+    tries=3,
+    stretch_s=40.0,
 )
+SETUP_TIME = {"quick": Expected(20.0, 60.0), "full": Expected(90.0, 180.0), "none": Expected(0.0, 10.0)}
+"""How long the ease of setup takes with each form of the probes."""
 
 
 @click.command()
 @servers_option
-@workload_option
+@workloads_option
 @click.option("--rounds", type=COUNT, help=f"Rounds per server; default: {DEFAULT.rounds}.")
-@click.option("--duration", type=SECONDS, help=f"Seconds of a round's open-loop run; default: {DEFAULT.duration_s:g}.")
+@click.option(
+    "--duration",
+    type=SECONDS,
+    help=f"Seconds of a round's open-loop run; default: {DEFAULT.duration_s:g}, or up to {DEFAULT.stretch_s:g} where "
+    "the common rate is so low that p99, or p95, needs them.",
+)
 @click.option(
     "--warmup",
     type=SECONDS_OR_NONE,
@@ -63,7 +72,21 @@ THOROUGH = ComparisonPlan(
 )
 @click.option("--rate", type=RATE, help="Common offered rate; default: half of the slowest server's ceiling.")
 @click.option("--connections", type=CONNECTIONS, default=8, show_default=True)
-@batch_option
+@click.option(
+    "--batch-sizes",
+    "--batch",
+    type=Several(COUNT),
+    default=(1,),
+    metavar="A,B",
+    help="Instances in one request; a comparison for each.  [default: 1]",
+)
+@click.option(
+    "--timeout",
+    type=SECONDS,
+    default=DEFAULT.timeout_s,
+    show_default=True,
+    help="Seconds until a request counts as failed.",
+)
 @click.option(
     "--seed", type=SEED, default=1, show_default=True, help="Of the schedules and of the order of the rounds."
 )
@@ -79,7 +102,7 @@ THOROUGH = ComparisonPlan(
 @launch_options
 def compare(
     servers: str | None,
-    workload: str,
+    workloads: str,
     rounds: int | None,
     duration: float | None,
     warmup: float | None,
@@ -87,7 +110,8 @@ def compare(
     within: float,
     rate: float | None,
     connections: int,
-    batch: int,
+    batch_sizes: Sequence[int],
+    timeout: float,
     seed: int,
     out: Path | None,
     slo: str | None,
@@ -107,10 +131,12 @@ def compare(
     plan = ComparisonPlan(
         rounds=default.rounds if rounds is None else rounds,
         duration_s=default.duration_s if duration is None else duration,
+        # What was asked for is not stretched.
+        stretch_s=default.stretch_s if duration is None else 0.0,
         warmup_s=default.warmup_s if warmup is None else warmup,
         rate=rate or 0.0,
         connections=connections,
-        batch=batch,
+        timeout_s=timeout,
         seed=seed,
         curve=default.curve,
         slo=default.slo if slo is None else slo,
@@ -118,57 +144,74 @@ def compare(
         until=until,
         within_s=within * 60,
     )
-    wanted = chosen(servers)
+    plans = [replace(plan, batch=batch) for batch in dict.fromkeys(batch_sizes)]
+    wanted, models = chosen(servers), chosen_workloads(workloads)
+    file = ResultFile(planned=[comparison_name(model, one.batch) for model in models for one in plans])
     keys = [server.key for server in wanted]
-    gate = Gate.read(assertions, assert_file, junit_file, keys, searched=bool(plan.slo))
-    launcher = launch.launcher(workload)
+    gate = Gate.read(assertions, assert_file, junit_file, file.planned, keys, searched=bool(plan.slo))
+    launchers = launch.launchers(models)
+    if launch.how == "local":  # elsewhere the models may have to be built first
+        for launcher, one in itertools.product(launchers.values(), plans):
+            check_batch(launcher.artifact, one.batch)
     folder = _folder(out)
-    screen = ComparisonScreen(stderr, folder, more_stages=setup)
+    screen = ComparisonScreen(
+        stderr, file, folder, more_stages=setup, say=lambda line: stdout.print(line, soft_wrap=True, markup=False)
+    )
+    probes: Probes = "none" if not setup or launch.how == "network" else "quick" if quick else "full"
+    _say_what_comes(file.planned, plans, len(wanted), SETUP_TIME[probes])
     try:
         with screen:
-            comparison = run_comparison(wanted, launcher, plan, screen, sys.argv[1:])
-            path = write_comparison(comparison, folder)
-            if setup:
-                measured = _measure_setup(wanted, launcher, comparison, screen, quick=quick)
-                write_setup(measured, folder / SETUP)
+            MeasuredModels(wanted, plans, screen, file, folder, probes if setup else None).measure(launchers)
     except (KeyboardInterrupt, LoadtestError):
         if screen.saved:
             stderr.print(f"the rounds that ended are kept: loadtest report {folder}", soft_wrap=True, markup=False)
         raise
-    document = read_document(path)
-    stdout.print(conditions(document.comparison), soft_wrap=True, markup=False)
-    for table in terminal_tables(document.comparison):
-        stdout.print(table)
-    for sentence in headline(document):
-        stdout.print(sentence, markup=False)
-    for line in remarks(document.comparison):
-        stdout.print(f"- {line}", soft_wrap=True, markup=False)
+    results = read_results(folder)
+    _tell(results)
     with report_folder(folder):
-        page, _ = write_report(document, folder)
+        page, _ = write_report(results, folder)
     stdout.print(f"written: {page}, and report.md and result.json beside it", soft_wrap=True, markup=False)
     _say_what_next(page)
-    passed = gate.passed(document.comparison)
+    passed = gate.passed(results)
     if show:
         click.launch(page.absolute().as_uri())
-    if not passed or any(server.faults for server in comparison.servers):
+    faults = [fault for one in file.comparisons for server in one.servers for fault in server.faults]
+    if not passed or faults or file.failures:
         raise click.exceptions.Exit(1)
 
 
-def _measure_setup(
-    wanted: Sequence[Server], launcher: Launcher, comparison: ComparisonResult, screen: ComparisonScreen, *, quick: bool
-) -> EaseOfSetup:
-    """Ease of setup of the servers that were measured; their starts were timed in the rounds."""
-    starts = {server.key: [one.first_prediction_s for one in server.rounds] for server in comparison.servers}
-    # In a container the servers run elsewhere: what can be read is counted, and nothing is started.
-    probes: ProbeForm | Literal["none"] = "none" if launcher.name == "network" else "quick" if quick else "full"
-    return measure_setup(
-        [server for server in wanted if starts[server.key]],
-        load_servers(),
-        launcher,
-        SetupPlan(repeat=0, probes=probes),
-        screen.last_stage,
-        starts=starts,
+def _say_what_comes(names: Sequence[str], plans: Sequence[ComparisonPlan], servers: int, setup: Expected) -> None:
+    """How long it takes, before it begins."""
+    every = [expected_time(plan, servers).times(len(names) // len(plans)) for plan in plans]
+    longer = ", and longer where a model is so slow that its percentiles need longer runs" if plans[0].stretch_s else ""
+    stdout.print(
+        f"{', '.join(names)}: {servers} server{'s' if servers > 1 else ''}, rounds: {plans[0].rounds}; this takes "
+        f"{sum(every, setup)}{longer}",
+        soft_wrap=True,
+        markup=False,
     )
+
+
+def _tell(results: Results) -> None:
+    """Each comparison as tables and sentences."""
+    several = len(results.documents) > 1
+    for document in results.documents:
+        comparison = document.comparison
+        if several:
+            stdout.rule(comparison.name, align="left", characters="─")
+        stdout.print(conditions(comparison), soft_wrap=True, markup=False)
+        for table in terminal_tables(comparison):
+            stdout.print(table)
+        for sentence in speed(document) if several else headline(document):
+            stdout.print(sentence, markup=False)
+        for line in remarks(comparison):
+            stdout.print(f"- {line}", soft_wrap=True, markup=False)
+    if several and results.with_setup:
+        stdout.rule("ease of setup", align="left", characters="─")
+        for sentence in ease_of_setup(results.with_setup):
+            stdout.print(sentence, markup=False)
+    for name, reason in results.unmeasured.items():
+        stdout.print(f"{name} was not measured: {reason}", soft_wrap=True, markup=False)
 
 
 def _say_what_next(page: Path) -> None:

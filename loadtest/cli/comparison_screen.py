@@ -1,14 +1,17 @@
 """What the terminal shows while a comparison runs; what there is so far is kept on disk meanwhile."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from loadtest.experiments.comparison import Watcher
+from loadtest.experiments.expected_time import rounds_time
 from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.result_file import ResultFile
 from loadtest.load.clients import Progress as Glimpse
-from loadtest.report.reading import write_comparison
+from loadtest.report.reading import write_results
 
 
 class ComparisonScreen(Watcher):
@@ -16,17 +19,26 @@ class ComparisonScreen(Watcher):
 
     Args:
         console: Where to.
+        file: The result that the comparisons belong to.
         folder: Where result.json is kept up to date.
-        more_stages: How many stages come after those of the comparison.
+        more_stages: How many stages come after those of the comparisons.
+        say: Told in a line what is known once a comparison's gate is passed.
 
     Attributes:
         saved: Whether result.json was written.
     """
 
-    def __init__(self, console: Console, folder: Path, more_stages: int = 0) -> None:
+    def __init__(
+        self, console: Console, file: ResultFile, folder: Path, more_stages: int, say: Callable[[str], None]
+    ) -> None:
         self.saved = False
+        self._file = file
         self._folder = folder
         self._more_stages = more_stages
+        self._say = say
+        self._name = ""
+        self._left = len(file.planned)
+        self._before = 0
         self._total = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -52,14 +64,31 @@ class ComparisonScreen(Watcher):
     def __exit__(self, *exc: object) -> None:
         self._progress.stop()
 
+    def comparison(self, name: str) -> None:
+        """Show the stages of the next comparison."""
+        self._name = f"{name}, " if len(self._file.planned) > 1 else ""
+        self._before += self._total
+        self._total = 0
+        self._left -= 1
+
     def stage(self, text: str, done: int, total: int) -> None:
         """Show the new stage."""
-        self._stage, self._total = text, total
-        self._progress.update(self._task, description=text, completed=done, total=total + self._more_stages)
+        self._stage, self._total = f"{self._name}{text}", total
+        # The comparisons that follow are taken to have as many stages as this one.
+        every = self._before + total * (1 + self._left) + self._more_stages
+        self._progress.update(self._task, description=self._stage, completed=self._before + done, total=every)
 
     def last_stage(self, text: str) -> None:
-        """Show a stage that comes after the comparison."""
-        self._progress.update(self._task, description=text, completed=self._total)
+        """Show a stage that comes after a comparison."""
+        self._progress.update(self._task, description=f"{self._name}{text}", completed=self._before + self._total)
+
+    def planned(self, result: ComparisonResult, servers: int) -> None:
+        """Say how long each run is, and how long it all takes from here."""
+        plan = result.plan
+        self._say(
+            f"{result.name}: {plan.common_rate_rps:,.3g} requests/s, runs of {plan.duration_s:g} s; the rounds take "
+            f"{rounds_time(plan, servers)}"
+        )
 
     def progress(self, progress: Glimpse) -> None:
         """Show the live numbers."""
@@ -67,5 +96,6 @@ class ComparisonScreen(Watcher):
 
     def finished(self, result: ComparisonResult) -> None:
         """Save what there is so far: an interrupted comparison keeps its rounds, and `report` renders them."""
-        write_comparison(result, self._folder)
+        self._file.hold(result)
+        write_results(self._file, self._folder)
         self.saved = True

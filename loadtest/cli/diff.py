@@ -1,4 +1,4 @@
-"""``loadtest diff``: two comparisons side by side."""
+"""``loadtest diff``: two results side by side."""
 
 import math
 from pathlib import Path
@@ -9,8 +9,8 @@ from rich.table import Table
 
 from loadtest.cli.common import stdout
 from loadtest.cli.gate import report_folder
-from loadtest.report.difference import Change, difference
-from loadtest.report.reading import read_document, span
+from loadtest.report.difference import Change, Difference, differences
+from loadtest.report.reading import read_results, span
 
 COLOURS = {"better": "green", "worse": "red", "tie": "dim", "unknown": "dim"}
 
@@ -21,11 +21,25 @@ COLOURS = {"better": "green", "worse": "red", "tie": "dim", "unknown": "dim"}
 @click.option("--out", type=click.Path(path_type=Path), help="Write diff.html, diff.md and diff.json into this folder.")
 def diff(before: Path, after: Path, out: Path | None) -> None:
     """Say what changed from result BEFORE to result AFTER (result.json files, or their folders)."""
-    old, new = read_document(before).comparison, read_document(after).comparison
-    found = difference(old, new)
-    table = Table("server", "measure", title=escape(f"{before} → {after}"), title_justify="left")
-    for title in ("before", "after", "ratio (95 %)"):
-        table.add_column(title, justify="right")
+    old, new = read_results(before), read_results(after)
+    found = differences(old, new)
+    for one in found.comparisons:
+        _tell(one, f"{before} → {after}" if len(found.comparisons) == 1 else one.name)
+    for line in found.missing:
+        stdout.print(f"- {line}", markup=False)
+    if out is not None:
+        # Imported here, since it loads the charting library.
+        from loadtest.report.difference_page import write_changes
+
+        with report_folder(out):
+            page, _, _ = write_changes(found, old, new, out)
+        stdout.print(f"written: {page}, and diff.md and diff.json beside it", markup=False)
+
+
+def _tell(found: Difference, title: str) -> None:
+    table = Table("server", "measure", title=escape(title), title_justify="left")
+    for column in ("before", "after", "ratio (95 %)"):
+        table.add_column(column, justify="right")
     table.add_column("verdict")
     for change in found.changes:
         table.add_row(change.server, change.measure, *(escape(text) for text in _numbers(change)), _verdict(change))
@@ -36,13 +50,6 @@ def diff(before: Path, after: Path, out: Path | None) -> None:
         stdout.print("The conditions differ, so a change need not be the server's:")
         for line in found.conditions:
             stdout.print(f"- {line}", markup=False)
-    if out is not None:
-        # Imported here, since it loads the charting library.
-        from loadtest.report.difference_page import write_changes
-
-        with report_folder(out):
-            page, _, _ = write_changes(found, old, new, out)
-        stdout.print(f"written: {page}, and diff.md and diff.json beside it", markup=False)
 
 
 def _numbers(change: Change) -> list[str]:

@@ -10,9 +10,9 @@ import click
 
 from loadtest.cli.common import stdout
 from loadtest.errors import UsageError
-from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.condition import Condition
 from loadtest.machine.files import check_writable, write_whole
+from loadtest.report.reading import Results
 from loadtest.report.thresholds import check_thresholds, junit, read_thresholds
 
 
@@ -34,6 +34,7 @@ class Gate:
         assertions: Sequence[str],
         assert_file: Path | None,
         junit_file: Path | None,
+        comparisons: Collection[str],
         servers: Collection[str],
         *,
         searched: bool,
@@ -44,8 +45,9 @@ class Gate:
             assertions: Of ``--assert``.
             assert_file: Of ``--assert-file``.
             junit_file: Of ``--junit``.
-            servers: Keys of the servers of the comparison.
-            searched: Whether it searches capacities.
+            comparisons: Names of the comparisons.
+            servers: Keys of the servers that are compared.
+            searched: Whether capacities are searched.
 
         Raises:
             UsageError: If a threshold cannot be read or kept, or a file cannot be used.
@@ -56,7 +58,7 @@ class Gate:
                 texts += assert_file.read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"cannot read {assert_file}: {error}") from error
-        thresholds = read_thresholds(texts, servers, searched=searched)
+        thresholds = read_thresholds(texts, comparisons, servers, searched=searched)
         if junit_file is not None:
             if not thresholds:
                 raise UsageError("--junit needs a threshold: add --assert or --assert-file")
@@ -64,8 +66,8 @@ class Gate:
                 check_writable(junit_file)
         return cls(thresholds, junit_file)
 
-    def passed(self, result: ComparisonResult) -> bool:
-        """Judge a comparison, print each outcome and write the JUnit file.
+    def passed(self, results: Results) -> bool:
+        """Judge the comparisons, print each outcome and write the JUnit file.
 
         Returns:
             Whether all thresholds are kept.
@@ -73,7 +75,7 @@ class Gate:
         Raises:
             UsageError: If the JUnit file cannot be written.
         """
-        outcomes = check_thresholds(self.thresholds, result)
+        outcomes = check_thresholds(self.thresholds, results)
         for outcome in outcomes:
             stdout.print(str(outcome), style="green" if outcome.passed else "red", markup=False)
         if self.junit is not None:
@@ -94,8 +96,9 @@ def gate_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--assert",
             "assertions",
             multiple=True,
-            metavar="'SERVER.METRIC<LIMIT'",
-            help="Threshold such as 'flask_server.p99<20ms'; exit code 1 where it is not kept. May be repeated.",
+            metavar="'[MODEL/]SERVER.METRIC<LIMIT'",
+            help="Threshold such as 'flask_server.p99<20ms', or with several models 'imagenet/flask_server.p99<80ms'; "
+            "exit code 1 where it is not kept. May be repeated.",
         ),
     ):
         command = option(command)

@@ -8,7 +8,7 @@ import click
 from loadtest.cli.common import stdout
 from loadtest.cli.gate import Gate, gate_options, report_folder
 from loadtest.report import write_report
-from loadtest.report.reading import read_document
+from loadtest.report.reading import read_results
 
 
 @click.command()
@@ -25,14 +25,21 @@ def report(
     junit_file: Path | None,
 ) -> None:
     """Write report.html and report.md from RESULT, a result.json or its folder."""
-    document = read_document(result)
-    searched = bool(document.comparison.plan.slo)
-    gate = Gate.read(assertions, assert_file, junit_file, document.comparison.names, searched=searched)
+    results = read_results(result)
+    comparisons = results.comparisons.values()
+    gate = Gate.read(
+        assertions,
+        assert_file,
+        junit_file,
+        [*results.comparisons, *results.unmeasured],
+        list(dict.fromkeys(key for one in comparisons for key in one.names)),
+        searched=any(one.plan.slo for one in comparisons),
+    )
     folder = out or (result if result.is_dir() else result.parent)
     with report_folder(folder):
-        page, text = write_report(document, folder)
+        page, text = write_report(results, folder)
     stdout.print(f"written: {page} and {text}", markup=False)
     if show:
         click.launch(page.absolute().as_uri())
-    if not gate.passed(document.comparison):
+    if not gate.passed(results):
         raise click.exceptions.Exit(1)

@@ -3,16 +3,16 @@
 import click
 
 from loadtest.judge.capacity_result import Capacity
-from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.result_file import ResultFile
 from loadtest.judge.run_result import RunResult
 from loadtest.records import json_schema, to_json
-from loadtest.report.difference import Difference
+from loadtest.report.difference import Differences
 
 RECORDS: dict[str, type] = {
-    "compare": ComparisonResult,
+    "compare": ResultFile,
     "run": RunResult,
     "capacity": Capacity,
-    "diff": Difference,
+    "diff": Differences,
 }
 
 

@@ -1,18 +1,28 @@
 """``loadtest setup``: how much work is it to put a model on the air?"""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from loadtest.cli.common import LaunchOptions, chosen, launch_options, servers_option, status, stdout, workload_option
+from loadtest.cli.common import (
+    LaunchOptions,
+    chosen,
+    chosen_workloads,
+    launch_options,
+    servers_option,
+    status,
+    stdout,
+    workloads_option,
+)
 from loadtest.cli.numbers import Number
 from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable
 from loadtest.report.setup_table import rich_tables
 from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
-from loadtest.setup.setup_file import write_setup
+from loadtest.setup.setup_file import EaseOfSetup, write_setups
 from loadtest.setup.setup_plan import MOST_REPEATS, SetupPlan
 from loadtest.setup.weighted_sum import read_weights, weigh
 
@@ -21,7 +31,7 @@ FILE = "setup.json"
 
 @click.command()
 @servers_option
-@workload_option
+@workloads_option
 @click.option(
     "--repeat",
     type=Number(int, 1, MOST_REPEATS, "times"),
@@ -39,7 +49,7 @@ FILE = "setup.json"
 @launch_options
 def setup(
     servers: str | None,
-    workload: str,
+    workloads: str,
     repeat: int,
     probe: bool,
     quick: bool,
@@ -59,18 +69,26 @@ def setup(
     paths = [path for path in (file, out and out / FILE) if path]
     for path in paths:
         _check_writable(path)
-    launcher = launch.launcher(workload)
-    with status("counting") as show:
-        measured = measure_setup(wanted, load_servers(), launcher, plan, show)
-    if weighed:
-        measured = replace(measured, weighted=weigh(measured.servers, weighed))
-    for path in paths:
-        write_setup(measured, path)
-    for part in rich_tables(measured):
-        stdout.print(part)
+    launchers = launch.launchers(chosen_workloads(workloads))
+    measurements: list[EaseOfSetup] = []
+    for model, launcher in launchers.items():
+        # What the servers can do, and how long they take to install, is the same with every model.
+        one = replace(plan, probes="none", cold=False) if measurements else plan
+        with contextlib.closing(launcher), status(f"{model}: counting") as show:
+            measured = measure_setup(wanted, load_servers(), launcher, one, show)
+        if weighed:
+            measured = replace(measured, weighted=weigh(measured.servers, weighed))
+        measurements.append(measured)
+        for path in paths:
+            write_setups(measurements, path)
+    for measured in measurements:
+        if len(measurements) > 1:
+            stdout.print(f"{measured.workload.name} v{measured.workload.version}", style="bold", markup=False)
+        for part in rich_tables(measured):
+            stdout.print(part)
     for path in paths:
         stdout.print(f"written: {path}", markup=False)
-    if any(server.faults for server in measured.servers.values()):
+    if any(server.faults for measured in measurements for server in measured.servers.values()):
         raise click.exceptions.Exit(1)
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from loadtest.errors import LoadtestError, MeasurementError
+from loadtest.errors import LoadtestError, MeasurementError, UsageError
 from loadtest.experiments.caching_audit import audit_caching
 from loadtest.experiments.capacity_search import RunAt, find_capacity, probe_load
 from loadtest.experiments.parity import check_parity, require_parity
@@ -51,8 +51,11 @@ class Watcher:
     def progress(self, progress: Progress) -> None:
         """A glimpse of the run under way."""
 
+    def planned(self, result: ComparisonResult, servers: int) -> None:
+        """The gate is passed by so many servers: the common rate is known, and how long each run has to be."""
+
     def finished(self, result: ComparisonResult) -> None:
-        """A round is over: what there is so far may be saved."""
+        """A round, or all of it, is over: what there is so far may be saved."""
 
 
 def compare(
@@ -75,10 +78,10 @@ def compare(
         command: Arguments of the command, for the result.
 
     Raises:
-        UsageError: If there are fewer inputs than instances in one request.
+        UsageError: If the model takes no request of so many instances, or has too few inputs for one.
         MeasurementError: If no server passes the gate.
     """
-    launcher.artifact.load.batches(plan.batch)
+    check_batch(launcher.artifact, plan.batch)
     result = ComparisonResult(
         started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=list(command),
@@ -95,13 +98,27 @@ def compare(
     return _Sitting(servers, launcher, result, watcher or Watcher()).run()
 
 
+def check_batch(artifact: Artifact, batch: int) -> None:
+    """Know before minutes of work that requests of this size cannot be made.
+
+    Raises:
+        UsageError: If the model takes no request of so many instances, or has too few inputs for one.
+    """
+    if batch > artifact.max_instances:
+        raise UsageError(
+            f"{artifact.workload} takes {artifact.max_instances:,} instances in one request at most, not {batch:,}"
+        )
+    for examples in (artifact.load, artifact.fresh):
+        examples.batches(batch)
+
+
 def _workload(artifact: Artifact) -> MeasuredWorkload:
     manifest = artifact.manifest
     return MeasuredWorkload(
         name=artifact.workload,
         version=artifact.version,
         quality=manifest["quality"]["name"],
-        accuracy=manifest["quality"]["value"],
+        quality_value=manifest["quality"]["value"],
         seed=manifest["seed"],
         tolerance=artifact.tolerance,
         torch_form=manifest.get("torch_form"),
@@ -121,6 +138,7 @@ class _Sitting:
         plan = result.plan
         self._steps = len(servers) * (1 + plan.rounds + bool(plan.slo)) + 1
         self._done = 0
+        self._began = time.monotonic()
 
     def run(self) -> ComparisonResult:
         result, plan = self._result, self._result.plan
@@ -134,7 +152,11 @@ class _Sitting:
         if not able:
             raise MeasurementError("no server could be measured", [found.faults[0] for _, found in self._pairs])
         slowest = min(found.gate_ceiling_rps for _, found in able)
-        result.plan = replace(plan, common_rate_rps=plan.rate or _two_digits(RATE_SHARE * slowest))
+        try:
+            result.plan = plan.at_rate(plan.rate or _two_digits(RATE_SHARE * slowest), slowest)
+        except UsageError as error:  # no arguments are wrong for every model: the others of a result go on
+            raise MeasurementError(str(error)) from error
+        self._watcher.planned(result, len(able))
         self._rounds(able)
         for server, found in able if plan.slo else []:
             self._stage(f"capacity of {found.label}")
@@ -142,6 +164,7 @@ class _Sitting:
                 self._capacity(server, found)
             self._save()
         result.complete = True
+        self._save()
         return result
 
     def _rounds(self, able: Sequence[tuple[Server, ServerResult]]) -> None:
@@ -169,6 +192,7 @@ class _Sitting:
     def _save(self) -> None:
         self._result.summary = summarise(self._result.servers, self._result.plan.batch)
         self._result.ratios = ratios(self._result.servers)
+        self._result.took_s = time.monotonic() - self._began
         self._watcher.finished(self._result)
 
     def _gate(self, server: Server, found: ServerResult) -> None:
@@ -179,8 +203,7 @@ class _Sitting:
             found.parity = check_parity(running, self._launcher.artifact)
             require_parity(found.parity, server.key)
             found.effective = running.effective()
-            load = Load(Closed(GATE_S), plan.warmup_s, plan.connections, seed=plan.seed)
-            run, _ = self._measure(running, load)
+            run, _ = self._measure(running, self._load(Closed(GATE_S), plan.seed))
             found.gate, found.gate_ceiling_rps = run.result(), run.throughput_rps
             found.caching = self._audit(running, found.gate_ceiling_rps)
             # A client or a machine that spoils a closed loop makes it slower: the common rate is the lower for it, and
@@ -206,14 +229,13 @@ class _Sitting:
         with self._started(server) as running:
             # Every round has a schedule of its own, and it is the same one for every server.
             seed = plan.seed * 1_000 + number
-            open_load = Load(Poisson(plan.common_rate_rps, plan.duration_s), plan.warmup_s, plan.connections, seed=seed)
+            open_load = self._load(Poisson(plan.common_rate_rps, plan.duration_s), seed)
             open_loop, open_usage = self._measure(running, open_load)
-            closed_load = Load(Closed(plan.duration_s / 2), plan.warmup_s, plan.connections, seed=seed)
-            closed_loop, closed_usage = self._measure(running, closed_load)
+            closed_loop, closed_usage = self._measure(running, self._load(Closed(plan.duration_s / 2), seed))
             curve = []
             for share in plan.curve:
                 rate = _two_digits(share * found.gate_ceiling_rps)
-                load = Load(Poisson(rate, plan.duration_s / 2), plan.warmup_s, plan.connections, seed=seed)
+                load = self._load(Poisson(rate, plan.duration_s / 2), seed)
                 curve.append(self._measure(running, load)[0].result(distribution=True))
             found.rounds.append(
                 Round(
@@ -226,6 +248,10 @@ class _Sitting:
                     curve,
                 )
             )
+
+    def _load(self, schedule: Poisson | Closed, seed: int) -> Load:
+        plan = self._result.plan
+        return Load(schedule, plan.warmup_s, plan.connections, seed=seed, timeout_s=plan.timeout_s)
 
     def _capacity(self, server: Server, found: ServerResult) -> None:
         plan = self._result.plan
@@ -276,4 +302,4 @@ def _two_digits(rate: float) -> float:
     if rate < 1:
         return max(rate, 0.1)
     unit = 10 ** (math.floor(math.log10(rate)) - 1)
-    return float(math.floor(rate / unit) * unit)
+    return float(f"{math.floor(rate / unit) * unit:.2g}")

@@ -1,14 +1,22 @@
 """What a comparison does."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest.errors import UsageError
 from loadtest.judge.objective import Objective
+from loadtest.judge.samples import requests_for
 from loadtest.judge.stopping import RoundLimits, Until
 from loadtest.load.plan import Load
 from loadtest.load.schedule import MAX_DURATION_S, Poisson
+from loadtest.load.steadiness import WARM_ANSWERS
 from loadtest.records import Number
+
+PERCENTILES = (99.0, 95.0)
+"""Percentiles for which a run is stretched, the one that is wanted more first."""
+
+WARM_MARGIN = 1.5
+"""A warm-up may go on for so many times the answers that the first look at it needs."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,11 @@ class ComparisonPlan:
     Attributes:
         rounds: Rounds per server; where `until` is set, the fewest, and in a result those that were begun.
         duration_s: Length of the open-loop run of a round; the closed-loop run is half as long.
+        stretch_s: Where the common rate is so low that `duration_s` has too few requests for p99, the runs at it are
+            stretched until there are enough, but not beyond this length; where that is not enough for p99, then for
+            p95. So are the warm-ups in which the slowest server has too few answers to be seen steady. In a result
+            `duration_s` and `warmup_s` are what they were stretched to. 0 for no stretch.
+        timeout_s: Limit for one request.
         warmup_s: Longest warm-up before each run, the gate's too; it ends as soon as the server is steady.
         rate: Common offered rate, requests per second; 0 to take half of the slowest server's ceiling.
         connections: Connections of the client.
@@ -45,6 +58,28 @@ class ComparisonPlan:
     common_rate_rps: Number = math.nan
     until: str = ""
     within_s: float = 1_800.0
+    stretch_s: float = 0.0
+    timeout_s: float = 10.0
+
+    def at_rate(self, rate: float, ceiling_rps: float) -> "ComparisonPlan":
+        """The plan once the servers are known, its runs and warm-ups as long as they need.
+
+        Args:
+            rate: The common rate, requests per second.
+            ceiling_rps: What the slowest server answers per second in a closed loop.
+        """
+        percent = Until.parse(self.until).percent if self.until else None
+        lengths = [requests_for(one) / rate for one in ((percent,) if percent else PERCENTILES)]
+        # In whole seconds, so that it is easy to name and to repeat.
+        stretched = next((float(math.ceil(length)) for length in lengths if length <= self.stretch_s), 0.0)
+        # A look at a warm-up takes in its latest half.
+        warm = math.ceil(min(2 * WARM_MARGIN * WARM_ANSWERS / ceiling_rps, self.stretch_s)) if self.warmup_s else 0
+        return replace(
+            self,
+            common_rate_rps=rate,
+            duration_s=max(self.duration_s, stretched),
+            warmup_s=max(self.warmup_s, warm),
+        )
 
     @property
     def limits(self) -> RoundLimits:
@@ -62,18 +97,27 @@ class ComparisonPlan:
             raise UsageError("the shares of the curve must be above 0 and at most 2")
         if self.slo:
             Objective.parse(self.slo)
+        if not 0 <= self.stretch_s <= MAX_DURATION_S:
+            raise UsageError(f"a run is stretched to between 0 seconds and a week, not {self.stretch_s}")
         if not 0 < self.within_s <= MAX_DURATION_S:
             raise UsageError(f"the rounds must end within more than 0 seconds and at most a week, not {self.within_s}")
         if self.until:
             self._check_requests(Until.parse(self.until))
-        Load(Poisson(self.rate or 1.0, self.duration_s), self.warmup_s, self.connections, seed=self.seed)
+        Load(
+            Poisson(self.rate or 1.0, self.duration_s),
+            self.warmup_s,
+            self.connections,
+            seed=self.seed,
+            timeout_s=self.timeout_s,
+        )
 
     def _check_requests(self, until: Until) -> None:
         """No number of rounds gives an interval to a percentile that each of them is too short for."""
         rate = self.rate if math.isnan(self.common_rate_rps) else self.common_rate_rps
-        if 0 < rate * self.duration_s < until.requests:
+        longest = max(self.duration_s, self.stretch_s)
+        if 0 < rate * longest < until.requests:
             raise UsageError(
                 f"{self.until!r} cannot be reached: {until.measure} needs some {until.requests:,} requests a round, "
-                f"and {self.duration_s:g} s at {rate:g}/s have {rate * self.duration_s:,.0f}; raise --duration to "
+                f"and {longest:g} s at {rate:g}/s have {rate * longest:,.0f}; raise --duration to "
                 f"{math.ceil(until.requests / rate)}"
             )

@@ -1,5 +1,6 @@
-"""The result of a comparison: what result.json holds, and what every table, figure and page is made from."""
+"""The result of a comparison of servers over one model: what every table, figure and section of a page is made from."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,8 @@ from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import Ratio, SummaryRow
 from loadtest.machine.host import Host
 from loadtest.machine.placement import Placement
+from loadtest.records import Number
 from loadtest.servers.forward_pass import ForwardPassTime
-
-SCHEMA_VERSION = 3
-KIND = "comparison"
 
 
 @dataclass(frozen=True)
@@ -22,29 +21,29 @@ class MeasuredWorkload:
     Attributes:
         name: Its name.
         version: Its version.
-        accuracy: The figure that says how good it is on held-out examples.
+        quality: What the figure is called that says how good it is, such as ``accuracy``.
+        quality_value: That figure, on held-out examples.
         seed: Seed of its training.
         tolerance: Largest difference that an answer may have from the golden one.
         torch_form: Form in which PyTorch's servers run it.
         versions: Versions of the libraries that it was built with.
         weights_sha256: Checksum of its weights.
-        quality: What that figure is called.
     """
 
     name: str
     version: str
-    accuracy: float
+    quality: str
+    quality_value: float
     seed: int
     tolerance: float
     torch_form: str | None
     versions: dict[str, str]
     weights_sha256: str
-    quality: str = "accuracy"
 
 
 @dataclass
 class ComparisonResult:
-    """A comparison; complete or not, it can be reported.
+    """A comparison over one model with one batch size; complete or not, it can be reported.
 
     Attributes:
         started_at: UTC, ISO 8601.
@@ -59,10 +58,9 @@ class ComparisonResult:
         summary: One row per server: its numbers, each with its interval over the rounds.
         ratios: Every server against every later one.
         complete: Whether every round was run.
-        kind: ``comparison``.
-        schema_version: Of this record.
         method: How it was measured; see `loadtest.judge.method`.
         until_reached: Whether the intervals became as narrow as the plan asks; None where it asks for no width.
+        took_s: From its beginning to its end so far, in seconds, without the ease of setup; NaN where it is not known.
     """
 
     started_at: str
@@ -77,10 +75,22 @@ class ComparisonResult:
     summary: list[SummaryRow] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
     complete: bool = False
-    kind: str = KIND
-    schema_version: int = SCHEMA_VERSION
     method: int = FIRST
     until_reached: bool | None = None
+    took_s: Number = math.nan
+
+    @property
+    def name(self) -> str:
+        """What it is called among the comparisons of a result: ``imagenet``, or with a batch ``imagenet@8``."""
+        return comparison_name(self.workload.name, self.plan.batch)
+
+    def of(self, key: str) -> ServerResult:
+        """The result of one server.
+
+        Args:
+            key: Server key, of one that was compared.
+        """
+        return next(server for server in self.servers if server.key == key)
 
     @property
     def names(self) -> dict[str, str]:
@@ -90,3 +100,8 @@ class ComparisonResult:
             server.key: server.label if labels.count(server.label) == 1 else f"{server.label} ({server.key})"
             for server in self.servers
         }
+
+
+def comparison_name(workload: str, batch: int) -> str:
+    """The name of a comparison: that of its model, and where a request has several instances their number."""
+    return workload if batch == 1 else f"{workload}@{batch}"

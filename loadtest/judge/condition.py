@@ -1,4 +1,4 @@
-"""Conditions as people write them: ``p99<50ms``, ``errors<0.1%``, ``flask_server.memory<=1GiB``.
+"""Conditions as people write them: ``p99<50ms``, ``flask_server.memory<=1GiB``, ``imagenet/flask_server.p99<80ms``.
 
 One grammar and one table of units for the objective of a capacity search and for the thresholds of a comparison.
 """
@@ -22,7 +22,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _FORM = re.compile(
-    r"^\s*(?:(?P<server>[\w:-]+)\.)?(?P<metric>p\d{1,2}(?:\.\d+)?|[a-z]+)\s*(?P<operator><=|>=|<|>)\s*"
+    r"^\s*(?:(?:(?P<comparison>[\w@-]+)/)?(?P<server>[\w:-]+)\.)?(?P<metric>p\d{1,2}(?:\.\d+)?|[a-z]+)\s*(?P<operator><=|>=|<|>)\s*"
     r"(?P<limit>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z%/]*)\s*$"
 )
 
@@ -62,6 +62,7 @@ class Condition:
 
     Attributes:
         text: As it was written.
+        comparison: Name of a comparison, such as ``imagenet``; empty where the condition names none.
         server: Server key; empty where the condition names none.
         name: Name of the metric, such as ``p99``.
         operator: ``<``, ``<=``, ``>`` or ``>=``.
@@ -69,6 +70,7 @@ class Condition:
     """
 
     text: str
+    comparison: str
     server: str
     name: str
     operator: str
@@ -76,7 +78,7 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str, *, called: str, example: str) -> "Condition":
-        """Read ``[SERVER.]METRIC<LIMIT``.
+        """Read ``[[COMPARISON/]SERVER.]METRIC<LIMIT``.
 
         Args:
             text: The condition.
@@ -98,7 +100,8 @@ class Condition:
         if unit not in metric.units:
             raise UsageError(f"{text!r}: {name} is written in {' or '.join(unit for unit in metric.units if unit)}")
         limit = float(found["limit"]) * metric.units[unit]
-        return cls(text.strip(), found["server"] or "", name, found["operator"], limit)
+        where = found["comparison"] or "", found["server"] or ""
+        return cls(text.strip(), *where, name, found["operator"], limit)
 
     @property
     def metric(self) -> Metric:

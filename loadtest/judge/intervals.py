@@ -44,6 +44,10 @@ class Estimate:
         """Whether there is a value at all."""
         return not math.isnan(self.value)
 
+    def scaled(self, factor: float) -> "Estimate":
+        """The estimate in another unit."""
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+
 
 NOT_KNOWN = Estimate(math.nan, math.nan, math.nan)
 

@@ -40,6 +40,16 @@ def needed(percent: float) -> int:
     return high
 
 
+def requests_for(percent: float) -> int:
+    """The requests that a run of Poisson arrivals must expect, so that hardly any has too few for this percentile.
+
+    Args:
+        percent: From 0 to 100.
+    """
+    # A Poisson count is below its mean by more than twice the root of it in 2 % of the runs.
+    return math.ceil((1 + math.sqrt(1 + needed(percent))) ** 2)
+
+
 def _certifies(count: int, beyond: float) -> bool:
     """Whether at most one of so many requests is slower so rarely, where a share of ``beyond`` is."""
     if beyond >= 1:

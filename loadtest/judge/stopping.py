@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from loadtest.errors import UsageError
 from loadtest.judge.intervals import MIN_ROUNDS, Estimate
-from loadtest.judge.samples import needed
+from loadtest.judge.samples import requests_for
 from loadtest.judge.summary import SummaryRow
 
 COLUMNS = {"p50": "p50_ms", "p95": "p95_ms", "p99": "p99_ms", "ceiling": "ceiling_rps"}
@@ -53,11 +53,14 @@ class Until:
         return f"{self.measure} ±{100 * self.share:g} %"
 
     @property
+    def percent(self) -> float | None:
+        """Which percentile the measure is; None for the ceiling."""
+        return float(self.measure[1:]) if self.measure.startswith("p") else None
+
+    @property
     def requests(self) -> int:
         """Requests that a round must expect, so that hardly any has too few for the percentile."""
-        least = needed(float(self.measure[1:])) if self.measure.startswith("p") else 1
-        # A Poisson count is below its mean by more than twice the root of it in 2 % of the rounds.
-        return math.ceil((1 + math.sqrt(1 + least)) ** 2)
+        return 1 if self.percent is None else requests_for(self.percent)
 
     def open(self, rows: Sequence[SummaryRow]) -> list[SummaryRow]:
         """Of which servers more rounds may make the interval as narrow as asked.

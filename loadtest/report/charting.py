@@ -173,6 +173,54 @@ def stacked(
     return canvas.spec([bar, outline, *captions(named.encode(y=by_row))], BAR_STEP * len(parts))
 
 
+def lines(
+    rows: Sequence[Row],
+    name: str,
+    x: LogAxis,
+    y: LogAxis,
+    titles: tuple[str, str],
+    labels: Sequence[str],
+    places: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """A line for each server over a quantity, its points with their intervals.
+
+    Args:
+        rows: ``server``, ``x``, ``value``, ``low``, ``high``, and for the tooltip ``at`` and ``text``.
+        name: Of the data.
+        x: The axis of the quantity.
+        y: The axis of the values.
+        titles: Of the quantity, and of the values for the tooltip.
+        labels: Names of all servers, in order.
+        places: Places on the axis of the quantity that have a name, by it.
+    """
+    canvas = Canvas()
+    clipped = [{**row, "low": y.within(row["low"]), "high": y.within(row["high"])} for row in rows]
+    base = canvas.chart(clipped, name).encode(
+        x=alt.X("x:Q", scale=x.scale(), axis=x.axis(titles[0])), color=colour("server", labels)
+    )
+    value = alt.Y("value:Q", scale=y.scale(), axis=y.axis())
+    tooltip = [
+        alt.Tooltip("server:N", title="server"),
+        alt.Tooltip("at:N", title=titles[0]),
+        alt.Tooltip("text:N", title=titles[1]),
+    ]
+    interval = base.mark_rule(strokeWidth=2, opacity=0.5, clip=True).encode(
+        y=alt.Y("low:Q", scale=y.scale(), title=None), y2="high:Q"
+    )
+    point = base.mark_point(size=70, filled=True, opacity=1).encode(y=value, shape=shape("server", labels))
+    hover = base.mark_point(size=400, filled=True, opacity=0).encode(y=value, tooltip=tooltip)
+    line = base.mark_line(strokeWidth=2).encode(y=value)
+    return canvas.spec([*_named(canvas, places or {}, x), line, interval, point, hover], 260)
+
+
+def _named(canvas: Canvas, places: Mapping[str, float], x: LogAxis) -> list[alt.Chart]:
+    """Names at the top of a chart, each over a line down to its place."""
+    at = [{"name": name, "at": place} for name, place in places.items()]
+    base = canvas.chart(at, "places").encode(x=alt.X("at:Q", scale=x.scale()))
+    name = base.mark_text(baseline="bottom", dy=-4, color=role("muted")).encode(y=alt.value(0), text="name:N")
+    return [base.mark_rule(strokeDash=[2, 4], color=role("muted")), name]
+
+
 def named_rows(order: Sequence[str]) -> alt.Y:
     """The encoding of servers by row; `captions` name them, since an axis would take half of a phone's width."""
     return alt.Y("server:N", sort=list(order), axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0))

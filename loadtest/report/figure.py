@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loadtest.judge.intervals import Estimate
@@ -123,3 +123,8 @@ class Figure:
     tables: Sequence[Table]
     legend: Sequence[Sign] = ()
     note: str = ""
+
+    def under(self, prefix: str) -> "Figure":
+        """The same figure with a prefix to its keys, for a page that has several of the kind."""
+        panels = [replace(panel, key=f"{prefix}{panel.key}") for panel in self.panels]
+        return replace(self, key=f"{prefix}{self.key}", panels=panels)

@@ -21,16 +21,27 @@ TAILS = ("p99", "p95", "p50")
 
 def headline(document: Document) -> list[str]:
     """One sentence for each question."""
+    return [*speed(document), *ease_of_setup(document)]
+
+
+def speed(document: Document) -> list[str]:
+    """Who answers fastest, who carries most, and who is up first."""
     comparison = document.comparison
-    sentences = [_latency(comparison), _throughput(comparison)]
-    if document.setup:
-        names = comparison.names
-        known = {names[key]: one for key, one in document.setup.servers.items() if key in names}
-        sentences.append(_starts(names, start_times(document)))
-        sentences += _setup(known) if len(known) > 1 else []
-        missing = [name for name in names.values() if name not in known]
-        sentences += [f"Ease of setup was not measured for {listed(missing)}."] if missing else []
-    return [sentence for sentence in sentences if sentence]
+    starts = _starts(comparison.names, start_times(document)) if document.setup else ""
+    return [sentence for sentence in (_latency(comparison), _throughput(comparison), starts) if sentence]
+
+
+def ease_of_setup(document: Document) -> list[str]:
+    """What is least work to set up; nothing where that was not measured."""
+    if not document.setup:
+        return []
+    names = document.comparison.names
+    known = {names[key]: one for key, one in document.setup.servers.items() if key in names}
+    missing = [name for name in names.values() if name not in known]
+    return [
+        *(_setup(known) if len(known) > 1 else []),
+        *([f"Ease of setup was not measured for {listed(missing)}."] if missing else []),
+    ]
 
 
 def tail(comparison: ComparisonResult) -> tuple[str, dict[str, Estimate]]:

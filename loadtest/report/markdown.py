@@ -1,58 +1,80 @@
 """report.md: the comparison for a reader of the repository."""
 
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.answer import Validity, answer, conditions, validity
 from loadtest.report.figure import Figure
-from loadtest.report.figures import setup_effort
-from loadtest.report.headline import headline
-from loadtest.report.reading import Document
+from loadtest.report.figures import Drawn, setup_effort
+from loadtest.report.headline import ease_of_setup, headline, speed
+from loadtest.report.reading import Document, Results
 from loadtest.report.setup_wording import answer_of, qualification_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
 from loadtest.setup.probes.capability import CapabilityCell
 
-FIRST = "overview"
-SHOWN = ("load", "percentiles", "overhead", "cost", "setup")
-"""Figures of the page whose pictures report.md carries."""
+SHOWN = ("load", "percentiles", "overhead", "cost")
+"""Figures of the page whose pictures report.md carries, beside the first one."""
 
 
-def render(
-    document: Document, figures: Sequence[Figure] = (), pictures: Mapping[str, Sequence[str]] | None = None
-) -> str:
+def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, Sequence[str]] | None = None) -> str:
     """The text of report.md.
 
     Args:
-        document: The comparison, and the ease of setup where it was measured.
-        figures: Figures whose pictures are shown.
-        pictures: Paths of the pictures by figure, relative to report.md.
+        results: The comparisons, and the ease of setup where it was measured.
+        drawn: Their figures.
+        pictures: Paths of the pictures by the key of their figure, relative to report.md.
     """
-    result = document.comparison
+    drawn, paths = drawn or Drawn(), pictures or {}
+    first = results.documents[0].comparison
+    several = len(results.documents) > 1
     sections = [
-        f"# Serving comparison, {result.started_at}",
-        "\n".join(f"- {sentence}" for sentence in headline(document)),
+        f"# Serving comparison, {first.started_at}",
+        "\n".join(f"- {name} was not measured: {reason}" for name, reason in results.unmeasured.items()),
+        *(_figure(figure, paths.get(figure.key, ())) for figure in drawn.across),
+    ]
+    for name, document in results.by_name.items():
+        parts = _comparison(document, drawn.of.get(name, {}), paths, speed if several else headline)
+        sections += [f"## {name}", *(re.sub(r"^##", "###", part) for part in parts)] if several else parts
+    if results.with_setup:
+        setup = drawn.setup
+        sections += [_figure(setup, paths.get(setup.key, ()))] if setup else []
+        sections += [bullets("Ease of setup", ease_of_setup(results.with_setup))] if several else []
+        sections += _ease_of_setup(results.with_setup)
+    sections += [
+        f"`loadtest {shlex.join(first.command)}`",
+        "Everything else, each round's distributions and the configuration that each server reported included, stands "
+        "in result.json beside this file; report.html shows it.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _comparison(
+    document: Document,
+    figures: Mapping[str, Figure],
+    paths: Mapping[str, Sequence[str]],
+    sentences: Callable[[Document], Sequence[str]],
+) -> list[str]:
+    """The sections on one comparison."""
+    result = document.comparison
+    overview = figures.get("overview")
+    shown = [figures[kind] for kind in SHOWN if kind in figures]
+    return [
+        "\n".join(f"- {sentence}" for sentence in sentences(document)),
         f"Conditions: {conditions(result)}.",
-        *(
-            _figure(figure, (pictures or {}).get(figure.key, ()), told=True)
-            for figure in figures
-            if figure.key == FIRST
-        ),
+        _figure(overview, paths.get(overview.key, ()), told=True) if overview else "",
         " ".join(answer(result)),
         markdown_table(result),
         "Square brackets hold 95 % intervals over the rounds. A failed request is slower than any answer. Response "
         "times run from the intended send of each request; the ceiling is the throughput of a closed loop. Every "
         "answer was compared with the golden one. Peak memory is the sum of each process's own peak.",
-        *(_figure(figure, (pictures or {}).get(figure.key, ())) for figure in figures if figure.key in SHOWN),
-        *(_ease_of_setup(document) if document.setup else ()),
+        *(_figure(figure, paths.get(figure.key, ())) for figure in shown),
         bullets("What to know", remarks(result)),
         bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(result)]),
         bullets("Verdicts", [line for one in validity(result) for line in _verdict_lines(one)]),
-        bullets("Machine and versions", [*environment(result), f"`loadtest {shlex.join(result.command)}`"]),
-        "Everything else, each round's distributions and the configuration that each server reported included, stands "
-        "in result.json beside this file; report.html shows it.",
+        bullets("Machine and versions", environment(result)),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _figure(figure: Figure, paths: Sequence[str], *, told: bool = False) -> str:
@@ -115,7 +137,7 @@ def environment(result: ComparisonResult) -> list[str]:
         f"{host.cores} cores of {host.cpu}, {host.memory_gib} GiB, {host.system}"
         + (", virtual machine" if host.virtual else ""),
         f"server cores {placement.server or 'not pinned'}, client cores {placement.client or 'not pinned'}",
-        f"model {workload.name} v{workload.version}, {workload.quality} {workload.accuracy:.4f}, "
+        f"model {workload.name} v{workload.version}, {workload.quality} {workload.quality_value:.4f}, "
         f"weights sha256 {workload.weights_sha256[:16]}…",
         f"built with {versions}",
         f"client: Python {host.python}, {client}",

@@ -4,7 +4,7 @@ import functools
 import json
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -14,11 +14,11 @@ from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.records import to_json
 from loadtest.report.answer import answer, conditions, validity
 from loadtest.report.figure import Cell, Column, Figure, Table
-from loadtest.report.figures import setup_effort
+from loadtest.report.figures import Drawn, setup_effort, slug
 from loadtest.report.figures.cost import money, server_cores
-from loadtest.report.headline import headline
+from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.markdown import environment
-from loadtest.report.reading import Document
+from loadtest.report.reading import Document, Results
 from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualification_of
 from loadtest.report.table import cells, notes
 from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
@@ -37,6 +37,7 @@ SECTIONS = (
     ("setup-section", "Ease of setup"),
     ("method-section", "Method and environment"),
 )
+"""Of a page with one comparison."""
 ABSENT = {
     "load": "No valid run at any rate, so there is nothing to draw.",
     "percentiles": "No valid run at the common rate, so there are no percentiles.",
@@ -56,61 +57,88 @@ PATHS = {
 """The symbols of `loadtest.report.theme.SHAPES` for legends outside of charts."""
 
 
-def render_page(document: Document, drawn: Sequence[Figure]) -> str:
-    """The page of a comparison.
+def render_page(results: Results, drawn: Drawn) -> str:
+    """The page of a result.
 
     Args:
-        document: The comparison, and the ease of setup where it was measured.
-        drawn: Its figures.
+        results: The comparisons, and the ease of setup where it was measured.
+        drawn: Their figures.
     """
-    result = document.comparison
-    figures = {figure.key: figure for figure in drawn}
-    header, *lines = cells(result)
+    names = list(results.by_name)
+    told = speed if len(names) > 1 else headline
     return render(
         "comparison.html.j2",
-        drawn,
-        result=result,
-        labels=list(result.names.values()),
-        sections=SECTIONS,
-        figures=figures,
-        absent=ABSENT,
-        headline=headline(document),
-        unmeasured=_unmeasured(result),
-        answer=answer(result),
-        conditions=conditions(result),
-        summary=Table("All measures", [Column(title) for title in header], lines),
-        validity=validity(result),
-        notes=notes(result),
-        price=PRICE,
-        money_table=money(result),
-        cores=server_cores(result),
-        setup=_setup(document) if document.setup else None,
-        environment=environment(result),
-        commands=_commands(result),
-        plan=_pretty({name: getattr(result, name) for name in ("plan", "launcher", "placement", "workload")}),
-        forward_pass=_pretty(result.forward_pass),
-        servers=[
-            {
-                "label": label,
-                "started": _pretty(server.started),
-                "effective": _pretty(server.effective),
-            }
-            for label, server in zip(result.names.values(), result.servers, strict=True)
+        drawn.every,
+        names=names,
+        started_at=results.documents[0].comparison.started_at,
+        sections=SECTIONS if len(names) == 1 else _sections(results, drawn),
+        comparisons=[
+            _comparison(document, told(document), drawn.of[name]) for name, document in results.by_name.items()
         ],
+        unmeasured=results.unmeasured,
+        across=drawn.across,
+        setup_figure=drawn.setup,
+        absent=ABSENT,
+        price=PRICE,
+        ease=ease_of_setup(results.with_setup) if results.with_setup and len(names) > 1 else [],
+        setup=_setup(results.with_setup) if results.with_setup else None,
+        commands=_commands(results),
+        took=_took(results),
     )
 
 
-def _unmeasured(result: ComparisonResult) -> list[str]:
+def _sections(results: Results, drawn: Drawn) -> list[tuple[str, str]]:
+    """Of a page with several comparisons: the answers, what holds them side by side, each of them, and the rest."""
+    batches = len({one.plan.batch for one in results.comparisons.values()}) > 1
+    models = len({one.workload.name for one in results.comparisons.values()}) > 1
+    title = " and ".join(["From model to model"] * models + ["From batch size to batch size"] * batches)
+    across = [("across-section", title.replace("and From", "and from"))] if drawn.across else []
+    each = [(f"{slug(name)}-section", name) for name in results.by_name]
+    return [SECTIONS[0], *across, *each, *SECTIONS[-2:]]
+
+
+def _comparison(document: Document, told: Sequence[str], figures: Mapping[str, Figure]) -> dict[str, Any]:
+    """What the page shows of one comparison."""
+    result = document.comparison
+    header, *lines = cells(result)
+    return {
+        "name": result.name,
+        "slug": slug(result.name),
+        "result": result,
+        "labels": list(result.names.values()),
+        "figures": figures,
+        "headline": told,
+        "setup": document.setup is not None,
+        "faults": _faults(result),
+        "answer": answer(result),
+        "conditions": conditions(result),
+        "summary": Table("All measures", [Column(title) for title in header], lines),
+        "validity": validity(result),
+        "notes": notes(result),
+        "money_table": money(result),
+        "cores": server_cores(result),
+        "environment": environment(result),
+        "plan": _pretty({name: getattr(result, name) for name in ("plan", "launcher", "placement", "workload")}),
+        "forward_pass": _pretty(result.forward_pass),
+        "servers": [
+            {"label": label, "started": _pretty(server.started), "effective": _pretty(server.effective)}
+            for label, server in zip(result.names.values(), result.servers, strict=True)
+        ],
+    }
+
+
+def _faults(result: ComparisonResult) -> list[str]:
     """Servers that could not be measured, or not completely, with the reason."""
     return [f"{result.names[server.key]}: {words(fault)}" for server in result.servers for fault in server.faults]
 
 
 def _setup(document: Document) -> dict[str, Any]:
-    """What section 6 shows beside the time line."""
+    """What the section on the ease of setup shows beside the time line."""
     assert document.setup is not None
     measured = document.setup
     return {
         "date": measured.date.isoformat(),
+        "model": measured.workload.name,
         "starts": setup_effort.starts_told(document),
         "launcher": measured.launcher.get("launcher", "unknown"),
         "labels": list(setup_effort.labels_of(document).values()),
@@ -187,6 +215,13 @@ def _pretty(content: Any) -> str:
     return to_json(content).decode().rstrip()
 
 
-def _commands(result: ComparisonResult) -> list[str]:
-    workload = result.workload.name
-    return [f"python -m models build {workload}", "loadtest " + shlex.join(result.command)]
+def _commands(results: Results) -> list[str]:
+    models = dict.fromkeys(one.workload.name for one in results.comparisons.values())
+    command = results.documents[0].comparison.command
+    return [*(f"python -m models build {model}" for model in models), "loadtest " + shlex.join(command)]
+
+
+def _took(results: Results) -> str:
+    """How long the comparisons took, where that is known."""
+    took = sum(one.took_s for one in results.comparisons.values())
+    return "" if math.isnan(took) else f"{max(took / 60, 1):,.0f} minute{'s' if took >= 90 else ''}"

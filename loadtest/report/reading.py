@@ -2,41 +2,98 @@
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
-from loadtest.judge import schema_1, schema_2
-from loadtest.judge.comparison_result import KIND, SCHEMA_VERSION, ComparisonResult
+from loadtest.judge import schema_1, schema_2, schema_3
+from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
+from loadtest.judge.result_file import KIND, SCHEMA_VERSION, ResultFile
 from loadtest.machine.files import write_whole
 from loadtest.records import from_json, to_json
-from loadtest.setup.setup_file import EaseOfSetup, read_setup
+from loadtest.setup.setup_file import EaseOfSetup, read_setups
 
 RESULT = "result.json"
 SETUP = "setup.json"
 FAILED = "failed"
 """What is told in place of an infinite percentile: its rank falls among the requests that failed."""
 
-UPGRADES = {1: schema_1.upgrade_comparison, 2: schema_2.upgrade_comparison}
+UPGRADES = {
+    1: schema_1.upgrade_comparison,
+    2: schema_2.upgrade_comparison,
+    3: schema_3.upgrade_comparison,
+}
 """From a schema to the next one."""
+
+NOT_BEGUN = "it was not begun"
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a report is made from.
+    """What the sections on one model and batch size are made from.
 
     Attributes:
         comparison: The comparison.
-        setup: Ease of setup, where it was measured.
+        setup: Ease of setup with that model, where it was measured.
     """
 
     comparison: ComparisonResult
     setup: EaseOfSetup | None = None
 
 
-def write_comparison(result: ComparisonResult, folder: Path) -> Path:
+@dataclass(frozen=True)
+class Results:
+    """What a page is made from: a result.json and the setup.json beside it.
+
+    Attributes:
+        documents: One for each comparison; one at least.
+        unmeasured: Why a comparison that was asked for is not there, or holds no number, by its name.
+    """
+
+    documents: list[Document]
+    unmeasured: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, file: ResultFile, setups: Sequence[EaseOfSetup] = ()) -> "Results":
+        """The comparisons of a file, each with the ease of setup of its model."""
+        by_model = {one.workload.name: one for one in setups}
+        begun = {one.name for one in file.comparisons} | set(file.failures)
+        return cls(
+            [Document(one, by_model.get(one.workload.name)) for one in file.comparisons],
+            file.failures | {name: NOT_BEGUN for name in file.planned if name not in begun},
+        )
+
+    @property
+    def by_name(self) -> dict[str, Document]:
+        """The documents by the names of their comparisons, in their order."""
+        return {one.comparison.name: one for one in self.documents}
+
+    @property
+    def comparisons(self) -> dict[str, ComparisonResult]:
+        """The comparisons by name, in their order."""
+        return {one.comparison.name: one.comparison for one in self.documents}
+
+    @property
+    def with_setup(self) -> Document | None:
+        """The first one whose ease of setup was measured; with further models less is tried out."""
+        return next((one for one in self.documents if one.setup), None)
+
+    @property
+    def only(self) -> Document:
+        """The comparison, where there is no more than one.
+
+        Raises:
+            UsageError: If there are several.
+        """
+        if len(self.documents) > 1:
+            raise UsageError(f"the result holds several comparisons: {', '.join(self.comparisons)}")
+        return self.documents[0]
+
+
+def write_results(file: ResultFile, folder: Path) -> Path:
     """Write result.json whole or not at all.
 
     Returns:
@@ -46,11 +103,11 @@ def write_comparison(result: ComparisonResult, folder: Path) -> Path:
         UsageError: If it cannot be written.
     """
     path = folder / RESULT
-    write_whole(path, to_json(result).decode())
+    write_whole(path, to_json(file).decode())
     return path
 
 
-def read_document(path: Path) -> Document:
+def read_results(path: Path) -> Results:
     """Read a result.json, or the one in a folder, and the ``setup.json`` beside it where there is one.
 
     Raises:
@@ -66,9 +123,11 @@ def read_document(path: Path) -> Document:
         text = _upgraded(header, path)
     elif version != SCHEMA_VERSION:
         raise UsageError(f"{path} has schema {version}; this release reads 1 to {SCHEMA_VERSION}: measure again")
-    comparison = from_json(text, ComparisonResult, str(path))
+    file = from_json(text, ResultFile, str(path))
+    if not file.comparisons:
+        raise UsageError(f"{path} holds no comparison: measure again")
     beside = path.with_name(SETUP)
-    return Document(comparison, read_setup(beside) if beside.is_file() else None)
+    return Results.of(file, read_setups(beside) if beside.is_file() else ())
 
 
 def _read(path: Path) -> bytes:

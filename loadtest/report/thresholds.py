@@ -1,22 +1,24 @@
 """Thresholds on a comparison, as a team writes them to gate a deployment: ``flask_server.p99<20ms``.
 
+Where a result holds several comparisons, a threshold names one: ``imagenet/flask_server.p99<80ms``.
+
 What is not known does not pass: a number that is missing since its runs are invalid or too short fails its threshold,
 with that reason.
 """
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
 from loadtest.errors import UsageError
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.condition import Condition
-from loadtest.judge.intervals import Estimate, percentile_estimate
+from loadtest.judge.intervals import NOT_KNOWN, Estimate, percentile_estimate
 from loadtest.judge.samples import needed
 from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import SummaryRow
-from loadtest.report.reading import span
+from loadtest.report.reading import Results, span
 from loadtest.report.wording import words
 
 EXAMPLE = "flask_server.p99<20ms"
@@ -48,16 +50,22 @@ class ThresholdOutcome:
         return f"{'passed' if self.passed else 'FAILED'}: {threshold.text} ({measured})"
 
 
-def read_thresholds(texts: Sequence[str], servers: Collection[str], *, searched: bool) -> list[Condition]:
+def read_thresholds(
+    texts: Sequence[str], comparisons: Collection[str], servers: Collection[str], *, searched: bool
+) -> list[Condition]:
     """Read thresholds and check them against what will be, or was, measured.
 
     Args:
         texts: As they were written; empty ones and comments (``#``) are left out.
-        servers: Keys of the servers of the comparison.
-        searched: Whether it searches capacities.
+        comparisons: Names of the comparisons.
+        servers: Keys of the servers that are compared.
+        searched: Whether capacities are searched.
+
+    Returns:
+        Conditions on one server of one comparison: where there is only one, none has to name it.
 
     Raises:
-        UsageError: If one cannot be read, or asks for what the comparison does not measure.
+        UsageError: If one cannot be read, or asks for what is not measured.
     """
     found = []
     for text in texts:
@@ -67,24 +75,33 @@ def read_thresholds(texts: Sequence[str], servers: Collection[str], *, searched:
         threshold = Condition.parse(bare, called="threshold", example=EXAMPLE)
         if not threshold.server:
             raise UsageError(f"{bare!r} is no threshold; write one like {EXAMPLE!r}")
+        names = [threshold.comparison] if threshold.comparison else list(comparisons)
+        if len(names) > 1:
+            example = f"{names[0]}/{bare}"
+            raise UsageError(f"{bare!r} names none of the comparisons {', '.join(names)}: write {example!r}")
+        if names[0] not in comparisons:
+            raise UsageError(f"{bare!r}: no comparison is called {names[0]}; there are: {', '.join(comparisons)}")
         if threshold.server not in servers:
             raise UsageError(f"{bare!r}: {threshold.server} is not in this comparison; there are: {', '.join(servers)}")
         if threshold.name == "capacity" and not searched:
             raise UsageError(f"{bare!r}: capacities are only searched with --slo, such as --slo 'p99<50ms'")
-        found.append(threshold)
+        found.append(replace(threshold, comparison=names[0]))
     return found
 
 
-def check_thresholds(thresholds: Sequence[Condition], result: ComparisonResult) -> list[ThresholdOutcome]:
-    """Hold a comparison against thresholds, in their order."""
-    servers = {server.key: server for server in result.servers}
-    rows = {row.key: row for row in result.summary}
-    outcomes = []
-    for threshold in thresholds:
-        value = _value(threshold.name, servers[threshold.server], rows[threshold.server])
-        reason = "" if value.known else _reason(threshold.name, servers[threshold.server])
-        outcomes.append(ThresholdOutcome(threshold, value, reason))
-    return outcomes
+def check_thresholds(thresholds: Sequence[Condition], results: Results) -> list[ThresholdOutcome]:
+    """Hold comparisons against thresholds, in their order."""
+    return [_check(one, results.comparisons.get(one.comparison), results) for one in thresholds]
+
+
+def _check(threshold: Condition, result: ComparisonResult | None, results: Results) -> ThresholdOutcome:
+    if result is None:
+        return ThresholdOutcome(threshold, NOT_KNOWN, results.unmeasured[threshold.comparison])
+    server = result.of(threshold.server)
+    # A comparison that ended at its gate has no summary.
+    rows = [row for row in result.summary if row.key == threshold.server]
+    value = _value(threshold.name, server, rows[0]) if rows else NOT_KNOWN
+    return ThresholdOutcome(threshold, value, "" if value.known else _reason(threshold.name, server))
 
 
 def junit(outcomes: Sequence[ThresholdOutcome], name: str = "loadtest") -> str:
@@ -96,7 +113,9 @@ def junit(outcomes: Sequence[ThresholdOutcome], name: str = "loadtest") -> str:
     for outcome in outcomes:
         threshold = outcome.threshold
         case = ElementTree.SubElement(
-            suite, "testcase", {"classname": threshold.server, "name": threshold.text, "time": "0"}
+            suite,
+            "testcase",
+            {"classname": f"{threshold.comparison}.{threshold.server}", "name": threshold.text, "time": "0"},
         )
         if not outcome.passed:
             kind = "threshold" if outcome.value.known else "unknown"

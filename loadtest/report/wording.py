@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from loadtest.errors import MeasurementError
 from loadtest.judge import findings as codes
 from loadtest.judge.findings import Finding
 
@@ -107,6 +108,12 @@ def words(finding: Finding) -> str:
 def all_words(findings: Iterable[Finding]) -> str:
     """Several findings in one line."""
     return "; ".join(map(words, findings))
+
+
+def told(error: Exception) -> str:
+    """An error in one line, with the findings that led to it."""
+    findings = error.findings if isinstance(error, MeasurementError) else ()
+    return f"{error}: {all_words(findings)}" if findings else str(error)
 
 
 def _counted(finding: Finding) -> str:

@@ -90,6 +90,15 @@ def artifacts_root() -> Path:
     return Path(os.environ.get("BAKEOFF_ARTIFACTS") or ROOT / "artifacts")
 
 
+def built_workloads(root: Path | None = None) -> list[str]:
+    """Names of the workloads that were built, in alphabetical order.
+
+    Args:
+        root: The folder of all artifacts; default: `artifacts_root`.
+    """
+    return sorted({path.parent.parent.name for path in (root or artifacts_root()).glob("*/*/manifest.json")})
+
+
 def load_artifact(workload: str, root: Path | None = None) -> Artifact:
     """Read the newest version of a workload's artifact and check every file against the manifest.
 
@@ -106,7 +115,7 @@ def load_artifact(workload: str, root: Path | None = None) -> Artifact:
         key=lambda folder: int(folder.name),
     )
     if not built:
-        known = sorted({path.parent.parent.name for path in root.glob("*/*/manifest.json")})
+        known = built_workloads(root)
         have = f"built so far: {', '.join(known)}" if known else "nothing is built yet"
         raise ArtifactError(
             f"no artifact of workload {workload!r} in {root} ({have}): python -m models build {workload}"

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,7 @@ from loadtest.setup.setup_plan import SetupPlan
 from loadtest.setup.setup_version_1 import upgraded_from_1
 from loadtest.setup.weighted_sum import WeightedSums
 
-SETUP_VERSION = 3
+SETUP_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class SetupWorkload:
 
 @dataclass(frozen=True, kw_only=True)
 class EaseOfSetup:
-    """The ease of setup of several servers.
+    """The ease of setup of several servers with one model.
 
     Attributes:
         date: When the measurement began, UTC.
@@ -45,8 +46,6 @@ class EaseOfSetup:
             different ones cannot be compared.
     """
 
-    schema_version: Literal[3] = 3
-    kind: Literal["setup"] = "setup"
     date: datetime.datetime
     command: tuple[str, ...]
     plan: SetupPlan
@@ -58,13 +57,27 @@ class EaseOfSetup:
     counting: int = 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class SetupFile:
+    """What setup.json holds: the ease of setup with each model that one command measured.
+
+    Attributes:
+        measurements: One for each model. What does not depend on the model, the capabilities, may be tried out with the
+            first one only.
+    """
+
+    schema_version: Literal[4] = 4
+    kind: Literal["setup"] = "setup"
+    measurements: Annotated[list[EaseOfSetup], Meta(min_length=1)]
+
+
 @dataclass(frozen=True)
 class _Heading:
     kind: str = ""
     schema_version: int = 0
 
 
-def write_setup(setup: EaseOfSetup, path: Path) -> None:
+def write_setups(measurements: Sequence[EaseOfSetup], path: Path) -> None:
     """Write setup.json whole or not at all.
 
     Raises:
@@ -74,11 +87,14 @@ def write_setup(setup: EaseOfSetup, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    write_whole(path, to_json(setup).decode())
+    write_whole(path, to_json(SetupFile(measurements=list(measurements))).decode())
 
 
-def read_setup(path: Path) -> EaseOfSetup:
+def read_setups(path: Path) -> list[EaseOfSetup]:
     """Read a setup.json of this schema version or of an earlier one.
+
+    Returns:
+        One for each model.
 
     Raises:
         UsageError: If it cannot be read, or is something else or of a later version.
@@ -96,9 +112,16 @@ def read_setup(path: Path) -> EaseOfSetup:
             "measure again, or move it away"
         )
     if heading.schema_version < SETUP_VERSION:
-        document = json.loads(text)
-        if heading.schema_version == 1:
-            document = upgraded_from_1(document)
-        # Schema 2 has the same fields, and its files were counted by the first rule.
-        text = json.dumps({**document, "schema_version": SETUP_VERSION, "counting": 1}).encode()
-    return from_json(text, EaseOfSetup, str(path))
+        text = json.dumps(_upgraded(json.loads(text))).encode()
+    return from_json(text, SetupFile, str(path)).measurements
+
+
+def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
+    """A file of an earlier schema, which held one model."""
+    if document["schema_version"] == 1:
+        document = upgraded_from_1(document)
+    if document["schema_version"] == 2:
+        # The fields are the same, and its files were counted by the first rule.
+        document = {**document, "schema_version": 3, "counting": 1}
+    measured = {name: value for name, value in document.items() if name not in ("kind", "schema_version")}
+    return {"kind": "setup", "schema_version": SETUP_VERSION, "measurements": [measured]}

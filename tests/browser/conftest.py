@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loadtest.report import write_report
-from loadtest.report.reading import Document, read_document
+from loadtest.report.reading import Document, Results, read_results
 from tests.report.samples import SAMPLE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: scripts/venv installs it")
@@ -45,13 +45,13 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def document() -> Document:
     """The sample comparison."""
-    return read_document(SAMPLE)
+    return read_results(SAMPLE).only
 
 
 @pytest.fixture(scope="session")
 def report(document: Document, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the sample comparison."""
-    page, _ = write_report(document, tmp_path_factory.mktemp("report"))
+    page, _ = write_report(Results([document]), tmp_path_factory.mktemp("report"))
     return page
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.report import write_report
 from loadtest.report.headline import headline
-from loadtest.report.reading import Document
+from loadtest.report.reading import Document, Results
 
 Open = Callable[..., Any]
 
@@ -42,7 +42,7 @@ def test_the_picture_holds_the_values_and_their_intervals(open_page: Open, repor
 
 def test_without_setup_the_picture_is_latency_alone(open_page: Open, document: Document, tmp_path: Path) -> None:
     """Nothing is claimed of a measure that was not taken, and the page says how to take it."""
-    page = open_page(write_report(Document(document.comparison), tmp_path)[0])
+    page = open_page(write_report(Results([Document(document.comparison)]), tmp_path)[0])
     first = page.locator("section").first
     assert first.locator("h4").count() == 2
     assert "loadtest setup --out DIR" in first.inner_text()

@@ -15,10 +15,10 @@ from loadtest.judge.ranked import together
 from loadtest.judge.summary import summarise
 from loadtest.judge.verdict import Verdict
 from loadtest.report import write_report
-from loadtest.report.difference import difference
+from loadtest.report.difference import Differences, difference
 from loadtest.report.difference_page import write_changes
 from loadtest.report.figures import load_curve, percentiles
-from loadtest.report.reading import Document, read_document
+from loadtest.report.reading import Document, Results, read_results
 from loadtest.report.setup_table import STAGES
 from loadtest.report.theme import DARK, LIGHT
 from tests.report.samples import SAMPLE
@@ -248,10 +248,10 @@ def test_every_chart_has_a_text_alternative(open_page: Open, report: Path) -> No
 
 def test_labels_are_text_and_never_markup(open_page: Open, tmp_path: Path) -> None:
     """A server's label cannot end the script that holds the charts, nor start one."""
-    document = read_document(SAMPLE)
+    document = read_results(SAMPLE).only
     label = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
     document.comparison.servers[0].label = label
-    page = open_page(write_report(document, tmp_path)[0])
+    page = open_page(write_report(Results([document]), tmp_path)[0])
     assert page.said == []
     assert "owned" not in page.title()
     assert label in page.locator(".legend").first.inner_text()
@@ -259,7 +259,7 @@ def test_labels_are_text_and_never_markup(open_page: Open, tmp_path: Path) -> No
 
 def test_page_of_a_failed_and_incomplete_comparison(open_page: Open, tmp_path: Path) -> None:
     """A server that failed keeps its place with its fault, and the page says that rounds are missing."""
-    document = read_document(SAMPLE)
+    document = read_results(SAMPLE).only
     comparison = document.comparison
     comparison.complete = False
     failed = comparison.servers[0]
@@ -267,7 +267,7 @@ def test_page_of_a_failed_and_incomplete_comparison(open_page: Open, tmp_path: P
     failed.faults = [Finding(FAILED, {"message": "it did not start"})]
     comparison.summary = summarise(comparison.servers, comparison.plan.batch)
     comparison.ratios = [one for one in comparison.ratios if failed.key not in (one.one, one.two)]
-    page = open_page(write_report(document, tmp_path)[0])
+    page = open_page(write_report(Results([document]), tmp_path)[0])
     assert page.said == []
     answer = page.locator("section").first.inner_text()
     assert "Incomplete." in answer
@@ -277,7 +277,7 @@ def test_page_of_a_failed_and_incomplete_comparison(open_page: Open, tmp_path: P
 
 def test_page_without_a_valid_run(open_page: Open, tmp_path: Path) -> None:
     """With nothing valid the page says so in place of its figures, and still stands."""
-    document = read_document(SAMPLE)
+    document = read_results(SAMPLE).only
     no = Verdict(False, [Finding(TOLD, {"text": "the client sent late"})])
     for server in document.comparison.servers:
         server.capacity = None
@@ -290,7 +290,7 @@ def test_page_without_a_valid_run(open_page: Open, tmp_path: Path) -> None:
             )
             for one in server.rounds
         ]
-    page = open_page(write_report(document, tmp_path)[0])
+    page = open_page(write_report(Results([document]), tmp_path)[0])
     assert page.said == []
     text = page.locator("main").inner_text()
     for title in ("No valid run at any rate", "there are no percentiles", "there is no time line", "cannot be split"):
@@ -300,10 +300,11 @@ def test_page_without_a_valid_run(open_page: Open, tmp_path: Path) -> None:
 
 def test_page_of_changes(open_page: Open, document: Document, tmp_path: Path) -> None:
     """A diff is drawn the same way: every ratio, its verdict, and the conditions that differ."""
-    before, after = document.comparison, read_document(SAMPLE).comparison
+    before, after = document.comparison, read_results(SAMPLE).only.comparison
     after.plan = replace(after.plan, connections=after.plan.connections + 1)
+    old, new = (Results([Document(side)]) for side in (before, after))
     found = difference(before, after)
-    page = open_page(write_changes(found, before, after, tmp_path)[0], width=390)
+    page = open_page(write_changes(Differences([found], []), old, new, tmp_path)[0], width=390)
     assert page.said == []
     assert len(page.asked) == 1
     assert page.evaluate("document.documentElement.scrollWidth") == 390

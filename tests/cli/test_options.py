@@ -31,8 +31,8 @@ REFUSED = {
     "compare --connections 0": "--connections must be a whole number from 1 to 10,000",
     "compare --within 0": "--within must be above 0 and at most 10,080 minutes, not '0'",
     "compare --until p99": "'p99' is no width of an interval; write one like 'p99 ±10%'",
-    "compare --until p99±10% --rate 100": "'p99±10%' cannot be reached: p99 needs some 716 requests a round, and 5 s "
-    "at 100/s have 500; raise --duration to 8",
+    "compare --until p99±10% --rate 9": "'p99±10%' cannot be reached: p99 needs some 716 requests a round, and 40 s "
+    "at 9/s have 360; raise --duration to 80",
     "compare --rounds none": "--rounds must be a whole number from 1",
     "compare --servers flask_server --batch 4097": "--batch must be from 1 to 4096",
     "capacity flask_server --precision 0": "--precision must be from 0.001 to 0.9, not '0'",

@@ -16,7 +16,7 @@ import pytest
 
 from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable, write_whole
-from loadtest.setup.setup_file import read_setup, write_setup
+from loadtest.setup.setup_file import read_setups, write_setups
 from tests.report.samples import SAMPLE, SETUP
 from tests.wire.programmable import Listening, Programmable
 
@@ -133,7 +133,7 @@ def test_full_disk_leaves_no_draft_of_a_setup(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (NO_SPACE, before[1]))
     try:
         with pytest.raises(UsageError, match="cannot write"):
-            write_setup(read_setup(SETUP), out)
+            write_setups(read_setups(SETUP), out)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert out.read_text(encoding="utf-8") == "earlier"

@@ -13,7 +13,9 @@ import pytest
 
 from loadtest.cli import cli
 from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.result_file import ResultFile
 from loadtest.records import to_json
+from loadtest.report.reading import write_results
 from loadtest.report.thresholds import read_thresholds
 from tests.report.samples import SAMPLE, SETUP
 
@@ -119,16 +121,20 @@ def test_compare_refuses_thresholds_before_it_measures(tmp_path: Path, options: 
 
 def broken_files(comparison: ComparisonResult) -> dict[str, str]:
     """Texts that are no result.json, by what is wrong with them."""
-    document = json.loads(to_json(comparison))
+    document = json.loads(to_json(ResultFile([comparison])))
+    (inner,) = document["comparisons"]
     old = json.loads(SAMPLE.read_bytes())
     return {
         "is no JSON": "{",
         "is not what loadtest wrote": "[]",
         "is not the result.json of a comparison": json.dumps({"kind": "setup"}),
-        "has schema 99; this release reads 1 to 3": json.dumps(document | {"schema_version": 99}),
-        "Expected `array`, got `str` - at `$.servers`": json.dumps(document | {"servers": "many"}),
+        "has schema 99; this release reads 1 to 4": json.dumps(document | {"schema_version": 99}),
+        "holds no comparison": json.dumps(document | {"comparisons": []}),
+        "Expected `array`, got `str` - at `$.comparisons[0].servers`": json.dumps(
+            document | {"comparisons": [inner | {"servers": "many"}]}
+        ),
         "missing required field `plan`": json.dumps(
-            {name: value for name, value in document.items() if name != "plan"}
+            document | {"comparisons": [{name: value for name, value in inner.items() if name != "plan"}]}
         ),
         "does not keep schema 1": json.dumps({name: value for name, value in old.items() if name != "floor"}),
         "missing required field `host`": json.dumps({name: value for name, value in old.items() if name != "host"}),
@@ -151,8 +157,8 @@ def test_report_refuses_a_folder_that_cannot_be_written(folder: Path) -> None:
 
 def test_names_of_later_releases_are_read(folder: Path, comparison: ComparisonResult) -> None:
     """A name that this release does not know keeps no file from being read."""
-    document = json.loads(to_json(comparison))
-    document["servers"][0]["rounds"][0]["open_loop"]["colour"] = "blue"
+    document = json.loads(to_json(ResultFile([comparison])))
+    document["comparisons"][0]["servers"][0]["rounds"][0]["open_loop"]["colour"] = "blue"
     (folder / "result.json").write_text(json.dumps(document), encoding="utf-8")
     assert loadtest("report", folder).returncode == 0
 
@@ -175,12 +181,12 @@ def test_diff_writes_page_text_and_data(folder: Path, comparison: ComparisonResu
             replace(one, closed_loop=replace(one.closed_loop, throughput_rps=one.closed_loop.throughput_rps / 1000))
             for one in server.rounds
         ]
-    (slower / "result.json").write_bytes(to_json(comparison))
+    write_results(ResultFile([comparison]), slower)
     done = loadtest("diff", folder, slower, "--out", folder / "diff")
     assert done.returncode == 0, done.stderr
     assert "worse" in done.stdout
     data: dict[str, Any] = json.loads((folder / "diff" / "diff.json").read_bytes())
-    ceilings = [change for change in data["changes"] if change["measure"] == "ceiling"]
+    ceilings = [change for change in data["comparisons"][0]["changes"] if change["measure"] == "ceiling"]
     assert len(ceilings) == len(comparison.servers)
     for change in ceilings:
         assert change["ratio"]["value"] == pytest.approx(0.001, abs=1e-6)
@@ -201,4 +207,4 @@ def test_workflow_example_can_be_used_as_it_stands() -> None:
     assert {word for word in words if word.startswith("--")} <= known
     servers = words[words.index("--servers") + 1].split(",")
     texts = [words[at + 1] for at, word in enumerate(words) if word == "--assert"]
-    assert len(read_thresholds(texts, servers, searched=False)) == len(texts) > 1
+    assert len(read_thresholds(texts, ["digits"], servers, searched=False)) == len(texts) > 1

@@ -2,14 +2,14 @@
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from loadtest.errors import LaunchError, UsageError
+from loadtest.errors import LaunchError, MeasurementError
 from loadtest.experiments import comparison as comparing
 from loadtest.experiments.simulation import FifoServer, fixed, simulate
 from loadtest.judge.comparison_plan import ComparisonPlan
@@ -45,7 +45,8 @@ class Room:
         self.name, self.placement = "virtual", UNPINNED
         self.artifact = SimpleNamespace(
             load=SimpleNamespace(batches=lambda batch: []),
-            fresh=None,
+            fresh=SimpleNamespace(batches=lambda batch: []),
+            max_instances=1,
             workload="digits",
             version="1",
             tolerance=1e-5,
@@ -154,9 +155,29 @@ def test_rounds_too_short_for_the_percentile_are_refused_after_the_gate(monkeypa
     """Half of the ceiling is some 490/s, and a second of it too little for p99: no round is begun."""
     room = Room({"steady": 0.01})
     asked = ComparisonPlan(duration_s=1.0, warmup_s=0.0, connections=2, until="p99 ±10%")
-    with pytest.raises(UsageError, match="raise --duration to 2"):
+    with pytest.raises(MeasurementError, match="raise --duration to 2"):
         compared(room, asked, monkeypatch)
     assert not any("round" in text for text, _, _ in room.stages)
+
+
+@pytest.mark.parametrize(
+    ("rate", "ceiling", "length_s", "warmup_s"),
+    [(430.0, 860.0, 5.0, 10.0), (39.0, 78.0, 19.0, 10.0), (4.5, 9.0, 35.0, 22.0), (0.5, 1.0, 5.0, 40.0)],
+)
+def test_runs_are_as_long_as_their_percentile_needs(
+    rate: float, ceiling: float, length_s: float, warmup_s: float
+) -> None:
+    """At a low rate for p99, at a lower one for p95, and at one that is too low even for that they stay as they are."""
+    asked = ComparisonPlan(stretch_s=40.0)
+    found = asked.at_rate(rate, ceiling)
+    assert (found.common_rate_rps, found.duration_s, found.warmup_s) == (rate, length_s, warmup_s)
+    exactly = replace(asked, stretch_s=0.0).at_rate(rate, ceiling)
+    assert (exactly.duration_s, exactly.warmup_s) == (asked.duration_s, asked.warmup_s)
+
+
+def test_what_is_asked_of_the_width_decides_the_length() -> None:
+    """Rounds that go on until p95 is narrow are as long as p95 needs, although p99 could be had."""
+    assert ComparisonPlan(stretch_s=40.0, until="p95 ±10%").at_rate(20.0, 40.0).duration_s == 8.0
 
 
 def test_without_a_width_there_are_as_many_rounds_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,8 @@ from loadtest.judge.verdict import Verdict
 from loadtest.machine.placement import Placement
 from loadtest.report.charting import LogAxis
 from loadtest.report.figure import Column
-from loadtest.report.figures import all_figures, cost, load_curve, overhead, percentiles, timeline
-from loadtest.report.reading import Document
+from loadtest.report.figures import cost, draw, load_curve, overhead, percentiles, timeline
+from loadtest.report.reading import Document, Results
 from loadtest.report.theme import colours
 
 NO = Verdict(False, [Finding(TOLD, {"text": "the client sent late"})])
@@ -62,7 +62,7 @@ def spoil(run: RunResult) -> RunResult:
 
 def drawn(document: Document) -> str:
     """All charts and tables, as text that can be compared."""
-    figures = all_figures(document)
+    figures = draw(Results([document])).every
     tables = [
         [table.columns, table.rows] for figure in figures for table in [*figure.tables, cost.money(document.comparison)]
     ]
@@ -193,14 +193,14 @@ def test_every_server_has_one_colour(document: Document) -> None:
             for value in spec:
                 walk(value)
 
-    walk([panel.spec for figure in all_figures(document) for panel in figure.panels])
+    walk([panel.spec for figure in draw(Results([document])).every for panel in figure.panels])
     labels = list(document.comparison.names.values())
     assert seen == {label: {colour} for label, colour in zip(labels, colours(len(labels)), strict=True)}
 
 
 def test_a_stand_in_keeps_its_label(document: Document) -> None:
     """What stands in for TensorFlow Serving is never shown under that name alone."""
-    text = drawn(document) + repr([figure.finding for figure in all_figures(document)])
+    text = drawn(document) + repr([figure.finding for figure in draw(Results([document])).every])
     assert "TF Serving API (embedded)" in text
     assert "TensorFlow Serving" not in text.replace("TF Serving API (embedded)", "")
 

@@ -9,7 +9,7 @@ import pytest
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.report.figures import overview
 from loadtest.report.headline import headline
-from loadtest.report.reading import Document, read_document
+from loadtest.report.reading import Document, read_results
 from loadtest.report.supported_digits import supported
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +37,7 @@ def test_a_number_has_the_digits_that_its_interval_supports(value: float, low: f
 
 def test_the_measured_result_is_told_in_plain_sentences() -> None:
     """The result in docs: who answers fastest and by how much, and who carries most."""
-    said = headline(read_document(ROOT / "docs" / "measured" / "tensorflow-serving-2.17.1" / "result.json"))
+    said = headline(read_results(ROOT / "docs" / "measured" / "tensorflow-serving-2.17.1" / "result.json").only)
     name = "TensorFlow Serving 2.17.1 (built from source, REST)"
     assert said[:2] == [
         f"{name} answers fastest, p99 2.3 ms; Flask + granian (torch) takes 1.7 times as long; "

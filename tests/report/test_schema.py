@@ -15,17 +15,19 @@ from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.findings import NOT_STEADY, REQUESTS_FAILED, SENT_LATE, TAKEN_AGAIN, TOLD, Finding
 from loadtest.judge.intervals import Estimate
+from loadtest.judge.result_file import ResultFile
 from loadtest.judge.schema_1 import upgrade_comparison
 from loadtest.judge.summary import summarise
 from loadtest.judge.verdict import Verdict
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.machine.placement import UNPINNED
 from loadtest.records import from_json, json_schema, to_json
-from loadtest.report.reading import read_document
+from loadtest.report.reading import read_results, write_results
 from loadtest.report.wording import words
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import LaunchCommand, Server
-from tests.report.samples import SAMPLE
+from loadtest.setup.setup_file import read_setups, write_setups
+from tests.report.samples import SAMPLE, SETUP
 
 PLAN = ComparisonPlan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,))
 VALIDATOR = Draft202012Validator(json_schema(ComparisonResult))
@@ -50,9 +52,11 @@ def plain(comparison: ComparisonResult) -> dict[str, Any]:
 
 def test_schema_is_a_schema() -> None:
     """What is drawn from the records is valid JSON Schema, and describes every record by name."""
-    schema = json_schema(ComparisonResult)
+    schema = json_schema(ResultFile)
     Draft202012Validator.check_schema(schema)
-    assert {"ComparisonResult", "ServerResult", "RunResult", "Finding", "Estimate"} <= set(schema["$defs"])
+    assert {"ResultFile", "ComparisonResult", "ServerResult", "RunResult", "Finding", "Estimate"} <= set(
+        schema["$defs"]
+    )
 
 
 def test_sample_keeps_the_schema(comparison: ComparisonResult) -> None:
@@ -77,16 +81,37 @@ def test_what_is_wrong_is_refused_with_its_place(
     comparison: ComparisonResult, tmp_path: Path, path: tuple[Any, ...], value: object
 ) -> None:
     """A wrong type, a missing name or an impossible number anywhere in the file is found."""
-    document = plain(comparison)
+    inner = plain(comparison)
+    document = {"kind": "comparison", "schema_version": 4, "comparisons": [inner]}
     *outer, last = path
-    place: Any = document
+    place: Any = inner
     for step in outer:
         place = place[step]
     place[last] = value
     (tmp_path / "result.json").write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(UsageError, match=rf"\$\.{path[0]}|rounds must be at least 1") as refused:
-        read_document(tmp_path)
+    with pytest.raises(UsageError, match=rf"\.{path[0]}|rounds must be at least 1") as refused:
+        read_results(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_a_result_of_several_comparisons_is_read(comparison: ComparisonResult, tmp_path: Path) -> None:
+    """Each comes back under its name, with the ease of setup of its model; what was not measured says why."""
+    batch = replace(comparison, plan=replace(comparison.plan, batch=8))
+    other = replace(comparison, workload=replace(comparison.workload, name="imagenet"))
+    planned = ["digits", "digits@8", "imagenet", "minilm", "wine"]
+    file = ResultFile([], planned, {"minilm": "no server could be measured"})
+    for one in (comparison, replace(batch, complete=False), other, batch):
+        file.hold(one)
+    assert not list(Draft202012Validator(json_schema(ResultFile)).iter_errors(json.loads(to_json(file))))
+    write_results(file, tmp_path)
+    write_setups(read_setups(SETUP), tmp_path / "setup.json")
+    results = read_results(tmp_path)
+    assert list(results.comparisons) == ["digits", "digits@8", "imagenet"]
+    assert [plain(one) for one in results.comparisons.values()] == [plain(one) for one in (comparison, batch, other)]
+    assert [one.setup is not None for one in results.documents] == [True, True, False]
+    assert results.unmeasured == {"minilm": "no server could be measured", "wine": "it was not begun"}
+    with pytest.raises(UsageError, match="several comparisons: digits, digits@8, imagenet"):
+        _ = results.only
 
 
 def test_lists_of_numbers_stay_as_they_are(comparison: ComparisonResult) -> None:
@@ -99,7 +124,7 @@ def test_a_result_of_schema_1_is_read(comparison: ComparisonResult) -> None:
     """The sample is one: its numbers are kept, and its sentences become findings again."""
     old = json.loads(SAMPLE.read_bytes())
     assert old["schema_version"] == 1
-    assert (comparison.schema_version, comparison.method) == (3, 1)
+    assert comparison.method == 1
     summary = plain(comparison)["summary"]
     for row, before in zip(summary, old["summary"], strict=True):
         assert row.pop("cpu_s_per_1000_at_common_rate") == before.pop("cpu_s_per_1000")

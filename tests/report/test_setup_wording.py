@@ -10,7 +10,7 @@ from loadtest.report.reading import Document
 from loadtest.report.setup_wording import NOTES, OBSERVATIONS, evidence_of, qualification_of, sentence_of
 from loadtest.setup.probes.capability import Exchange, judged
 from loadtest.setup.server_setup import TimeToCorrect
-from loadtest.setup.setup_file import read_setup
+from loadtest.setup.setup_file import read_setups
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.setup.start_times import StartTimes, WarmStarts
 from tests.report.samples import SETUP
@@ -108,7 +108,7 @@ def test_a_setting_and_the_notes_belong_to_an_answer() -> None:
 
 def test_the_page_says_where_starts_were_timed(comparison: ComparisonResult) -> None:
     """Those of a comparison's rounds are not told as starts that were made for this."""
-    setup = read_setup(SETUP)
+    (setup,) = read_setups(SETUP)
     assert starts_told(Document(comparison, setup)) == "5 warm starts of each server"
     rounds = WarmStarts.of([StartTimes(1.0, 1.0, 1.2)] * 3, "comparison")
     for warm, told in (

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
-from loadtest.report.reading import read_document
+from loadtest.report.reading import read_results
 from loadtest.report.terminal_table import ROWS, terminal_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +56,7 @@ def test_the_table_fits_80_columns_with_every_number_whole(comparison: Compariso
 
 def test_the_table_says_what_the_result_says() -> None:
     """The measured result in docs: each row holds its three values, and under them their intervals."""
-    comparison = read_document(ROOT / "docs" / "measured" / "tensorflow-serving-2.17.1").comparison
+    comparison = read_results(ROOT / "docs" / "measured" / "tensorflow-serving-2.17.1").only.comparison
     lines = printed(comparison)
     for line in ROWS:
         (at,) = [index for index, text in enumerate(lines) if text.strip().startswith(line.title)]

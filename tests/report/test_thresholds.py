@@ -14,14 +14,21 @@ from loadtest.judge.condition import Condition
 from loadtest.judge.findings import FAILED, SENT_LATE, Finding
 from loadtest.judge.summary import summarise
 from loadtest.judge.verdict import Verdict
+from loadtest.report.reading import Document, Results
 from loadtest.report.thresholds import EXAMPLE, check_thresholds, junit, read_thresholds
 
+NAMES = ("digits",)
 KEYS = ("flask_server", "flask_server:tensorflow")
 
 
 def parsed(text: str) -> Condition:
-    """A threshold as it is read."""
-    return Condition.parse(text, called="threshold", example=EXAMPLE)
+    """A threshold as it is read, on the only comparison."""
+    return replace(Condition.parse(text, called="threshold", example=EXAMPLE), comparison="digits")
+
+
+def alone(comparison: ComparisonResult) -> Results:
+    """A result with this comparison only."""
+    return Results([Document(comparison)])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +72,7 @@ def test_thresholds_are_read_with_their_units(text: str, server: str, name: str,
 def test_thresholds_that_cannot_be_kept_are_refused(text: str, told: str) -> None:
     """What cannot be read, or will not be measured, is refused in one line that says what to write."""
     with pytest.raises(UsageError) as caught:
-        read_thresholds([text], KEYS, searched=False)
+        read_thresholds([text], NAMES, KEYS, searched=False)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -74,7 +81,7 @@ def test_thresholds_that_cannot_be_kept_are_refused(text: str, told: str) -> Non
 def test_any_text_is_a_threshold_or_a_usage_error(text: str) -> None:
     """No text makes the reader fail in another way."""
     try:
-        found = read_thresholds([text], KEYS, searched=True)
+        found = read_thresholds([text], NAMES, KEYS, searched=True)
     except UsageError:
         return
     assert all(threshold.server in KEYS for threshold in found)
@@ -82,7 +89,7 @@ def test_any_text_is_a_threshold_or_a_usage_error(text: str) -> None:
 
 def test_blank_lines_and_comments_are_left_out() -> None:
     """A file of thresholds may have comments, at the end of a line too."""
-    found = read_thresholds(["", "  # limits", "flask_server.p99<20ms  # of the contract"], KEYS, searched=False)
+    found = read_thresholds(["", "  # limits", "flask_server.p99<20ms  # of the contract"], NAMES, KEYS, searched=False)
     assert [threshold.text for threshold in found] == ["flask_server.p99<20ms"]
 
 
@@ -90,7 +97,9 @@ def test_blank_lines_and_comments_are_left_out() -> None:
 def test_percentiles_are_those_of_the_table(comparison: ComparisonResult, name: str, column: str) -> None:
     """A threshold on a percentile judges the number that the table shows."""
     keys = [server.key for server in comparison.servers]
-    outcomes = check_thresholds(read_thresholds([f"{key}.{name}<1s" for key in keys], keys, searched=False), comparison)
+    outcomes = check_thresholds(
+        read_thresholds([f"{key}.{name}<1s" for key in keys], NAMES, keys, searched=False), alone(comparison)
+    )
     shown = [getattr(row, column).value for row in comparison.summary]
     assert [outcome.value.value if outcome.value.known else None for outcome in outcomes] == [
         None if math.isnan(value) else pytest.approx(value, abs=1e-5) for value in shown
@@ -105,7 +114,7 @@ def test_a_threshold_splits_the_numbers_at_its_limit(comparison: ComparisonResul
     key = comparison.servers[0].key
     outcomes = check_thresholds(
         [parsed(f"{key}." + metric.format(sign, limit)) for sign in "<>" for limit in ("0.00001", "9999999")],
-        comparison,
+        alone(comparison),
     )
     assert [outcome.passed for outcome in outcomes] == [False, True, True, False]
 
@@ -122,7 +131,7 @@ def test_a_number_that_is_not_known_fails(comparison: ComparisonResult) -> None:
     told = {}
     for server, name in ((invalid, "p99"), (short, "p99.99"), (failed, "p50")):
         for sign in "<>":
-            (outcome,) = check_thresholds([parsed(f"{server.key}.{name}{sign}20ms")], comparison)
+            (outcome,) = check_thresholds([parsed(f"{server.key}.{name}{sign}20ms")], alone(comparison))
             assert not outcome.passed
             told[server.key] = str(outcome)
     assert "the client sent late" in told[invalid.key]
@@ -134,7 +143,7 @@ def test_junit_has_a_case_for_each_threshold(comparison: ComparisonResult) -> No
     """The XML counts and names every threshold, and tells of each failure what was measured; any text is escaped."""
     key = comparison.servers[0].key
     texts = [f"{key}.memory<1TB".replace("TB", "GB"), f"{key}.memory<1MiB", f"{key}.p99.99<1us"]
-    outcomes = check_thresholds([parsed(text) for text in texts], comparison)
+    outcomes = check_thresholds([parsed(text) for text in texts], alone(comparison))
     root = ElementTree.fromstring(junit(outcomes))
     (suite,) = root
     assert {name: suite.attrib[name] for name in ("tests", "failures", "errors")} == {
@@ -143,7 +152,7 @@ def test_junit_has_a_case_for_each_threshold(comparison: ComparisonResult) -> No
         "errors": "0",
     }
     assert [case.attrib["name"] for case in suite] == texts
-    assert {case.attrib["classname"] for case in suite} == {key}
+    assert {case.attrib["classname"] for case in suite} == {f"digits.{key}"}
     for case, outcome in zip(suite, outcomes, strict=True):
         failure = case.find("failure")
         assert (failure is None) == outcome.passed

@@ -32,7 +32,7 @@ from loadtest.setup.cold_start import cold_start
 from loadtest.setup.declared import DeclaredSetup
 from loadtest.setup.measure_setup import measure_setup
 from loadtest.setup.probes.capability import CAPABILITIES
-from loadtest.setup.setup_file import EaseOfSetup, read_setup, write_setup
+from loadtest.setup.setup_file import EaseOfSetup, read_setups, write_setups
 from loadtest.setup.setup_finding import SetupCode, finding
 from loadtest.setup.setup_plan import SetupPlan
 from loadtest.setup.weighted_sum import FIGURES, weigh
@@ -126,9 +126,9 @@ def test_the_document_keeps_its_schema(
     weights = {"capabilities.rest": 1.0, "figures.first_correct_s": -1.0}
     setup = replace(setup, weighted=weigh(setup.servers, weights))
     document = _written(setup)
-    write_setup(setup, tmp_path / "new" / "setup.json")
-    assert json.loads((tmp_path / "new" / "setup.json").read_text()) == document
-    assert read_setup(tmp_path / "new" / "setup.json") == setup
+    write_setups([setup], tmp_path / "new" / "setup.json")
+    assert json.loads((tmp_path / "new" / "setup.json").read_text())["measurements"] == [document]
+    assert read_setups(tmp_path / "new" / "setup.json") == [setup]
     text = _tables(setup)
     assert "FAILED  Dead" in text
     assert "Weighted by you" in text

@@ -21,7 +21,7 @@ from loadtest.setup.disk_size import image_size, measure_size
 from loadtest.setup.installed_packages import find_packages, packages_of_extra, requirements_of
 from loadtest.setup.installed_program import read_program
 from loadtest.setup.measure_setup import measure_setup
-from loadtest.setup.setup_file import read_setup
+from loadtest.setup.setup_file import read_setups
 from loadtest.setup.setup_plan import SetupPlan
 from loadtest.setup.weighted_sum import FIGURES
 from tests.launch.conftest import Obedient
@@ -175,7 +175,7 @@ def test_a_server_in_this_environment_is_no_program(obedient: Obedient, artifact
 
 def test_what_a_stand_in_has_installed_is_marked_and_not_weighed() -> None:
     """Who installs the server that it stands for needs none of it."""
-    server = replace(read_setup(SETUP).servers["flask_server"], stands_in_for=None)
+    server = replace(read_setups(SETUP)[0].servers["flask_server"], stands_in_for=None)
     assert server.size.packages is not None
     count = str(server.size.packages.count)
     assert SIZE_ROWS["packages"](server) == count

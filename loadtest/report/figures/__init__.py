@@ -1,19 +1,70 @@
 """The figures of the report, one module each: its numbers, then its charts."""
 
 import math
+from dataclasses import dataclass, field
 
 from loadtest.report.figure import Figure
-from loadtest.report.figures import cost, load_curve, overhead, overview, percentiles, setup_effort, timeline
-from loadtest.report.reading import Document
+from loadtest.report.figures import (
+    batch_size,
+    cost,
+    load_curve,
+    model_weight,
+    overhead,
+    overview,
+    percentiles,
+    setup_effort,
+    timeline,
+)
+from loadtest.report.reading import Document, Results
 
 
-def all_figures(document: Document) -> list[Figure]:
-    """Every figure that the comparison has valid numbers for, in the order of the page."""
-    figures = [overview.figure(document)]
-    figures += [module.figure(document.comparison) for module in (load_curve, percentiles, timeline, overhead, cost)]
-    if document.setup:
-        figures.append(setup_effort.figure(document))
-    return [figure for figure in figures if _holds_numbers(figure)]
+@dataclass(frozen=True)
+class Drawn:
+    """Every figure of a report that there are valid numbers for.
+
+    Attributes:
+        across: Those that hold several comparisons side by side.
+        of: Those of each comparison by its name: by kind, such as ``overview``, in the order of the page.
+        setup: That of the ease of setup, of the first comparison where it was measured.
+    """
+
+    across: list[Figure] = field(default_factory=list)
+    of: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    setup: Figure | None = None
+
+    @property
+    def every(self) -> list[Figure]:
+        """All of them."""
+        figures = [*self.across, *(one for figures in self.of.values() for one in figures.values())]
+        return [*figures, *([self.setup] if self.setup else [])]
+
+
+def draw(results: Results) -> Drawn:
+    """Draw every figure; the keys of those of one comparison begin with its name where there are several."""
+    several = len(results.documents) > 1
+    across = [model_weight.figure(results)] if len(model_weight.models(results)) > 1 else []
+    across += [batch_size.figure(model, compared) for model, compared in batch_size.by_model(results).items()]
+    setup = setup_effort.figure(results.with_setup) if results.with_setup else None
+    return Drawn(
+        [figure for figure in across if _holds_numbers(figure)],
+        {name: _of(one, several=several) for name, one in results.by_name.items()},
+        setup if setup and _holds_numbers(setup) else None,
+    )
+
+
+def slug(name: str) -> str:
+    """The name of a comparison as it stands in addresses and names of files."""
+    return name.replace("@", "-")
+
+
+def _of(document: Document, *, several: bool) -> dict[str, Figure]:
+    prefix = f"{slug(document.comparison.name)}-" if several else ""
+    modules = (load_curve, percentiles, timeline, overhead, cost)
+    figures = [
+        overview.figure(document, counted=not several),
+        *(module.figure(document.comparison) for module in modules),
+    ]
+    return {figure.key: figure.under(prefix) for figure in figures if _holds_numbers(figure)}
 
 
 def _holds_numbers(figure: Figure) -> bool:

@@ -38,8 +38,14 @@ def finding(found: Difference, labels: dict[str, str]) -> str:
     return " ".join(told) or "No server stands in both results."
 
 
-def figure(found: Difference, after: ComparisonResult) -> Figure:
-    """Ratios with their intervals, a panel per server."""
+def figure(found: Difference, after: ComparisonResult, prefix: str = "") -> Figure:
+    """Ratios with their intervals, a panel per server.
+
+    Args:
+        found: What changed.
+        after: The second comparison.
+        prefix: Of the figure's keys, where a page has several.
+    """
     labels = after.names
     every = [value for one in found.changes for value in (one.ratio.value, one.ratio.low, one.ratio.high)]
     axis = LogAxis.around([0.8, 1.25, *(value for value in every if not is_nan(value))], margin=1.05)
@@ -57,7 +63,7 @@ def figure(found: Difference, after: ComparisonResult) -> Figure:
         tables=[table(found, labels)],
         note="A line is the 95 % interval of the ratio, the rounds of the two results not paired. Where it "
         "spans 1 the change is a tie. Less is better, except for the ceiling.",
-    )
+    ).under(prefix)
 
 
 def table(found: Difference, labels: dict[str, str]) -> Table:

@@ -149,8 +149,7 @@ def _twin_tables(result: ComparisonResult, found: list[Split], labels: dict[str,
 
 def _service(result: ComparisonResult, key: str) -> dict[int, float]:
     """Mean service time of each valid round."""
-    (server,) = [server for server in result.servers if server.key == key]
-    return {one.number: one.open_loop.service_time_ms.mean for one in server.valid_rounds}
+    return {one.number: one.open_loop.service_time_ms.mean for one in result.of(key).valid_rounds}
 
 
 def _finding(result: ComparisonResult, found: list[Split], labels: dict[str, str]) -> str:

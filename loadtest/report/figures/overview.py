@@ -31,8 +31,13 @@ class Measured:
     bounds: Collection[str] = ()
 
 
-def figure(document: Document) -> Figure:
-    """Bars with their intervals: response time and throughput, and beside them start time and lines to write."""
+def figure(document: Document, *, counted: bool = True) -> Figure:
+    """Bars with their intervals: response time and throughput, and beside them start time and lines to write.
+
+    Args:
+        document: The comparison, and the ease of setup where it was measured.
+        counted: Whether to show the lines that a person writes, which are the same for every model.
+    """
     comparison, setup = document.comparison, document.setup
     names = comparison.names
     searched = {server.key: server.capacity.estimate_rps for server in comparison.servers if server.capacity}
@@ -49,23 +54,24 @@ def figure(document: Document) -> Figure:
         if searched
         else Measured("carried", "closed-loop ceiling, requests/s", ceilings)
     )
-    if setup:
+    counted = counted and setup is not None
+    if counted and setup:
         written = {key: Estimate(lines_written(one), math.nan, math.nan) for key, one in setup.servers.items()}
         measures.append(Measured("written", "lines that a person writes", written))
     return Figure(
         key="overview",
-        title="Latency and ease of setup" if setup else "Latency",
+        title="Latency and ease of setup" if counted else "Latency and start" if setup else "Latency",
         finding="The servers side by side, each value with its interval.",
         panels=[_panel(measured, names) for measured in measures],
         tables=[_table(measured, names) for measured in measures],
-        note=_note(document),
+        note=_note(document, counted=counted),
     )
 
 
-def _note(document: Document) -> str:
+def _note(document: Document, *, counted: bool) -> str:
     ranges = "; of the start, the range" if told_as_ranges(document) else ""
     told = f"Bars begin at zero. Lines in them are 95 % intervals over the rounds{ranges}."
-    if not document.setup:
+    if not counted:
         return told
     return f"{told} Counted are code, configuration, export and Dockerfile, without comments."
 

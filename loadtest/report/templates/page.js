@@ -41,17 +41,17 @@ async function copy(text) {
   }
 }
 
-// Money: core-seconds times the reader's price.
-const price = document.getElementById("price");
-if (price) {
-  const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-  const show = () => {
-    const each = price.valueAsNumber;
-    for (const cell of document.querySelectorAll("[data-core-s]")) {
-      const money = (each * Number(cell.dataset.coreS)) / 3600;
-      cell.textContent = Number.isFinite(money) && each >= 0 ? digits.format(money) : "—";
-    }
-  };
-  price.addEventListener("input", show);
-  show();
+// Money: core-seconds times the reader's price, which is one for the whole page.
+const prices = document.querySelectorAll("input.price");
+const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+for (const price of prices) price.addEventListener("input", () => charge(price));
+if (prices.length) charge(prices[0]);
+
+function charge(price) {
+  const each = price.valueAsNumber;
+  for (const other of prices) if (other !== price) other.value = price.value;
+  for (const cell of document.querySelectorAll("[data-core-s]")) {
+    const money = (each * Number(cell.dataset.coreS)) / 3600;
+    cell.textContent = Number.isFinite(money) && each >= 0 ? digits.format(money) : "—";
+  }
 }

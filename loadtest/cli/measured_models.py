@@ -1,0 +1,97 @@
+"""What `compare` does for each model in turn: a comparison for each batch size, then the ease of setup."""
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from loadtest.cli.comparison_screen import ComparisonScreen
+from loadtest.errors import LoadtestError, MeasurementError, UsageError
+from loadtest.experiments.comparison import compare
+from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.comparison_result import comparison_name
+from loadtest.judge.result_file import ResultFile
+from loadtest.launch.launcher import Launcher
+from loadtest.report.reading import SETUP
+from loadtest.report.wording import told
+from loadtest.servers.server_folder import Server
+from loadtest.servers.server_toml import load_servers
+from loadtest.setup.measure_setup import measure_setup
+from loadtest.setup.probes.all_probes import ProbeForm
+from loadtest.setup.setup_file import EaseOfSetup, write_setups
+from loadtest.setup.setup_plan import SetupPlan
+
+Probes = ProbeForm | Literal["none"]
+
+
+class MeasuredModels:
+    """The models of one result.
+
+    Args:
+        wanted: Which servers.
+        plans: What is done with each model: one plan for each batch size.
+        screen: Who is told, and keeps the result on disk.
+        file: The result.
+        folder: Where it is kept.
+        probes: How the capabilities are tried out; None to leave out the whole ease of setup.
+    """
+
+    def __init__(
+        self,
+        wanted: Sequence[Server],
+        plans: Sequence[ComparisonPlan],
+        screen: ComparisonScreen,
+        file: ResultFile,
+        folder: Path,
+        probes: Probes | None,
+    ) -> None:
+        self._wanted, self._plans, self._screen = wanted, plans, screen
+        self._file, self._folder, self._probes = file, folder, probes
+        self._setups: list[EaseOfSetup] = []
+
+    def measure(self, launchers: Mapping[str, Launcher]) -> None:
+        """Measure each model; one that cannot be measured is noted in the file, and the others go on.
+
+        Args:
+            launchers: How the servers of each model are started; each is closed before the next one is used.
+
+        Raises:
+            LoadtestError: If the only comparison fails, if none gave a number, or if a result cannot be written.
+        """
+        for name, launcher in launchers.items():
+            with contextlib.closing(launcher):
+                for plan in self._plans:
+                    self._compare(comparison_name(name, plan.batch), launcher, plan)
+                if self._probes is not None:
+                    self._measure_setup(name, launcher, self._probes)
+        if not self._file.comparisons:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self._file.failures.items())
+            raise MeasurementError(f"nothing could be measured: {reasons}")
+
+    def _compare(self, name: str, launcher: Launcher, plan: ComparisonPlan) -> None:
+        self._screen.comparison(name)
+        try:
+            compare(self._wanted, launcher, plan, self._screen, sys.argv[1:])
+        except UsageError:  # such as a disk that is full: it would be no better with the next model
+            raise
+        except LoadtestError as error:
+            if len(self._file.planned) == 1:
+                raise
+            self._file.failures[name] = told(error)
+
+    def _measure_setup(self, model: str, launcher: Launcher, probes: Probes) -> None:
+        """Ease of setup of the servers that were measured; their starts were timed in the rounds."""
+        measured = [one for one in self._file.comparisons if one.workload.name == model]
+        starts = {
+            server.key: [one.first_prediction_s for each in measured for one in each.of(server.key).rounds]
+            for server in self._wanted
+        }
+        able = [server for server in self._wanted if starts[server.key]]
+        if not able:
+            return
+        # What the servers can do is the same with every model: it is tried out with the first one.
+        plan = SetupPlan(repeat=0, probes="none" if self._setups else probes)
+        found = measure_setup(able, load_servers(), launcher, plan, self._screen.last_stage, starts=starts)
+        self._setups.append(found)
+        write_setups(self._setups, self._folder / SETUP)
