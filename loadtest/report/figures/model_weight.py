@@ -124,8 +124,7 @@ def figure(results: Results) -> Figure:
         legend=server_signs(list(labels.values())),
         note=f"Each model stands at the time of its bare forward pass in the server's framework ({names} on average), "
         "which runs in a process of its own on the server's cores. A line through a point is its 95 % interval over "
-        "the rounds. What a server adds holds the waiting in its queue, at the common rate, which each model has of its "
-        "own.",
+        "the rounds. What a server adds holds the waiting in its queue; each model has its own common rate.",
     )
 
 
