@@ -4,9 +4,10 @@ What a server takes beyond this goes into parsing, queueing, batching and serial
 servers load, and the same number of threads is used.
 """
 
+import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import numpy as np
 from models import example_files, read_back
 from models.artifact_manifest import Manifest
 from models.examples import Forward
+from models.tensors import Tensors
 
-SECONDS = 1.0
+SECONDS = 1.5
 WARMUP_CALLS = 50
+INPUTS = 16
+"""Inputs that take turns; where their lengths differ they are as short and as long as those of the load."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class ForwardTiming:
         calls: Passes that were timed.
         p50_ms: Median, in milliseconds.
         p99_ms: 99th percentile.
+        mean_ms: Mean over the inputs of the median of each one: what a pass takes on average where lengths differ.
     """
 
     runtime: str
@@ -37,6 +42,7 @@ class ForwardTiming:
     calls: int
     p50_ms: float
     p99_ms: float
+    mean_ms: float
 
 
 def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> list[ForwardTiming]:
@@ -55,10 +61,11 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     torch.set_num_threads(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    golden, _ = example_files.read(folder, manifest.golden)
-    # One length for all of them, that in the middle.
-    order = np.arange(golden.size) if golden.lengths is None else np.argsort(golden.lengths)
-    inputs = golden.repeated(int(order[golden.size // 2]), manifest.inputs, batch)
+    examples, _ = example_files.read(folder, manifest.load)
+    by_length = np.arange(examples.size) if examples.lengths is None else np.argsort(examples.lengths, kind="stable")
+    # From the middle of each of so many equal parts.
+    rows = by_length[((np.arange(INPUTS) + 0.5) * examples.size / INPUTS).astype(np.int64)]
+    inputs = [examples.repeated(int(row), manifest.inputs, batch) for row in rows]
     version = folder / "saved_model" / str(manifest.version)
     loads: dict[str, Callable[[], Forward]] = {
         "torch": lambda: read_back.torch_form(folder / "torch"),
@@ -67,14 +74,23 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     timings = []
     for runtime, load in loads.items():
         forward = load()
-        for _ in range(WARMUP_CALLS):
-            forward(inputs)
-        times = []
-        end = time.perf_counter() + SECONDS
-        while time.perf_counter() < end:
-            start = time.perf_counter_ns()
-            forward(inputs)
-            times.append((time.perf_counter_ns() - start) / 1e6)
-        p99 = statistics.quantiles(times, n=100)[98]
-        timings.append(ForwardTiming(runtime, batch, len(times), statistics.median(times), p99))
+        for one, _ in zip(itertools.cycle(inputs), range(WARMUP_CALLS), strict=False):
+            forward(one)
+        times = _times(forward, inputs)
+        every = sorted(itertools.chain(*times))
+        mean = statistics.fmean(statistics.median(of_one) for of_one in times)
+        p99 = statistics.quantiles(every, n=100)[98]
+        timings.append(ForwardTiming(runtime, batch, len(every), statistics.median(every), p99, mean))
     return timings
+
+
+def _times(forward: Forward, inputs: Sequence[Tensors]) -> list[list[float]]:
+    """The times of each input's passes in milliseconds, every input twice at least."""
+    times: list[list[float]] = [[] for _ in inputs]
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end or len(times[-1]) < 2:
+        for one, taken in zip(inputs, times, strict=True):
+            start = time.perf_counter_ns()
+            forward(one)
+            taken.append((time.perf_counter_ns() - start) / 1e6)
+    return times

@@ -1,11 +1,13 @@
 """The forward pass alone: asked of `python -m models forward`, since no framework is imported here."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
 
 from loadtest.machine.placement import Placement, running_on
+from loadtest.records import Number
 from loadtest.servers.artifact import ROOT, Artifact
 
 PATIENCE_S = 120
@@ -21,6 +23,7 @@ class ForwardPassTime:
         calls: Passes that were timed.
         p50_ms: Median, in milliseconds.
         p99_ms: 99th percentile.
+        mean_ms: Mean over many inputs of each one's median; NaN in results that are older.
     """
 
     runtime: str
@@ -28,6 +31,12 @@ class ForwardPassTime:
     calls: int
     p50_ms: float
     p99_ms: float
+    mean_ms: Number = math.nan
+
+    @property
+    def typical_ms(self) -> float:
+        """What a pass takes on average, a stray slow one left out: the mean, and where that is not known the median."""
+        return self.p50_ms if math.isnan(self.mean_ms) else self.mean_ms
 
 
 def time_forward_passes(artifact: Artifact, placement: Placement, batch: int) -> list[ForwardPassTime]:

@@ -76,13 +76,13 @@ def models(results: Results) -> list[ComparisonResult]:
 
 def weight_ms(result: ComparisonResult) -> float:
     """The bare forward pass of one request, in milliseconds: the geometric mean of the frameworks."""
-    times = [one.p50_ms for one in result.forward_pass]
+    times = [one.typical_ms for one in result.forward_pass]
     return math.exp(sum(map(math.log, times)) / len(times))
 
 
 def served(result: ComparisonResult) -> list[Served]:
     """One for each server whose framework's forward pass is known."""
-    passes = {one.runtime: one.p50_ms for one in result.forward_pass}
+    passes = {one.runtime: one.typical_ms for one in result.forward_pass}
     taxes = {one.key: one.overhead for one in splits(result)}
     rows = {row.key: row for row in result.summary}
     first = fastest(result)

@@ -1,7 +1,7 @@
 """Where the time of a request goes: the forward pass, what the server adds to it, and the wait in the client.
 
 Means and not percentiles are split, since only means add up: response time = wait for a connection + service time,
-request by request. The forward pass is the median of passes in a process of their own, see
+request by request. The forward pass was timed in a process of its own, see
 `loadtest.servers.forward_pass`; what the server adds is the rest of the service time, the network included.
 """
 
@@ -55,7 +55,7 @@ class Split:
 
 def splits(result: ComparisonResult) -> list[Split]:
     """One per server with a valid run at the common rate."""
-    passes = {one.runtime: one.p50_ms for one in result.forward_pass}
+    passes = {one.runtime: one.typical_ms for one in result.forward_pass}
     found = []
     for server in result.servers:
         runs = [one.open_loop for one in server.valid_rounds]
@@ -101,7 +101,7 @@ def figure(result: ComparisonResult) -> Figure:
         panels=[Panel("overhead-parts", "mean response time at the common rate, ms", _spec(found, labels), wide=True)],
         tables=[_table(found, labels), *_twin_tables(result, found, labels)],
         legend=[Sign(part, role("muted"), "bar", opacity) for part, opacity in PARTS.items()],
-        note="The forward pass is the median of passes in a process of its own, with neither server nor network. "
+        note="The forward pass was timed in a process of its own, with neither server nor network. "
         "Server overhead is the rest of the service time: reading the request, queues and workers of the server, the "
         "framework's way in and out, writing the answer, the network. Means are split, since only means add up.",
     )
