@@ -28,6 +28,9 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.torch_form import write_figures
 from loadtest.machine.host import describe_host
 
 HERE = Path(__file__).resolve().parent
@@ -205,7 +208,7 @@ def stolen_share(before: Sequence[float], after: Sequence[float]) -> float:
 
 
 def main() -> None:
-    """Run the benchmark and write benchmarks/RESULTS.md."""
+    """Run the benchmark and write its part of benchmarks/RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--duration", type=float, default=5.0)
@@ -237,17 +240,15 @@ def main() -> None:
             lag["bare"] = bare_lag(half, min(arguments.duration, 5))
             lags.append(lag)
     text = render(samples, lags, arguments)
-    (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
+    write_figures(HERE / "RESULTS.md", text, "engine")
     print(text)  # noqa: T201  (a script's own output)
 
 
 def render(samples: dict[str, list[Sample]], lags: list[dict[str, float]], arguments: argparse.Namespace) -> str:
-    """The text of RESULTS.md."""
+    """Its part of RESULTS.md."""
     host = describe_host()
     first = next(iter(samples))
     lines = [
-        "# The load engine against its peers",
-        "",
         f"Measured on {datetime.date.today()} by `scripts/bench engine --rounds {arguments.rounds} "
         f"--duration {arguments.duration:g}`: {host.cores} cores of {host.cpu}, {host.system}, "
         f"Python {host.python}. nginx answers {len(BODY)} bytes on one core, the client has the other, "

@@ -192,9 +192,9 @@ def _spread(values: list[float], unit: str) -> str:
     return f"{middle:.{digits}f} {unit} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def write_figures(page: Path, figures: str) -> None:
-    """Puts figures between the two marks of a Markdown file, in place of what stands there."""
-    begin, end = "<!-- figures -->", "<!-- end -->"
+def write_figures(page: Path, figures: str, name: str = "figures") -> None:
+    """Puts figures between two marks of a Markdown file, ``<!-- name -->`` and the next ``<!-- end -->``."""
+    begin, end = f"<!-- {name} -->", "<!-- end -->"
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
