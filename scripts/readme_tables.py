@@ -1,8 +1,8 @@
 """Write the README's tables from the result files that they name: scripts/readme [--check].
 
 A block begins with ``<!-- latency FOLDER -->``, of several comparisons with ``<!-- latency FOLDER imagenet -->``, or
-with ``<!-- setup FOLDER -->``, and ends with ``<!-- /latency -->`` or ``<!-- /setup -->``; what stands between the two
-is written here, from FOLDER's result.json or setup.json.
+with ``<!-- models FOLDER -->`` or ``<!-- setup FOLDER -->``, and ends with ``<!-- /latency -->`` and the like; what
+stands between the two is written here, from FOLDER's result.json or setup.json.
 """
 
 import re
@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from loadtest.judge.summary import SummaryRow
 from loadtest.report.answer import conditions
-from loadtest.report.reading import RESULT, SETUP, read_results
+from loadtest.report.figures import model_weight
+from loadtest.report.reading import RESULT, SETUP, read_results, span
 from loadtest.report.setup_table import IDLE_ROWS, SIZE_ROWS, STAGES, WRITTEN_ROWS, spread_of
 from loadtest.report.setup_wording import answer_of
 from loadtest.report.table import markdown_rows, markdown_table
@@ -20,8 +22,8 @@ from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.setup_file import read_setups
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
-BLOCK = re.compile(r"(<!-- (latency|setup) (\S+)(?: (\S+))? -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+PAGES = (ROOT / "README.md", ROOT / "docs" / "measured" / "README.md")
+BLOCK = re.compile(r"(<!-- (latency|models|setup) (\S+)(?: (\S+))? -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 CAPABILITIES = ("grpc", "batching", "versions", "hot_swap", "metrics", "graceful_shutdown", "auth")
 """Those of the capabilities that the README tells; the page tells all."""
 
@@ -37,6 +39,50 @@ def latency(folder: Path, name: str | None) -> str:
         f"Measured on {result.started_at[:10]} by `loadtest {shlex.join(result.command)}`: {conditions(result)}; "
         f"{valid} of {len(runs)} runs valid. Square brackets hold 95 % intervals over the rounds, for the "
         "capacity over its searches.\n"
+    )
+
+
+MEASURES: Mapping[str, Callable[[SummaryRow, model_weight.Served], str]] = {
+    "response time p50, ms": lambda row, _: span(row.p50_ms, 2),
+    "response time p95, ms": lambda row, _: span(row.p95_ms, 2),
+    "response time p99, ms": lambda row, _: span(row.p99_ms, 2),
+    "closed-loop ceiling per second": lambda row, _: span(row.ceiling_rps, 0 if row.ceiling_rps.value > 200 else 1),
+    "of the bare forward pass, %": lambda _, served: span(served.share.scaled(100), 0),
+    "CPU seconds per 1,000 at the ceiling": lambda row, _: span(row.cpu_s_per_1000_at_ceiling, 2),
+    "start to first answer, s": lambda row, _: span(row.first_prediction_s, 1),
+}
+"""What the table of several models tells."""
+
+
+def models(folder: Path, _: str | None) -> str:
+    """The servers with each model side by side, the lightest model first, and below it how it was measured."""
+    compared = model_weight.models(read_results(folder / RESULT))
+    header = [
+        f"{one.name}: {model_weight.weight_ms(one):,.2g} ms, {one.plan.common_rate_rps:,g} requests/s"
+        for one in compared
+    ]
+    lines = []
+    for title, cell in MEASURES.items():
+        for key, label in compared[0].names.items():
+            found = [
+                (row, served)
+                for one in compared
+                for row in one.summary
+                for served in model_weight.served(one)
+                if row.key == served.key == key
+            ]
+            lines.append([title, label, *(cell(row, served) for row, served in found)])
+            title = ""
+    first = compared[0]
+    runs = [run for one in compared for server in one.servers for _, run in server.runs]
+    lengths = ", ".join(f"{one.plan.duration_s:g} s with {one.name}" for one in compared)
+    return (
+        f"{markdown_rows(['', '', *header], lines, (0, 1))}\n\n"
+        f"Measured on {first.started_at[:10]} by `loadtest {shlex.join(first.command)}`: {first.plan.rounds} rounds, "
+        f"of {lengths}, on {first.host.cores} cores of {first.host.cpu}, launcher {first.launcher['launcher']}, method "
+        f"{first.method}; {sum(run.verdict.valid for run in runs)} of {len(runs)} runs valid. Above each column stand "
+        "the bare forward pass, the mean of both frameworks, and the common rate. Square brackets hold 95 % intervals "
+        "over the rounds.\n"
     )
 
 
@@ -73,19 +119,20 @@ def _warm_start(server: ServerSetup) -> str:
 
 
 def rewritten(text: str) -> str:
-    """The README with every block written anew."""
-    makers = {"latency": latency, "setup": setup}
+    """A page with every block written anew."""
+    makers = {"latency": latency, "models": models, "setup": setup}
     return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](ROOT / block[3], block[4])}{block[5]}", text)
 
 
 def main() -> None:
-    """Write the README, or with ``--check`` only say whether it is up to date."""
-    text = README.read_text(encoding="utf-8")
-    new = rewritten(text)
-    if "--check" not in sys.argv[1:]:
-        README.write_text(new, encoding="utf-8")
-    elif new != text:
-        sys.exit("the README's tables are not those of the results that they name: run scripts/readme")
+    """Write the tables, or with ``--check`` only say whether they are up to date."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        new = rewritten(text)
+        if "--check" not in sys.argv[1:]:
+            page.write_text(new, encoding="utf-8")
+        elif new != text:
+            sys.exit(f"the tables of {page.name} are not those of the results that they name: run scripts/readme")
 
 
 if __name__ == "__main__":
