@@ -205,7 +205,7 @@ class _Sitting:
             found.effective = running.effective()
             run, _ = self._measure(running, self._load(Closed(GATE_S), plan.seed))
             found.gate, found.gate_ceiling_rps = run.result(), run.throughput_rps
-            found.caching = self._audit(running, found.gate_ceiling_rps)
+            found.caching = self._audit(running, found.gate_ceiling_rps) if plan.audit else None
             # A client or a machine that spoils a closed loop makes it slower: the common rate is the lower for it, and
             # every server can still carry it. That is told; a server that answers wrongly or not at all is out.
             if not (run.verdict.valid or run.spoiled):

@@ -36,7 +36,7 @@ START = Expected(1.5, 10.0)
 """From the start of a server to its first correct answer, and its end."""
 FORWARD = Expected(5.0, 20.0)
 """The forward pass alone, of both frameworks."""
-AUDIT = Expected(4.0, 15.0)
+AUDIT = Expected(4.0, 30.0)
 """Parity and the caching audit."""
 CAPACITY = Expected(60.0, 360.0)
 """The search of one server's capacity."""

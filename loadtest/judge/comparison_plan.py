@@ -12,7 +12,7 @@ from loadtest.load.schedule import MAX_DURATION_S, Poisson
 from loadtest.load.steadiness import WARM_ANSWERS
 from loadtest.records import Number
 
-PERCENTILES = (99.0, 95.0)
+PERCENTILES = (99.0, 95.0, 50.0)
 """Percentiles for which a run is stretched, the one that is wanted more first."""
 
 WARM_MARGIN = 1.5
@@ -28,9 +28,10 @@ class ComparisonPlan:
         duration_s: Length of the open-loop run of a round; the closed-loop run is half as long.
         stretch_s: Where the common rate is so low that `duration_s` has too few requests for p99, the runs at it are
             stretched until there are enough, but not beyond this length; where that is not enough for p99, then for
-            p95. So are the warm-ups in which the slowest server has too few answers to be seen steady. In a result
-            `duration_s` and `warmup_s` are what they were stretched to. 0 for no stretch.
+            p95, or else for the median. So are the warm-ups in which the slowest server has too few answers to be seen
+            steady. In a result `duration_s` and `warmup_s` are what they were stretched to. 0 for no stretch.
         timeout_s: Limit for one request.
+        audit: Whether each server is audited for caching.
         warmup_s: Longest warm-up before each run, the gate's too; it ends as soon as the server is steady.
         rate: Common offered rate, requests per second; 0 to take half of the slowest server's ceiling.
         connections: Connections of the client.
@@ -60,6 +61,7 @@ class ComparisonPlan:
     within_s: float = 1_800.0
     stretch_s: float = 0.0
     timeout_s: float = 10.0
+    audit: bool = True
 
     def at_rate(self, rate: float, ceiling_rps: float) -> "ComparisonPlan":
         """The plan once the servers are known, its runs and warm-ups as long as they need.

@@ -74,12 +74,18 @@ def test_rounds_too_short_for_the_percentile_are_refused_after_the_gate(monkeypa
 
 @pytest.mark.parametrize(
     ("rate", "ceiling", "length_s", "warmup_s"),
-    [(430.0, 860.0, 5.0, 10.0), (39.0, 78.0, 19.0, 10.0), (4.5, 9.0, 35.0, 22.0), (0.5, 1.0, 5.0, 40.0)],
+    [
+        (430.0, 860.0, 5.0, 10.0),
+        (39.0, 78.0, 19.0, 10.0),
+        (4.5, 9.0, 35.0, 22.0),
+        (0.5, 1.0, 40.0, 40.0),
+        (0.1, 0.2, 5.0, 40.0),
+    ],
 )
 def test_runs_are_as_long_as_their_percentile_needs(
     rate: float, ceiling: float, length_s: float, warmup_s: float
 ) -> None:
-    """At a low rate for p99, at a lower one for p95, and at one that is too low even for that they stay as they are."""
+    """For p99, at a lower rate for p95, then for the median; where that cannot be had either they stay as they are."""
     asked = ComparisonPlan(stretch_s=40.0)
     found = asked.at_rate(rate, ceiling)
     assert (found.common_rate_rps, found.duration_s, found.warmup_s) == (rate, length_s, warmup_s)
