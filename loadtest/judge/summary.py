@@ -90,7 +90,7 @@ def summarise(servers: Sequence[ServerResult], batch: int) -> list[SummaryRow]:
 
 
 def ratios(servers: Sequence[ServerResult]) -> list[Ratio]:
-    """Every server against every later one: p50, p99 and ceiling."""
+    """Every server against every later one: p50, p95, p99 and ceiling."""
     able = [server for server in servers if server.rounds]
     return [ratio for one, two in itertools.combinations(able, 2) for ratio in _between(one, two)]
 
@@ -100,7 +100,7 @@ def _between(one: ServerResult, two: ServerResult) -> Iterator[Ratio]:
     ceilings = [
         {each.number: each.closed_loop.throughput_rps for each in server.valid_ceiling_rounds} for server in (one, two)
     ]
-    found = {f"p{percent:.0f}": percentile_ratio(times[0], times[1], percent) for percent in (50.0, 99.0)}
+    found = {f"p{percent:.0f}": percentile_ratio(times[0], times[1], percent) for percent in (50.0, 95.0, 99.0)}
     found["ceiling"] = paired_ratio(ceilings[0], ceilings[1])
     for measure, ratio in found.items():
         yield Ratio(one.key, two.key, measure, ratio, is_tie(ratio))

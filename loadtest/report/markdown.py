@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.answer import Validity, answer, conditions, validity
@@ -28,19 +28,24 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
     """
     drawn, paths = drawn or Drawn(), pictures or {}
     first = results.documents[0].comparison
-    several = len(results.documents) > 1
     sections = [
         f"# Serving comparison, {first.started_at}",
         "\n".join(f"- {name} was not measured: {reason}" for name, reason in results.unmeasured.items()),
-        *(_figure(figure, paths.get(figure.key, ())) for figure in drawn.across),
     ]
-    for name, document in results.by_name.items():
-        parts = _comparison(document, drawn.of.get(name, {}), paths, speed if several else headline)
-        sections += [f"## {name}", *(re.sub(r"^##", "###", part) for part in parts)] if several else parts
+    if len(results.documents) == 1:
+        (document,) = results.documents
+        sections += [_answer(document, headline(document)), *_details(document, drawn.of.get(document.name, {}), paths)]
+    else:
+        answers = {one.name: _answer(one, speed(one)) for one in results.documents}
+        if results.with_setup:
+            answers["Ease of setup"] = "\n".join(f"- {sentence}" for sentence in ease_of_setup(results.with_setup))
+        sections += [f"## The answer: {name}\n\n{text}" for name, text in answers.items() if text]
+        sections += [_figure(figure, paths.get(figure.key, ())) for figure in drawn.across]
+        for one in results.documents:
+            details = _details(one, drawn.of.get(one.name, {}), paths)
+            sections += [f"## {one.name}", *(re.sub(r"^##", "###", part) for part in details)]
     if results.with_setup:
-        setup = drawn.setup
-        sections += [_figure(setup, paths.get(setup.key, ()))] if setup else []
-        sections += [bullets("Ease of setup", ease_of_setup(results.with_setup))] if several else []
+        sections += [_figure(drawn.setup, paths.get(drawn.setup.key, ()))] if drawn.setup else []
         sections += _ease_of_setup(results.with_setup)
     sections += [
         f"`loadtest {shlex.join(first.command)}`",
@@ -50,19 +55,17 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _comparison(
-    document: Document,
-    figures: Mapping[str, Figure],
-    paths: Mapping[str, Sequence[str]],
-    sentences: Callable[[Document], Sequence[str]],
-) -> list[str]:
-    """The sections on one comparison."""
+def _answer(document: Document, sentences: Sequence[str]) -> str:
+    told = "\n".join(f"- {sentence}" for sentence in sentences)
+    return f"{told}\n\nConditions: {conditions(document.comparison)}."
+
+
+def _details(document: Document, figures: Mapping[str, Figure], paths: Mapping[str, Sequence[str]]) -> list[str]:
+    """The sections on one comparison below its answer."""
     result = document.comparison
     overview = figures.get("overview")
     shown = [figures[kind] for kind in SHOWN if kind in figures]
     return [
-        "\n".join(f"- {sentence}" for sentence in sentences(document)),
-        f"Conditions: {conditions(result)}.",
         _figure(overview, paths.get(overview.key, ()), told=True) if overview else "",
         " ".join(answer(result)),
         markdown_table(result),

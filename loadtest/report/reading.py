@@ -43,6 +43,11 @@ class Document:
     comparison: ComparisonResult
     setup: EaseOfSetup | None = None
 
+    @property
+    def name(self) -> str:
+        """Of the comparison."""
+        return self.comparison.name
+
 
 @dataclass(frozen=True)
 class Results:
@@ -69,12 +74,12 @@ class Results:
     @property
     def by_name(self) -> dict[str, Document]:
         """The documents by the names of their comparisons, in their order."""
-        return {one.comparison.name: one for one in self.documents}
+        return {one.name: one for one in self.documents}
 
     @property
     def comparisons(self) -> dict[str, ComparisonResult]:
         """The comparisons by name, in their order."""
-        return {one.comparison.name: one.comparison for one in self.documents}
+        return {one.name: one.comparison for one in self.documents}
 
     @property
     def with_setup(self) -> Document | None:

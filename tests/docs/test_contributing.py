@@ -60,7 +60,7 @@ def test_a_server_is_its_folder_its_service_and_its_extra(copy: ScratchCopy) -> 
         *("--no-setup", "--out", str(result)),
         timeout_s=300,
     )
-    document = json.loads((result / "result.json").read_text(encoding="utf-8"))
+    (document,) = json.loads((result / "result.json").read_text(encoding="utf-8"))["comparisons"]
     assert [server["key"] for server in document["servers"]] == ["flask_server", "plain_http"]
     copy.run("loadtest", "report", str(result))
     assert "http.server (torch)" in (result / "report.md").read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def test_a_server_is_its_folder_its_service_and_its_extra(copy: ScratchCopy) -> 
         *("--json", str(copy.root / "setup.json")),
         timeout_s=300,
     )
-    setup = json.loads((copy.root / "setup.json").read_text(encoding="utf-8"))
+    (setup,) = json.loads((copy.root / "setup.json").read_text(encoding="utf-8"))["measurements"]
     assert setup["servers"]["plain_http"]["written"]["lines"] > 50
 
 

@@ -96,12 +96,12 @@ def test_the_comparison_runs(tmp_path: Path) -> None:
     command = [str(ROOT / "scripts" / "compare"), "--quick", "--any-port", "--out", str(out)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    document = json.loads((out / "result.json").read_text())
+    (document,) = json.loads((out / "result.json").read_text())["comparisons"]
     assert document["complete"]
     assert [server["parity"]["faults"] for server in document["servers"]] == [[]] * len(SERVERS)
     assert all(len(server["rounds"]) == 1 for server in document["servers"])
     assert "ceiling per s" in done.stdout
-    setup = json.loads((out / "setup.json").read_text())
+    (setup,) = json.loads((out / "setup.json").read_text())["measurements"]
     assert setup["servers"].keys() == {server["key"] for server in document["servers"]}
     for server in setup["servers"].values():
         assert server["written"]["lines"] > 0

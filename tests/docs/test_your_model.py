@@ -67,5 +67,6 @@ def test_its_commands_work(copy: ScratchCopy) -> None:
         *("--no-setup", "--out", str(result)),
         timeout_s=300,
     )
-    workload = json.loads((result / "result.json").read_text(encoding="utf-8"))["workload"]
+    (comparison,) = json.loads((result / "result.json").read_text(encoding="utf-8"))["comparisons"]
+    workload = comparison["workload"]
     assert (workload["name"], workload["quality"]) == ("diabetes", "R squared")

@@ -90,7 +90,9 @@ def test_text_has_a_part_for_each_comparison(results: Results, tmp_path: Path) -
     _, text = write_report(results, tmp_path)
     lines = text.read_text(encoding="utf-8").splitlines()
     titles = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
-    assert titles[1:5] == ["light: batch sizes", "light", "light@8", "heavy"]
+    answers = [f"The answer: {name}" for name in ("light", "light@8", "heavy", "Ease of setup")]
+    across = ["Serving tax and ranking over the weight of the model", "light: batch sizes"]
+    assert titles[:9] == [*answers, *across, "light", "light@8", "heavy"]
     pictures = [found[1] for line in lines if (found := re.match(r"!\[.*\]\((.+)\)$", line))]
     assert len(pictures) == len(set(pictures)) > 12
     assert all((tmp_path / picture).is_file() for picture in pictures)

@@ -65,7 +65,7 @@ def test_the_load_tester_in_its_container(stack: Stack) -> None:
     arguments = ["--servers", "tf_serving,flask_server", "--rounds", "1", "--duration", "1", "--rate", "20"]
     stack.compose("run", "--rm", "--no-TTY", "loadtest", "compare", *arguments, "--out", "results/here")
     folder = Path(stack.environment["RESULTS"]) / "here"
-    document = json.loads((folder / "result.json").read_text())
+    (document,) = json.loads((folder / "result.json").read_text())["comparisons"]
     assert document["launcher"]["launcher"] == "network"
     assert document["servers"][0]["label"] == "TF Serving API (embedded)"
     assert all(server["parity"]["faults"] == [] for server in document["servers"])

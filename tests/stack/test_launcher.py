@@ -111,7 +111,7 @@ def test_a_comparison_starts_each_round_anew(without_flask: Stack, tmp_path: Pat
         str(tmp_path),
     ]
     done = without_flask.loadtest("compare", "--launcher", "compose", *arguments)
-    document = json.loads((tmp_path / "result.json").read_text())
+    (document,) = json.loads((tmp_path / "result.json").read_text())["comparisons"]
     assert document["servers"][0]["faults"] == [], done.stderr
     assert document["launcher"]["launcher"] == "compose"
     assert document["launcher"]["engine"]

@@ -5,7 +5,7 @@ The weight of a model is the time of its bare forward pass, see `loadtest.server
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from loadtest.judge.comparison_result import ComparisonResult
@@ -27,17 +27,15 @@ class Served:
         forward_ms: Bare forward pass in the server's framework.
         share: Predictions at the server's ceiling, as a share of those of the bare forward pass on the same cores.
         tax: Mean service time at the common rate less the forward pass, in milliseconds.
-        median: Median response time at the common rate, in milliseconds.
-        behind: The median as a multiple of the shortest one with this model.
+        behind: Median response time at the common rate, as a multiple of the shortest one with this model.
     """
 
     name: str
     key: str
     forward_ms: float
-    share: Estimate = field(default=NOT_KNOWN)
-    tax: Estimate = field(default=NOT_KNOWN)
-    median: Estimate = field(default=NOT_KNOWN)
-    behind: Estimate = field(default=NOT_KNOWN)
+    share: Estimate
+    tax: Estimate
+    behind: Estimate
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,9 @@ PANELS = (
 
 
 def models(results: Results) -> list[ComparisonResult]:
-    """The first comparison of each model, the lightest model first; only those whose forward pass is known."""
+    """Each model with its smallest batch, the lightest model first; only those whose forward pass is known."""
     first: dict[str, ComparisonResult] = {}
-    for one in results.comparisons.values():
+    for one in sorted(results.comparisons.values(), key=lambda one: one.plan.batch):
         first.setdefault(one.workload.name, one)
     return sorted((one for one in first.values() if one.forward_pass), key=weight_ms)
 
@@ -94,7 +92,6 @@ def served(result: ComparisonResult) -> list[Served]:
             # A request holds as many predictions as the forward pass that was timed.
             rows[server.key].ceiling_rps.scaled(passes[server.runtime] / 1000),
             taxes.get(server.key, NOT_KNOWN),
-            rows[server.key].p50_ms,
             Estimate(1.0, 1.0, 1.0) if server.key == first else ratio_of(result, server.key, first, "p50"),
         )
         for server in result.servers
@@ -124,7 +121,8 @@ def figure(results: Results) -> Figure:
         legend=server_signs(list(labels.values())),
         note=f"Each model stands at the time of its bare forward pass in the server's framework ({names} on average), "
         "which runs in a process of its own on the server's cores. A line through a point is its 95 % interval over "
-        "the rounds. What a server adds holds the waiting in its queue; each model has its own common rate.",
+        "the rounds; that of the forward pass is not in it. What a server adds holds the waiting in its queue; each "
+        "model has its own common rate.",
     )
 
 
