@@ -285,7 +285,9 @@ def test_the_command_prints_tables_and_writes_the_file(tmp_path: Path) -> None:
     done = subprocess.run(_command(*options, *files), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    document = json.loads((tmp_path / "out" / "setup.json").read_text())
+    file = json.loads((tmp_path / "out" / "setup.json").read_text())
+    assert (file["kind"], file["schema_version"]) == ("setup", 4)
+    (document,) = file["measurements"]
     _check(document)
     server = document["servers"]["flask_server"]
     assert server["capabilities"] == []
