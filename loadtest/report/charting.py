@@ -214,11 +214,15 @@ def lines(
 
 
 def _named(canvas: Canvas, places: Mapping[str, float], x: LogAxis) -> list[alt.Chart]:
-    """Names at the top of a chart, each over a line down to its place."""
-    at = [{"name": name, "at": place} for name, place in places.items()]
-    base = canvas.chart(at, "places").encode(x=alt.X("at:Q", scale=x.scale()))
-    name = base.mark_text(baseline="bottom", dy=-4, color=role("muted")).encode(y=alt.value(0), text="name:N")
-    return [base.mark_rule(strokeDash=[2, 4], color=role("muted")), name]
+    """Names above a chart, each over a line down to its place; on two heights in turn, as neighbours may be close."""
+    ordered = sorted(places.items(), key=lambda one: one[1])
+    layers = []
+    for height in range(2):
+        at = [{"name": name, "at": place} for name, place in ordered[height::2]]
+        base = canvas.chart(at, f"places_{height}").encode(x=alt.X("at:Q", scale=x.scale()))
+        name = base.mark_text(baseline="bottom", dy=-4 - 14 * height, color=role("muted"))
+        layers += [base.mark_rule(strokeDash=[2, 4], color=role("muted")), name.encode(y=alt.value(0), text="name:N")]
+    return layers
 
 
 def named_rows(order: Sequence[str]) -> alt.Y:
