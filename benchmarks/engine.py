@@ -30,7 +30,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.torch_form import write_figures
+from benchmarks.figures import spread, write_figures
 from loadtest.machine.host import describe_host
 
 HERE = Path(__file__).resolve().parent
@@ -260,7 +260,7 @@ def render(samples: dict[str, list[Sample]], lags: list[dict[str, float]], argum
     ]
     for name, turns in samples.items():
         ratios = [a.rps / b.rps for a, b in zip(samples[first], turns, strict=True)]
-        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if name != first else ""
+        ratio = spread(ratios, 2) if name != first else ""
         rps, cpu = (statistics.median(getattr(one, field) for one in turns) for field in ("rps", "cpu"))
         lines.append(f"| {name} | {rps:,.0f} | {ratio} | {cpu:.2f} |")
     p50, p99, top = (statistics.median(lag[name] for lag in lags) * 1000 for name in ("p50", "p99", "max"))

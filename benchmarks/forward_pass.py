@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.torch_form import machine, write_figures
+from benchmarks.figures import machine, spread, write_figures
 from models import example_files, read_back, weights_file
 from models.artifact_manifest import Manifest, read, root
 from models.examples import Forward
@@ -188,15 +188,10 @@ def table(workload: str, rounds: int) -> list[str]:
             mine = [run["ms"][str(size)] / size for run in runs]
             theirs = [run["ms"][str(size)] / size for run in found["torch"]]
             ratios = [one / two for one, two in zip(mine, theirs, strict=True)]
-            cells += [_spread(mine, 1), _spread(ratios, 2)]
+            cells += [spread(mine, 1), spread(ratios, 2)]
         cells += [f"{max(run['difference'] for run in runs):.1e}"] if runs else ["does not run on this machine"]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
-
-
-def _spread(values: list[float], digits: int) -> str:
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main() -> None:

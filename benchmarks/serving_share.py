@@ -11,7 +11,6 @@ has the other core. Written to benchmarks/RESULTS.md.
 import argparse
 import datetime
 import shlex
-import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.torch_form import write_figures
+from benchmarks.figures import spread, write_figures
 from loadtest.experiments.measured_run import measure
 from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.launcher import LocalLauncher
@@ -110,15 +109,10 @@ def table(workload: str, found: dict[tuple[str, str], list[Reached]]) -> list[st
     ]
     for (label, wire), every in found.items():
         valid = [one for one in every if not one.faults]
-        cells = [_spread([getattr(one, name) for one in valid]) for name in ("share", "forward_ms", "cpu_ms")]
+        names = ("share", "forward_ms", "cpu_ms")
+        cells = [spread([getattr(one, name) for one in valid], 2) if valid else "-" for name in names]
         lines.append(f"| {label} | {wire} | {' | '.join(cells)} | {len(valid)} of {len(every)} |")
     return lines
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def main() -> None:

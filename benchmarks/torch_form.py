@@ -7,11 +7,9 @@ Every form is made and then loaded in processes of its own, on one thread, the f
 """
 
 import argparse
-import datetime
 import io
 import json
 import os
-import platform
 import shlex
 import statistics
 import subprocess
@@ -23,6 +21,10 @@ import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.figures import machine, spread, write_figures
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTIFACT = Path(os.environ.get("BAKEOFF_ARTIFACTS", ROOT / "artifacts")) / "digits" / "1"
@@ -187,29 +189,7 @@ def rows(folder: Path, rounds: int) -> list[str]:
 
 
 def _spread(values: list[float], unit: str) -> str:
-    low, middle, high = min(values), statistics.median(values), max(values)
-    digits = 1 if middle < 100 else 0
-    return f"{middle:.{digits}f} {unit} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def write_figures(page: Path, figures: str, name: str = "figures") -> None:
-    """Puts figures between two marks of a Markdown file, ``<!-- name -->`` and the next ``<!-- end -->``."""
-    begin, end = f"<!-- {name} -->", "<!-- end -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
-
-
-def machine() -> str:
-    """One line saying what the figures were taken on."""
-    import torch
-
-    cpuinfo = Path("/proc/cpuinfo")
-    models = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-    cpu = models[0] if models else platform.processor()
-    return (
-        f"{datetime.date.today()}, {cpu}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}, torch {torch.__version__}"
-    )
+    return spread(values, 1 if statistics.median(values) < 100 else 0, f" {unit}")
 
 
 def main() -> None:

@@ -61,18 +61,18 @@ def models(folder: Path, _: str | None) -> str:
         f"{one.name}: {model_weight.weight_ms(one):,.2g} ms, {one.plan.common_rate_rps:,g} requests/s"
         for one in compared
     ]
-    lines = []
-    for title, cell in MEASURES.items():
-        for key, label in compared[0].names.items():
-            found = [
-                (row, served)
-                for one in compared
-                for row in one.summary
-                for served in model_weight.served(one)
-                if row.key == served.key == key
-            ]
-            lines.append([title, label, *(cell(row, served) for row, served in found)])
-            title = ""
+    rows = [{row.key: row for row in one.summary} for one in compared]
+    served = [{each.key: each for each in model_weight.served(one)} for one in compared]
+    lines = [
+        # The measure is told once for all of its servers.
+        [
+            title if number == 0 else "",
+            label,
+            *(cell(row[key], one[key]) for row, one in zip(rows, served, strict=True)),
+        ]
+        for title, cell in MEASURES.items()
+        for number, (key, label) in enumerate(compared[0].names.items())
+    ]
     first = compared[0]
     runs = [run for one in compared for server in one.servers for _, run in server.runs]
     lengths = ", ".join(f"{one.plan.duration_s:g} s with {one.name}" for one in compared)

@@ -20,7 +20,7 @@ from loadtest.cli.common import (
 )
 from loadtest.cli.comparison_screen import ComparisonScreen
 from loadtest.cli.gate import Gate, gate_options, report_folder
-from loadtest.cli.measured_models import MeasuredModels, Probes
+from loadtest.cli.measured_models import MeasuredModels
 from loadtest.cli.numbers import CONNECTIONS, COUNT, MINUTES, RATE, SECONDS, SECONDS_OR_NONE, SEED, Several
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.experiments.comparison import check_batch
@@ -34,6 +34,7 @@ from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.reading import Results, read_results
 from loadtest.report.table import remarks
 from loadtest.report.terminal_table import terminal_tables
+from loadtest.setup.setup_plan import Probes
 
 DEFAULT = ComparisonPlan(stretch_s=40.0)
 QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=5.0, stretch_s=8.0)
@@ -76,9 +77,10 @@ SETUP_TIME = {"quick": Expected(20.0, 60.0), "full": Expected(90.0, 180.0), "non
     "--batch-sizes",
     "--batch",
     type=Several(COUNT),
-    default=(1,),
+    default="1",
+    show_default=True,
     metavar="A,B",
-    help="Instances in one request; a comparison for each.  [default: 1]",
+    help="Instances in one request; a comparison for each.",
 )
 @click.option(
     "--timeout",

@@ -4,7 +4,6 @@ import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from loadtest.cli.comparison_screen import ComparisonScreen
 from loadtest.errors import LoadtestError, MeasurementError, UsageError
@@ -18,11 +17,8 @@ from loadtest.report.wording import told
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
-from loadtest.setup.probes.all_probes import ProbeForm
 from loadtest.setup.setup_file import EaseOfSetup, write_setups
-from loadtest.setup.setup_plan import SetupPlan
-
-Probes = ProbeForm | Literal["none"]
+from loadtest.setup.setup_plan import Probes, SetupPlan
 
 
 class MeasuredModels:

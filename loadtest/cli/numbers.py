@@ -56,8 +56,6 @@ class Several(click.ParamType):  # type: ignore[type-arg]  # as above
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | float, ...]:
         """Read each of them."""
-        if isinstance(value, tuple):  # the default, which click converts as well
-            return value
         return tuple(self._number.convert(part.strip(), param, ctx) for part in value.split(self._sign))
 
 

@@ -26,12 +26,6 @@ class ComparisonPlan:
     Attributes:
         rounds: Rounds per server; where `until` is set, the fewest, and in a result those that were begun.
         duration_s: Length of the open-loop run of a round; the closed-loop run is half as long.
-        stretch_s: Where the common rate is so low that `duration_s` has too few requests for p99, the runs at it are
-            stretched until there are enough, but not beyond this length; where that is not enough for p99, then for
-            p95, or else for the median. So are the warm-ups in which the slowest server has too few answers to be seen
-            steady. In a result `duration_s` and `warmup_s` are what they were stretched to. 0 for no stretch.
-        timeout_s: Limit for one request.
-        audit: Whether each server is audited for caching.
         warmup_s: Longest warm-up before each run, the gate's too; it ends as soon as the server is steady.
         rate: Common offered rate, requests per second; 0 to take half of the slowest server's ceiling.
         connections: Connections of the client.
@@ -44,6 +38,12 @@ class ComparisonPlan:
         common_rate_rps: The common rate; not known before the gate.
         until: Rounds go on until the interval of each server's measure is so narrow, such as ``p99 ±10%``; or nothing.
         within_s: …but no longer than so many seconds.
+        stretch_s: Where the common rate is so low that `duration_s` has too few requests for p99, the runs at it are
+            stretched until there are enough, but not beyond this length; where that is not enough for p99, then for
+            p95, or else for the median. So are the warm-ups in which the slowest server has too few answers to be seen
+            steady. In a result `duration_s` and `warmup_s` are what they were stretched to. 0 for no stretch.
+        timeout_s: Limit for one request.
+        audit: Whether each server is audited for caching.
     """
 
     rounds: int = 3

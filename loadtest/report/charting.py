@@ -7,6 +7,8 @@ from typing import Any
 
 import altair as alt
 
+from loadtest.judge.intervals import Estimate
+from loadtest.report.reading import span
 from loadtest.report.theme import colours, role, shapes
 
 Row = Mapping[str, Any]
@@ -173,29 +175,60 @@ def stacked(
     return canvas.spec([bar, outline, *captions(named.encode(y=by_row))], BAR_STEP * len(parts))
 
 
+@dataclass(frozen=True)
+class Point:
+    """A point of `lines`.
+
+    Attributes:
+        server: Its name.
+        x: Its place on the axis of the quantity.
+        at: That place in words, for the tooltip.
+        value: With its interval; a value that is not known, infinite or not above zero has no place.
+    """
+
+    server: str
+    x: float
+    at: str
+    value: Estimate
+
+
 def lines(
-    rows: Sequence[Row],
+    points: Sequence[Point],
     name: str,
     x: LogAxis,
-    y: LogAxis,
     titles: tuple[str, str],
     labels: Sequence[str],
+    *,
+    ends: Sequence[float] = (),
     places: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """A line for each server over a quantity, its points with their intervals.
 
     Args:
-        rows: ``server``, ``x``, ``value``, ``low``, ``high``, and for the tooltip ``at`` and ``text``.
+        points: In any order.
         name: Of the data.
         x: The axis of the quantity.
-        y: The axis of the values.
         titles: Of the quantity, and of the values for the tooltip.
         labels: Names of all servers, in order.
+        ends: Values that the other axis holds in any case.
         places: Places on the axis of the quantity that have a name, by it.
     """
+    shown = [point for point in points if point.value.known and 0 < point.value.value < math.inf]
+    y = LogAxis.around([*ends, *(point.value.value for point in shown)], margin=1.3)
+    rows = [
+        {
+            "server": point.server,
+            "x": point.x,
+            "value": point.value.value,
+            "low": y.within(point.value.low),
+            "high": y.within(point.value.high),
+            "at": point.at,
+            "text": span(point.value, 2),
+        }
+        for point in shown
+    ]
     canvas = Canvas()
-    clipped = [{**row, "low": y.within(row["low"]), "high": y.within(row["high"])} for row in rows]
-    base = canvas.chart(clipped, name).encode(
+    base = canvas.chart(rows, name).encode(
         x=alt.X("x:Q", scale=x.scale(), axis=x.axis(titles[0])), color=colour("server", labels)
     )
     value = alt.Y("value:Q", scale=y.scale(), axis=y.axis())

@@ -91,8 +91,8 @@ def _sections(results: Results, drawn: Drawn) -> list[tuple[str, str]]:
     """Of a page with several comparisons: the answers, what holds them side by side, each of them, and the rest."""
     batches = len({one.plan.batch for one in results.comparisons.values()}) > 1
     models = len({one.workload.name for one in results.comparisons.values()}) > 1
-    title = " and ".join(["From model to model"] * models + ["From batch size to batch size"] * batches)
-    across = [("across-section", title.replace("and From", "and from"))] if drawn.across else []
+    title = " and ".join(["from model to model"] * models + ["from batch size to batch size"] * batches)
+    across = [("across-section", title.capitalize())] if drawn.across else []
     each = [(f"{slug(name)}-section", name) for name in results.by_name]
     return [SECTIONS[0], *across, *each, *SECTIONS[-2:]]
 

@@ -98,7 +98,7 @@ def _check(threshold: Condition, result: ComparisonResult | None, results: Resul
     if result is None:
         return ThresholdOutcome(threshold, NOT_KNOWN, results.unmeasured[threshold.comparison])
     server = result.of(threshold.server)
-    # A comparison that ended at its gate has no summary.
+    # A file may hold a comparison without a summary.
     rows = [row for row in result.summary if row.key == threshold.server]
     value = _value(threshold.name, server, rows[0]) if rows else NOT_KNOWN
     return ThresholdOutcome(threshold, value, "" if value.known else _reason(threshold.name, server))

@@ -6,6 +6,7 @@ from typing import Literal
 from loadtest.errors import UsageError
 
 MOST_REPEATS = 100
+Probes = Literal["full", "quick", "none"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class SetupPlan:
     """
 
     repeat: int = 3
-    probes: Literal["full", "quick", "none"] = "full"
+    probes: Probes = "full"
     cold: bool = False
     clean_cache: bool = False
 

@@ -42,6 +42,14 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+def assert_fits(page: Page, width: int) -> None:
+    """The page is as wide as the window, with every detail open too, and no chart reaches beyond it."""
+    page.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    charts = page.locator(".chart svg").evaluate_all("all => all.map(one => one.getBoundingClientRect().right)")
+    assert max(charts) <= width
+
+
 @pytest.fixture(scope="session")
 def document() -> Document:
     """The sample comparison."""

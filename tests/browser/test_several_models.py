@@ -9,6 +9,7 @@ import pytest
 from loadtest.report import write_report
 from loadtest.report.figures import model_weight
 from loadtest.report.reading import Document, Results
+from tests.browser.conftest import assert_fits
 from tests.report.samples import several
 
 Open = Callable[..., Any]
@@ -74,8 +75,4 @@ def test_one_price_holds_for_the_whole_page(open_page: Open, page_file: Path) ->
 @pytest.mark.parametrize("width", [390, 768, 1440])
 def test_it_never_scrolls_sideways(open_page: Open, page_file: Path, width: int) -> None:
     """The page is as wide as the window, with every detail open too."""
-    page = open_page(page_file, width=width)
-    page.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    charts = page.locator(".chart svg").evaluate_all("all => all.map(one => one.getBoundingClientRect().right)")
-    assert max(charts) <= width
+    assert_fits(open_page(page_file, width=width), width)

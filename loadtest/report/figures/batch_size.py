@@ -1,16 +1,14 @@
 """What changes with the number of instances in one request: predictions per second, and how long a request takes."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
 from loadtest.judge.summary import SummaryRow
-from loadtest.report.charting import LogAxis, lines
+from loadtest.report.charting import LogAxis, Point, lines
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns, server_signs
-from loadtest.report.reading import Results, span
+from loadtest.report.reading import Results
 
 
 @dataclass(frozen=True)
@@ -70,25 +68,15 @@ def figure(model: str, compared: Sequence[ComparisonResult]) -> Figure:
 
 
 def _panel(model: str, shown: Shown, compared: Sequence[ComparisonResult], labels: dict[str, str]) -> Panel:
-    rows: list[dict[str, Any]] = [
-        {
-            "server": labels[row.key],
-            "x": result.plan.batch,
-            "value": value.value,
-            "low": value.low,
-            "high": value.high,
-            "at": f"{result.plan.batch:,}",
-            "text": span(value, 2),
-        }
+    points = [
+        Point(labels[row.key], result.plan.batch, f"{result.plan.batch:,}", shown.of(row, result.plan.batch))
         for result in compared
         for row in result.summary
-        if (value := shown.of(row, result.plan.batch)).known and 0 < value.value < math.inf
     ]
     sizes = [float(result.plan.batch) for result in compared]
     x = LogAxis(sizes[0] / 1.2, sizes[-1] * 1.2, sizes)
-    y = LogAxis.around([row["value"] for row in rows], margin=1.3)
-    name = f"batch_size_{shown.key}"
-    spec = lines(rows, name, x, y, ("instances in a request", shown.title), list(labels.values()))
+    titles = ("instances in a request", shown.title)
+    spec = lines(points, f"batch_size_{shown.key}", x, titles, list(labels.values()))
     return Panel(f"batch-size-{model}-{shown.key}", shown.title, spec)
 
 

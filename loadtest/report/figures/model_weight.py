@@ -6,15 +6,14 @@ The weight of a model is the time of its bare forward pass, see `loadtest.server
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.report.answer import ESTABLISHED, differs, listed, ratio_of
-from loadtest.report.charting import LogAxis, lines
+from loadtest.report.charting import LogAxis, Point, lines
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns, server_signs
 from loadtest.report.figures.overhead import splits
-from loadtest.report.reading import Results, span
+from loadtest.report.reading import Results
 
 
 @dataclass(frozen=True)
@@ -129,25 +128,15 @@ def figure(results: Results) -> Figure:
 def _panel(
     shown: Shown, found: Sequence[Served], labels: dict[str, str], x: LogAxis, places: dict[str, float]
 ) -> Panel:
-    rows: list[dict[str, Any]] = [
-        {
-            "server": labels[one.key],
-            "x": one.forward_ms,
-            "value": value.value,
-            "low": value.low,
-            "high": value.high,
-            "at": f"{one.name}, {one.forward_ms:,.3g} ms",
-            "text": span(value, 2),
-        }
-        for one in found
-        if (value := shown.of(one)).known and 0 < value.value < math.inf
+    points = [
+        Point(labels[one.key], one.forward_ms, f"{one.name}, {one.forward_ms:,.3g} ms", shown.of(one)) for one in found
     ]
-    y = LogAxis.around([*shown.ends, *(row["value"] for row in rows)], margin=1.3)
     titles = ("bare forward pass, ms", shown.title)
+    name, order = f"model_weight_{shown.key}", list(labels.values())
     return Panel(
         f"model-weight-{shown.key}",
         shown.title,
-        lines(rows, f"model_weight_{shown.key}", x, y, titles, list(labels.values()), places),
+        lines(points, name, x, titles, order, ends=shown.ends, places=places),
     )
 
 

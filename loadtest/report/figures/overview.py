@@ -54,17 +54,17 @@ def figure(document: Document, *, counted: bool = True) -> Figure:
         if searched
         else Measured("carried", "closed-loop ceiling, requests/s", ceilings)
     )
-    counted = counted and setup is not None
-    if counted and setup:
-        written = {key: Estimate(lines_written(one), math.nan, math.nan) for key, one in setup.servers.items()}
+    to_count = setup if counted else None
+    if to_count:
+        written = {key: Estimate(lines_written(one), math.nan, math.nan) for key, one in to_count.servers.items()}
         measures.append(Measured("written", "lines that a person writes", written))
     return Figure(
         key="overview",
-        title="Latency and ease of setup" if counted else "Latency and start" if setup else "Latency",
+        title="Latency and ease of setup" if to_count else "Latency and start" if setup else "Latency",
         finding="The servers side by side, each value with its interval.",
         panels=[_panel(measured, names) for measured in measures],
         tables=[_table(measured, names) for measured in measures],
-        note=_note(document, counted=counted),
+        note=_note(document, counted=to_count is not None),
     )
 
 
