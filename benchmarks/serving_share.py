@@ -37,7 +37,9 @@ from loadtest.servers.server_toml import load_servers, select_servers
 from loadtest.wire.golden_target import grpc_target, rest_target
 
 HERE = Path(__file__).resolve().parent
-CONNECTIONS = 4
+CONNECTIONS = {"rest": 8, "grpc": 4}
+"""In the closed loop. On one core TensorFlow Serving takes four gRPC calls at a time and refuses more, by its own
+default (``--grpc_max_threads``), and so does its stand-in."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Reached:
         share: Of the bare forward pass.
         forward_ms: The bare forward pass of this round.
         cpu_ms: CPU time of the server for a request.
-        faults: Why the run cannot be believed; empty where it can.
+        faults: Why the run cannot be believed, and which requests failed; empty where it counts.
     """
 
     share: float
@@ -59,7 +61,7 @@ class Reached:
 
 def under_load(running: RunningServer, launcher: LocalLauncher, wire: str, seconds: float) -> tuple[MeasuredRun, Usage]:
     """A closed loop of distinct requests over one wire format, every answer checked."""
-    load = Load(Closed(seconds), warmup_s=15.0, connections=CONNECTIONS)
+    load = Load(Closed(seconds), warmup_s=15.0, connections=CONNECTIONS[wire])
     artifact = launcher.artifact
     if wire == "rest":
         endpoint: Endpoint = rest_target(running.url, artifact.load)
@@ -92,7 +94,7 @@ def measured(
                         run.throughput_rps * forward_ms / 1e3,
                         forward_ms,
                         usage.cpu_s / max(run.tally.ok, 1) * 1e3,
-                        ", ".join(reason.code for reason in run.verdict.reasons),
+                        ", ".join([*(reason.code for reason in run.verdict.reasons), *sorted(run.tally.errors)]),
                     )
                     found[running.label, wire].append(reached)
                     print(f"{workload}, {running.label}, {wire}: {reached}", file=sys.stderr)  # noqa: T201
@@ -102,7 +104,7 @@ def measured(
 
 
 def table(workload: str, found: dict[tuple[str, str], list[Reached]]) -> list[str]:
-    """Lines of a Markdown table; a round whose run cannot be believed is left out and counted."""
+    """Lines of a Markdown table; a round whose run cannot be believed, or lost requests, is left out and counted."""
     lines = [
         f"| {workload} | wire | share reached | bare forward pass, ms | CPU for a request, ms | valid rounds |",
         "| :--- | :--- | ---: | ---: | ---: | ---: |",
@@ -129,8 +131,8 @@ def main() -> None:
     lines = [
         f"Measured on {datetime.date.today()} by `scripts/bench serving_share {shlex.join(sys.argv[1:])}`: "
         f"{host.cores} cores of {host.cpu}, {host.system}, one core for the server and one for the client, "
-        f"{CONNECTIONS} connections in a closed loop, one instance in a request. Medians over the rounds, with the "
-        "smallest and the largest.",
+        f"{CONNECTIONS['rest']} connections over REST and {CONNECTIONS['grpc']} over gRPC in a closed loop, "
+        "one instance in a request. Medians over the rounds, with the smallest and the largest.",
     ]
     for workload in arguments.workloads.split(","):
         found = measured(workload, servers, arguments.rounds, arguments.duration)
