@@ -111,12 +111,14 @@ class Engine:
         self.recorder = Recorder(int(window_s * NS), 0.0 if until_warm else schedule.duration_s)
         self._add = self.recorder.add
         self._wake = wake
-        self._seed = seed
         self._payload = itertools.cycle(range(payloads) if isinstance(payloads, int) else payloads)
         self._timeout = int(timeout_s * NS)
         self._grace = int((timeout_s if grace_s is None else grace_s) * NS)
         self._slots: Sequence[Slot] = ()
         self._idle: deque[Slot] = deque()
+        # The first one is drawn now: it takes milliseconds, by which the first requests would be late.
+        offsets = iter(()) if isinstance(schedule, Closed) else schedule.times(seed)
+        self._offsets = itertools.chain([*itertools.islice(offsets, 1)], offsets)
         self._times: Iterator[int] = iter(())
         self._due = NEVER
         self._origin = 0
@@ -124,6 +126,11 @@ class Engine:
         self._closed = self.may_pause = isinstance(schedule, Closed)
         self._min_requests = schedule.min_requests if isinstance(schedule, Closed) else 0
         self._woken_at = NEVER
+
+    @property
+    def next_due(self) -> int:
+        """Reading of the clock at which the next request is due; far away in a closed loop and after the last one."""
+        return self._due
 
     @property
     def origin(self) -> int:
@@ -146,7 +153,7 @@ class Engine:
                 self._send_closed(slot, now)
         else:
             self._idle.extend(slots)
-            self._times = (now + offset for offset in self.schedule.times(self._seed))
+            self._times = (now + offset for offset in self._offsets)
             self._due = next(self._times, NEVER)
             self.tick()
 

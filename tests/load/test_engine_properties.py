@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -258,3 +259,22 @@ def test_a_held_up_client_leaves_no_gap_in_the_time_line() -> None:
         engine.housekeeping()
     assert [round(window.end_s, 3) for window in engine.recorder.tally.windows] == [0.1, 0.2, 0.3, 0.4, 0.5]
     assert all(math.isnan(window.p50_ms) and window.ok == 0 for window in engine.recorder.tally.windows)
+
+
+def test_drawing_the_first_request_makes_none_late() -> None:
+    """The first draw of a generator takes milliseconds; the run begins after it."""
+    time = VirtualTime()
+
+    class SlowToBegin(Constant):
+        def times(self, seed: int) -> Iterator[int]:
+            """Take its time, in nanoseconds of the virtual clock."""
+            time.now += 6 * MS
+            yield from super().times(seed)
+
+    engine = Engine(SlowToBegin(100.0, 0.1), payloads=1, seed=1, clock=time.clock, wake=time.wake_at)
+    slot = SimulatedConnection(ScriptedServer([(MS, CORRECT)]), time)
+    slot.engine = engine
+    time.run(engine, [slot])
+    tally = engine.result()
+    assert tally.ok == 10
+    assert tally.lag.percentile(100.0) == 0
