@@ -1,11 +1,12 @@
 """How benchmarks tell what they measured: figures with their spread, the machine, and where they are written."""
 
 import datetime
-import os
 import platform
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+
+from loadtest.machine.host import describe_host
 
 
 def spread(values: Sequence[float], digits: int, unit: str = "") -> str:
@@ -31,10 +32,8 @@ def machine() -> str:
     """One line saying what the figures were taken on."""
     import torch
 
-    cpuinfo = Path("/proc/cpuinfo")
-    models = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-    cpu = models[0] if models else platform.processor()
+    host = describe_host()
     return (
-        f"{datetime.date.today()}, {cpu}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}, torch {torch.__version__}"
+        f"{datetime.date.today()}, {host.cpu}, {host.cores} cores, {platform.system()}, "
+        f"Python {host.python}, torch {torch.__version__}"
     )

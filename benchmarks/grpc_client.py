@@ -39,6 +39,9 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.figures import spread, write_figures
 from loadtest.errors import LoadtestError
 from loadtest.launch.local import start_local
 from loadtest.machine.host import describe_host
@@ -268,7 +271,7 @@ def _median(turns: Sequence[Sample], figure: str) -> float:
 
 def _ratio(ours: Sequence[Sample], theirs: Sequence[Sample], figure: str = "rps") -> str:
     ratios = [getattr(a, figure) / getattr(b, figure) for a, b in zip(ours, theirs, strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return spread(ratios, 2)
 
 
 def main() -> None:
@@ -289,11 +292,8 @@ def main() -> None:
         f"Python {host.python}. The server has one core and the client the other, the sides run in turn. Medians "
         "over the rounds; a ratio is the median of the rounds' ratios with the smallest and the largest."
     )
-    page = HERE / "grpc_client.md"
-    begin, end = "<!-- figures -->", "<!-- end -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     figures = "\n".join([how, "", *peers, "", *connections])
-    page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+    write_figures(HERE / "grpc_client.md", figures)
     print(figures)  # noqa: T201 - a script's own output
 
 

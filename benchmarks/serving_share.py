@@ -50,7 +50,7 @@ class Reached:
         share: Of the bare forward pass.
         forward_ms: The bare forward pass of this round.
         cpu_ms: CPU time of the server for a request.
-        faults: Why the run cannot be believed, and which requests failed; empty where it counts.
+        faults: Why the run cannot be believed, and how requests failed; empty where the round counts.
     """
 
     share: float

@@ -58,7 +58,7 @@ def slug(name: str) -> str:
 
 
 def _of(document: Document, *, several: bool) -> dict[str, Figure]:
-    prefix = f"{slug(document.comparison.name)}-" if several else ""
+    prefix = f"{slug(document.name)}-" if several else ""
     modules = (load_curve, percentiles, timeline, overhead, cost)
     figures = [
         overview.figure(document, counted=not several),
