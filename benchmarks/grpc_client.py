@@ -49,8 +49,9 @@ from loadtest.machine.placement import Placement
 from loadtest.machine.process_tree import tree_usage
 from loadtest.servers.artifact import load_artifact
 from loadtest.servers.server_toml import load_servers
-from loadtest.wire.golden_target import grpc_target
+from loadtest.wire.golden_target import golden_target
 from loadtest.wire.grpc.messages import TensorFlowServing
+from loadtest.wire.grpc.target import GrpcTarget
 
 HERE = Path(__file__).resolve().parent
 PEERS = str(HERE / "grpc_peers.py")
@@ -93,7 +94,7 @@ class Files:
     def write(cls, folder: Path) -> "Files":
         """Write them."""
         files = cls(*(folder / name for name in ("request", "framed", "answer", "site", "types")))
-        message = TensorFlowServing("digits").request({"image": np.zeros((1, 8, 8), np.float32)})
+        message = TensorFlowServing("digits").request({"image": np.zeros((1, 8, 8), np.float32)}).body
         files.request.write_bytes(message)
         files.framed.write_bytes(_prefixed(message))
         files.answer.write_bytes(ANSWER)
@@ -240,7 +241,7 @@ def shared_or_not(arguments: argparse.Namespace) -> Iterator[str]:
         "| :--- | ---: | ---: | ---: | ---: |",
     )
     for one in load_servers().values():
-        if "grpc" not in one.protocols or ":" in one.key:
+        if "grpc" not in one.wires or ":" in one.key:
             continue
         try:
             running = start_local(one, artifact, placement, any_port=True)
@@ -249,10 +250,13 @@ def shared_or_not(arguments: argparse.Namespace) -> Iterator[str]:
             continue
         try:
             with tempfile.NamedTemporaryFile() as request:
-                request.write(grpc_target(running.grpc_url, running.artifact, running.artifact.golden).bodies[0][5:])
+                url = running.url_over("grpc")
+                target = golden_target("grpc", url, artifact.workload, artifact.golden)
+                assert isinstance(target, GrpcTarget)
+                request.write(target.bodies[0][5:])
                 request.flush()
 
-                def side(connections: int, url: str = running.grpc_url, request: str = request.name) -> Sample:
+                def side(connections: int, url: str = url, request: str = request.name) -> Sample:
                     options = ("--calls", str(SHARED), "--connections", str(connections))
                     return grpcio("aio", url, Path(request), arguments.duration, *options)
 

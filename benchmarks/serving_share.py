@@ -26,7 +26,6 @@ from loadtest.launch.launcher import LocalLauncher
 from loadtest.launch.running import RunningServer
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed
-from loadtest.load.session import Endpoint
 from loadtest.machine.host import describe_host
 from loadtest.machine.placement import choose_placement
 from loadtest.machine.usage import Usage
@@ -34,12 +33,11 @@ from loadtest.servers.artifact import load_artifact
 from loadtest.servers.forward_pass import time_forward_passes
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers, select_servers
-from loadtest.wire.golden_target import grpc_target, rest_target
+from loadtest.wire.golden_target import golden_target
 
 HERE = Path(__file__).resolve().parent
-CONNECTIONS = {"rest": 8, "grpc": 4}
-"""In the closed loop. On one core TensorFlow Serving takes four gRPC calls at a time and refuses more, by its own
-default (``--grpc_max_threads``), and so does its stand-in."""
+CONNECTIONS = 8
+"""In the closed loop."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,9 @@ class Reached:
 
 def under_load(running: RunningServer, launcher: LocalLauncher, wire: str, seconds: float) -> tuple[MeasuredRun, Usage]:
     """A closed loop of distinct requests over one wire format, every answer checked."""
-    load = Load(Closed(seconds), warmup_s=15.0, connections=CONNECTIONS[wire])
+    load = Load(Closed(seconds), warmup_s=15.0, connections=CONNECTIONS)
     artifact = launcher.artifact
-    if wire == "rest":
-        endpoint: Endpoint = rest_target(running.url, artifact.load)
-    else:
-        endpoint = grpc_target(running.grpc_url, artifact, artifact.load)
+    endpoint = golden_target(wire, running.url_over(wire), artifact.workload, artifact.load)
     run, usage = measure(
         endpoint, load, target=wire, wire=wire, placement=launcher.placement, server_usage=running.usage_if_known()
     )
@@ -87,7 +82,7 @@ def measured(
         for server in servers if number % 2 == 0 else servers[::-1]:
             running = launcher.start(server)
             try:
-                for wire in ("rest", "grpc") if server.grpc_method else ("rest",):
+                for wire in server.wires:
                     run, usage = under_load(running, launcher, wire, seconds)
                     forward_ms = passes[server.runtime]
                     reached = Reached(
@@ -131,7 +126,7 @@ def main() -> None:
     lines = [
         f"Measured on {datetime.date.today()} by `scripts/bench serving_share {shlex.join(sys.argv[1:])}`: "
         f"{host.cores} cores of {host.cpu}, {host.system}, one core for the server and one for the client, "
-        f"{CONNECTIONS['rest']} connections over REST and {CONNECTIONS['grpc']} over gRPC in a closed loop, "
+        f"{CONNECTIONS} connections in a closed loop, "
         "one instance in a request. Medians over the rounds, with the smallest and the largest.",
     ]
     for workload in arguments.workloads.split(","):

@@ -13,6 +13,7 @@ from loadtest.cli.common import (
     launch_options,
     seed_option,
     stdout,
+    wire_option,
     workload_option,
     write_record,
 )
@@ -47,6 +48,7 @@ from loadtest.report.wording import all_words
     help="Shortest probe, seconds; two make a search.",
 )
 @click.option("--connections", type=CONNECTIONS, default=16, show_default=True)
+@wire_option
 @batch_option
 @seed_option
 @click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the result as JSON.")
@@ -61,6 +63,7 @@ def capacity(
     searches: int,
     min_duration: float,
     connections: int,
+    wire: str,
     batch: int,
     seed: int,
     json_out: str | None,
@@ -74,12 +77,12 @@ def capacity(
     """
     check_writable(json_out)
     objective = Objective.parse(slo, errors)
-    wanted, launcher = prepared(server, launch, workload, batch)
+    wanted, launcher = prepared(server, launch, workload, wire, batch)
     fresh, labels = launcher.find(wanted) is None, [wanted.label]
 
     @contextlib.contextmanager
     def started() -> Iterator[RunAt]:
-        with in_use(wanted, launcher, batch) as target:
+        with in_use(wanted, launcher, wire, batch) as target:
             labels.append(target.label)
 
             def run(rate: float, duration_s: float, probe_seed: int) -> MeasuredRun:
@@ -99,7 +102,7 @@ def capacity(
         fresh=fresh,
         on_probe=lambda probe: None if json_out == "-" else stdout.print(_line(probe, objective)),
     )
-    _report(found, labels[-1], json_out)
+    _report(found, labels[-1], wire, json_out)
     if not found.rate_rps:
         raise click.exceptions.Exit(1)
 
@@ -110,9 +113,9 @@ def _line(probe: Probe, objective: Objective) -> str:
     return f"{mark} {probe.rate:9,.1f}/s: p{objective.percent:g} {probe.observed_ms:8.2f} ms{failed}"
 
 
-def _report(found: Capacity, label: str, json_out: str | None) -> None:
+def _report(found: Capacity, label: str, wire: str, json_out: str | None) -> None:
     if json_out:
-        write_record(json_out, {"schema_version": 2, "kind": "capacity", "server": label, **vars(found)})
+        write_record(json_out, {"schema_version": 2, "kind": "capacity", "server": label, "wire": wire, **vars(found)})
     if json_out == "-":
         return
     for line in outcome(found, label):

@@ -20,14 +20,14 @@ from loadtest.experiments.parity import check_parity
 @workload_option
 @launch_options
 def check(servers: str | None, workload: str, launch: LaunchOptions) -> None:
-    """Send every golden input through every real endpoint; exit 0 only if all answers agree."""
+    """Send every golden input through every real endpoint in every wire format; exit 0 only if all answers agree."""
     wanted = chosen(servers)
     launcher = launch.launcher(workload, published=True)
     agreed = True
     for server in wanted:
         try:
             with reachable(server, launcher) as running:
-                label, parity = running.label, check_parity(running, launcher.artifact)
+                label, parity = running.label, check_parity(running, launcher.artifact, server.wires)
         except (LaunchError, ParityError) as error:
             agreed = False
             stdout.print(f"[red]FAILED[/red]  {server.label}: {error}")

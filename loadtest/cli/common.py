@@ -25,6 +25,7 @@ from loadtest.records import to_json
 from loadtest.servers.artifact import built_workloads, load_artifact
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers, select_servers
+from loadtest.wire.formats import find_wire, wire_names
 
 stdout = Console(soft_wrap=True, highlight=False)
 stderr = Console(stderr=True, highlight=False)
@@ -42,7 +43,20 @@ workloads_option = click.option(
     help="Which models, comma-separated; all: every one that is built.",
 )
 batch_option = click.option("--batch", type=COUNT, default=1, show_default=True, help="Instances in one request.")
+wire_option = click.option(
+    "--wire", default="rest", show_default=True, help=f"Wire format, that the server speaks: {', '.join(wire_names())}."
+)
 seed_option = click.option("--seed", type=SEED, default=1, show_default=True, help="Of the schedules.")
+
+
+wires_option = click.option(
+    "--wires",
+    default="rest",
+    show_default=True,
+    metavar="A,B",
+    help=f"Wire formats, comma-separated: {', '.join(wire_names())}; all: every one that a server speaks. "
+    "Each server is measured over each of them that it speaks.",
+)
 
 
 @dataclass(frozen=True)
@@ -155,6 +169,20 @@ def chosen_workloads(workloads: str) -> list[str]:
             raise UsageError("--workload all: nothing is built yet: python -m models build")
     if not all(names):
         raise UsageError(f"--workload {workloads!r} names no model between two commas; write it like digits,imagenet")
+    return list(dict.fromkeys(names))
+
+
+def chosen_wires(wires: str, servers: Sequence[Server]) -> list[str]:
+    """The wire formats that the option names, or all that one of the servers speaks.
+
+    Raises:
+        UsageError: If there is none of a name.
+    """
+    names = [name.strip() for name in wires.split(",")]
+    if names == ["all"]:
+        return list(dict.fromkeys(wire for server in servers for wire in server.wires))
+    for name in names:
+        find_wire(name)
     return list(dict.fromkeys(names))
 
 

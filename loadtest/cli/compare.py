@@ -11,11 +11,13 @@ import click
 from loadtest.cli.common import (
     LaunchOptions,
     chosen,
+    chosen_wires,
     chosen_workloads,
     launch_options,
     servers_option,
     stderr,
     stdout,
+    wires_option,
     workloads_option,
 )
 from loadtest.cli.comparison_screen import ComparisonScreen
@@ -24,6 +26,7 @@ from loadtest.cli.measured_models import MeasuredModels
 from loadtest.cli.numbers import CONNECTIONS, COUNT, MINUTES, RATE, SECONDS, SECONDS_OR_NONE, SEED, Several
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.experiments.comparison import check_batch
+from loadtest.experiments.contender import contenders
 from loadtest.experiments.expected_time import Expected, expected_time
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import comparison_name
@@ -54,6 +57,7 @@ SETUP_TIME = {"quick": Expected(20.0, 60.0), "full": Expected(90.0, 180.0), "non
 @click.command()
 @servers_option
 @workloads_option
+@wires_option
 @click.option("--rounds", type=COUNT, help=f"Rounds per server; default: {DEFAULT.rounds}.")
 @click.option(
     "--duration",
@@ -105,6 +109,7 @@ SETUP_TIME = {"quick": Expected(20.0, 60.0), "full": Expected(90.0, 180.0), "non
 def compare(
     servers: str | None,
     workloads: str,
+    wires: str,
     rounds: int | None,
     duration: float | None,
     warmup: float | None,
@@ -149,9 +154,11 @@ def compare(
     # A server that answers from a cache does so with any batch size: each model is audited once.
     sizes = enumerate(dict.fromkeys(batch_sizes))
     plans = [replace(plan, batch=batch, audit=number == 0) for number, batch in sizes]
-    wanted, models = chosen(servers), chosen_workloads(workloads)
+    models = chosen_workloads(workloads)
+    wanted = chosen(servers)
+    entered = contenders(wanted, chosen_wires(wires, wanted))
     file = ResultFile(planned=[comparison_name(model, one.batch) for model in models for one in plans])
-    keys = [server.key for server in wanted]
+    keys = [one.key for one in entered]
     gate = Gate.read(assertions, assert_file, junit_file, file.planned, keys, searched=bool(plan.slo))
     launchers = launch.launchers(models)
     if launch.how == "local":  # elsewhere the models may have to be built first
@@ -162,10 +169,10 @@ def compare(
         stderr, file, folder, more_stages=setup, say=lambda line: stdout.print(line, soft_wrap=True, markup=False)
     )
     probes: Probes = "none" if not setup or launch.how == "network" else "quick" if quick else "full"
-    _say_what_comes(file.planned, plans, len(wanted), SETUP_TIME[probes])
+    _say_what_comes(file.planned, plans, len(entered), SETUP_TIME[probes])
     try:
         with screen:
-            MeasuredModels(wanted, plans, screen, file, folder, probes if setup else None).measure(launchers)
+            MeasuredModels(entered, plans, screen, file, folder, probes if setup else None).measure(launchers)
     except (KeyboardInterrupt, LoadtestError):
         if screen.saved:
             stderr.print(f"the rounds that ended are kept: loadtest report {folder}", soft_wrap=True, markup=False)

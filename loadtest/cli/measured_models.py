@@ -8,13 +8,13 @@ from pathlib import Path
 from loadtest.cli.comparison_screen import ComparisonScreen
 from loadtest.errors import LoadtestError, MeasurementError, UsageError
 from loadtest.experiments.comparison import compare
+from loadtest.experiments.contender import Contender
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import comparison_name
 from loadtest.judge.result_file import ResultFile
 from loadtest.launch.launcher import Launcher
 from loadtest.report.reading import SETUP
 from loadtest.report.wording import told
-from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
 from loadtest.setup.setup_file import EaseOfSetup, write_setups
@@ -25,7 +25,7 @@ class MeasuredModels:
     """The models of one result.
 
     Args:
-        wanted: Which servers.
+        entered: Which servers, each over which wire format.
         plans: What is done with each model: one plan for each batch size.
         screen: Who is told, and keeps the result on disk.
         file: The result.
@@ -35,14 +35,14 @@ class MeasuredModels:
 
     def __init__(
         self,
-        wanted: Sequence[Server],
+        entered: Sequence[Contender],
         plans: Sequence[ComparisonPlan],
         screen: ComparisonScreen,
         file: ResultFile,
         folder: Path,
         probes: Probes | None,
     ) -> None:
-        self._wanted, self._plans, self._screen = wanted, plans, screen
+        self._entered, self._plans, self._screen = entered, plans, screen
         self._file, self._folder, self._probes = file, folder, probes
         self._setups: list[EaseOfSetup] = []
 
@@ -68,7 +68,7 @@ class MeasuredModels:
     def _compare(self, name: str, launcher: Launcher, plan: ComparisonPlan) -> None:
         self._screen.comparison(name)
         try:
-            compare(self._wanted, launcher, plan, self._screen, sys.argv[1:])
+            compare(self._entered, launcher, plan, self._screen, sys.argv[1:])
         except UsageError:  # such as a disk that is full: it would be no better with the next model
             raise
         except LoadtestError as error:
@@ -79,11 +79,12 @@ class MeasuredModels:
     def _measure_setup(self, model: str, launcher: Launcher, probes: Probes) -> None:
         """Ease of setup of the servers that were measured; their starts were timed in the rounds."""
         measured = [one for one in self._file.comparisons if one.workload.name == model]
+        servers = {one.server.key: one.server for one in self._entered}
         starts = {
-            server.key: [one.first_prediction_s for each in measured for one in each.of(server.key).rounds]
-            for server in self._wanted
+            key: [one.first_prediction_s for each in measured for found in each.over(key) for one in found.rounds]
+            for key in servers
         }
-        able = [server for server in self._wanted if starts[server.key]]
+        able = [server for key, server in servers.items() if starts[key]]
         if not able:
             return
         # What the servers can do is the same with every model: it is tried out with the first one.

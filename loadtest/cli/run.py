@@ -32,15 +32,16 @@ from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_toml import load_servers, select_server
 from loadtest.wire.address import Address, for_refusal, without_credentials
-from loadtest.wire.grpc.messages import GoldenMessages, message_format, request_messages
+from loadtest.wire.formats import find_wire, wire_names
 from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
 from loadtest.wire.http1 import HttpTarget
 from loadtest.wire.stamped_transport import stamps_are_given
+from loadtest.wire.wire_format import Message, golden_requests
 
 
 @click.command()
 @click.argument("target")
-@click.option("--wire", type=click.Choice(("rest", "grpc")), help="Default: grpc for a grpc:// address, else rest.")
+@click.option("--wire", help=f"Wire format: {', '.join(wire_names())}. Default: grpc for a grpc:// address, else rest.")
 @click.option("--schedule", "kind", type=click.Choice(KINDS), default="poisson", show_default=True)
 @click.option(
     "--rate",
@@ -150,10 +151,18 @@ def run(
         kind, rates, duration, recording=recording, min_requests=min_requests, cv=cv, stretch=stretch
     )
     load = Load(plan, warmup, connections, processes, seed, timeout, kernel_stamps)
-    grpc_method = _grpc_method(target, wire)
-    if grpc_method and method is not None:
-        raise UsageError("--method is for REST; a gRPC method is part of the address")
-    bodies, expectation = _messages(is_url, grpc_method, body, expect, artifact, batch, load)
+    wire, path = _wire(target, wire)
+    over_grpc = find_wire(wire).scheme == "grpc"
+    if over_grpc and method is not None:
+        raise UsageError("--method is for HTTP; a gRPC method is part of the address")
+
+    def inputs() -> tuple[Sequence[Message], Expectation]:
+        """As many different requests as the load needs, with the check of the answers."""
+        form = find_wire(wire).format(artifact().workload, path)
+        return golden_requests(form, artifact().load.for_requests(load.requests, batch), batch)
+
+    messages, expectation = _messages(is_url, body, expect, inputs)
+    bodies = [message.body for message in messages]
     fields = dict(_header(line) for line in headers)
     with contextlib.ExitStack() as stack:
         if is_url:
@@ -161,20 +170,21 @@ def run(
         else:
             server = select_server(target, load_servers())
             running = stack.enter_context(reachable(server, launcher()))
-            url = running.grpc_url if grpc_method else running.url
+            url = running.url_over(wire)
             usage, placement = running.usage_if_known(), launcher().placement
         method = method or ("GET" if is_url and body is None else "POST")
         endpoint: Endpoint
-        if grpc_method:
+        if over_grpc:
             endpoint = resolve(GrpcTarget.build(url, bodies, expectation, headers=fields))
         else:
-            endpoint = resolve(HttpTarget.build(url, bodies, expectation, method=method, headers=fields))
+            each = [message.headers for message in messages]
+            endpoint = resolve(HttpTarget.build(url, bodies, expectation, method=method, headers=fields, each=each))
         live = following(stack.enter_context(status("waiting")), f"{kind} load on {without_credentials(url)}")
         result, _ = measure(
             endpoint,
             load,
             target=without_credentials(url),
-            wire="grpc" if grpc_method else "rest",
+            wire=wire,
             expectation=expectation.name,
             placement=placement,
             server_usage=usage,
@@ -189,47 +199,35 @@ def run(
         raise click.exceptions.Exit(1)
 
 
-def _grpc_method(target: str, wire: str | None) -> str:
-    """The gRPC method to call, or nothing for REST."""
-    if "://" in target:
-        is_grpc = target.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
-        if wire is not None and (wire == "grpc") != is_grpc:
-            raise UsageError(f"--wire {wire} does not go with the address {for_refusal(target)}")
-        return Address.parse(target, SCHEMES, FORM).path.strip("/") or "/" if is_grpc else ""
-    server = select_server(target, load_servers())
-    if wire == "grpc" and not server.grpc_method:
-        raise UsageError(f"{server.key} does not speak gRPC: leave --wire grpc out")
-    return server.grpc_method if wire == "grpc" else ""
+def _wire(target: str, wire: str | None) -> tuple[str, str]:
+    """The name of the wire format, and the path at which it is spoken."""
+    if "://" not in target:
+        server = select_server(target, load_servers())
+        find_wire(wire or "rest")
+        return wire or "rest", server.endpoint(wire or "rest").path
+    over_grpc = target.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
+    path = Address.parse(target, SCHEMES, FORM).path if over_grpc else ""
+    wire = wire or ("grpc" if over_grpc else "rest")
+    if (find_wire(wire).scheme == "grpc") != over_grpc:
+        raise UsageError(f"--wire {wire} does not go with the address {for_refusal(target)}")
+    return wire, path
 
 
 def _messages(
     is_url: bool,
-    grpc_method: str,
     body: Path | None,
     expect: str | None,
-    artifact: Callable[[], Artifact],
-    batch: int,
-    load: Load,
-) -> tuple[list[bytes], Expectation]:
+    inputs: Callable[[], tuple[Sequence[Message], Expectation]],
+) -> tuple[Sequence[Message], Expectation]:
     expect = expect or ("none" if is_url or body else "golden")
     if expect == "golden":
         if body is not None:
             raise UsageError("--expect golden goes with the inputs of the model: leave --body out")
-        return _requests(artifact(), grpc_method, batch, load)
-    bodies = [_read(body)] if body is not None else [b""]
+        return inputs()
+    messages: Sequence[Message] = [Message(_read(body) if body is not None else b"")]
     if body is None and not is_url:
-        bodies, _ = _requests(artifact(), grpc_method, batch, load)
-    return bodies, Anything() if expect == "none" else Exactly(_read(Path(expect)))
-
-
-def _requests(artifact: Artifact, grpc_method: str, batch: int, load: Load) -> tuple[list[bytes], Expectation]:
-    """As many different requests as the load needs, with the check of the answers."""
-    examples = artifact.load.for_requests(load.requests, batch)
-    expectation = examples.expectation(batch)
-    if not grpc_method:
-        return examples.bodies(batch), expectation
-    form = message_format(grpc_method, artifact)
-    return request_messages(form, examples, batch), GoldenMessages(form, expectation)
+        messages, _ = inputs()
+    return messages, Anything() if expect == "none" else Exactly(_read(Path(expect)))
 
 
 def _read(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from loadtest.cli.common import (
     launch_options,
     seed_option,
     stdout,
+    wire_option,
     workload_option,
     write_record,
 )
@@ -38,6 +39,7 @@ from loadtest.report.wording import all_words
     show_default=True,
     help="Longest warm-up before each run, seconds; it ends when the server is steady.",
 )
+@wire_option
 @batch_option
 @seed_option
 @click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the runs as JSON.")
@@ -49,6 +51,7 @@ def sweep(
     rates: tuple[float, ...] | None,
     duration: float,
     warmup: float,
+    wire: str,
     batch: int,
     seed: int,
     json_out: str | None,
@@ -61,7 +64,7 @@ def sweep(
         loads = [Load(Poisson(rate, duration), warmup, max(connections), seed=seed) for rate in rates]
     else:
         loads = [Load(Closed(duration), warmup, count, seed=seed) for count in connections]
-    with one_server(server, launch, workload, batch) as target:
+    with one_server(server, launch, workload, wire, batch) as target:
         label, results = target.label, []
         for number, load in enumerate(loads, 1):
             offered = f"{load.schedule.rate:,.0f} requests/s" if load.schedule.rate else "closed loop"
@@ -71,7 +74,7 @@ def sweep(
         write_record(json_out, [result.result() for result in results])
     if json_out == "-":
         return
-    table = Table(title=f"{label}, {batch} a request", title_justify="left")
+    table = Table(title=f"{label} over {wire}, {batch} a request", title_justify="left")
     for title in ("connections", "offered /s", "answered /s", "p50 ms", "p99 ms", "failed", "verdict"):
         table.add_column(title, justify="right")
     for result in results:

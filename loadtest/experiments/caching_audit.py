@@ -11,7 +11,7 @@ from loadtest.load.schedule import Closed
 from loadtest.load.session import Phase, PhaseResult
 from loadtest.machine.placement import Placement
 from loadtest.servers.examples import Examples
-from loadtest.wire.golden_target import rest_target
+from loadtest.wire.golden_target import golden_target
 
 PAIRS = 12
 """Pairs of runs before a look at them."""
@@ -38,6 +38,8 @@ def audit_caching(
     placement: Placement,
     *,
     ceiling_rps: float,
+    wire: str = "rest",
+    model: str = "",
     connections: int = 8,
     batch: int = 1,
     seed: int = 1,
@@ -50,10 +52,12 @@ def audit_caching(
     number is asked for once. No input of one pair is used in another, so what a server keeps helps neither side later.
 
     Args:
-        url: Address of the REST prediction.
+        url: Address of the prediction.
         fresh: Examples that the server has not seen.
         placement: Cores of the client and of the server.
         ceiling_rps: About how many requests it answers per second; gives the length of the runs.
+        wire: Name of the wire format.
+        model: Name of the model, for wire formats whose requests hold it.
         connections: Connections of the client.
         batch: Instances in one request.
         seed: Of the draw of batches.
@@ -74,7 +78,7 @@ def audit_caching(
     for look in range(LOOKS):
         parts = [different_inputs(fresh, batch, look * PAIRS + number, most, seed) for number in range(PAIRS)]
         sides = [side for part in parts for side in (part, part.repeated(batch))]
-        endpoint = rest_target(url, Examples.joined(sides), batch)
+        endpoint = golden_target(wire, url, model, Examples.joined(sides), batch)
         requests = parts[0].size // batch
         closed, order = Closed(min(RUN_S, SHARE * requests / ceiling_rps)), turns(requests)
         phases = tuple(Phase(closed, seed, TIMEOUT_S, payloads=range(first, first + requests)) for first in order)

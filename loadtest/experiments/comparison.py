@@ -15,7 +15,8 @@ from dataclasses import replace
 from loadtest.errors import LoadtestError, MeasurementError, UsageError
 from loadtest.experiments.caching_audit import audit_caching
 from loadtest.experiments.capacity_search import RunAt, find_capacity, probe_load
-from loadtest.experiments.parity import check_parity, require_parity
+from loadtest.experiments.contender import Contender
+from loadtest.experiments.parity import check_parity, message_bytes, require_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.caching import Caching
 from loadtest.judge.comparison_plan import ComparisonPlan
@@ -59,7 +60,7 @@ class Watcher:
 
 
 def compare(
-    servers: Sequence[Server],
+    entered: Sequence[Contender],
     launcher: Launcher,
     plan: ComparisonPlan,
     watcher: Watcher | None = None,
@@ -71,7 +72,7 @@ def compare(
     the others go on.
 
     Args:
-        servers: Which servers.
+        entered: Which servers, each over which wire format.
         launcher: How they are started, and the model that they serve.
         plan: What is done.
         watcher: Who is told.
@@ -91,11 +92,10 @@ def compare(
         placement=launcher.placement,
         workload=_workload(launcher.artifact),
         forward_pass=[],
-        # Until a server has started it is not known whether it is the real one or its stand-in: its key claims neither.
-        servers=[ServerResult(server.key, server.key, server.runtime, server.facts) for server in servers],
+        servers=[one.no_result() for one in entered],
         method=METHOD,
     )
-    return _Sitting(servers, launcher, result, watcher or Watcher()).run()
+    return _Sitting(entered, launcher, result, watcher or Watcher()).run()
 
 
 def check_batch(artifact: Artifact, batch: int) -> None:
@@ -131,12 +131,12 @@ class _Sitting:
     """A comparison under way."""
 
     def __init__(
-        self, servers: Sequence[Server], launcher: Launcher, result: ComparisonResult, watcher: Watcher
+        self, entered: Sequence[Contender], launcher: Launcher, result: ComparisonResult, watcher: Watcher
     ) -> None:
         self._launcher, self._result, self._watcher = launcher, result, watcher
-        self._pairs = list(zip(servers, result.servers, strict=True))
+        self._pairs = list(zip(entered, result.servers, strict=True))
         plan = result.plan
-        self._steps = len(servers) * (1 + plan.rounds + bool(plan.slo)) + 1
+        self._steps = len(entered) * (1 + plan.rounds + bool(plan.slo)) + 1
         self._done = 0
         self._began = time.monotonic()
 
@@ -144,11 +144,11 @@ class _Sitting:
         result, plan = self._result, self._result.plan
         self._stage("forward pass alone")
         result.forward_pass = time_forward_passes(self._launcher.artifact, self._launcher.placement, plan.batch)
-        for server, found in self._pairs:
-            self._stage(f"{found.label}: start and parity")
+        for one, found in self._pairs:
+            self._stage(f"{self._named(found)}: start and parity")
             with _noting_faults(found):
-                self._gate(server, found)
-        able = [(server, found) for server, found in self._pairs if not found.faults]
+                self._gate(one, found)
+        able = [(one, found) for one, found in self._pairs if not found.faults]
         if not able:
             raise MeasurementError("no server could be measured", [found.faults[0] for _, found in self._pairs])
         slowest = min(found.gate_ceiling_rps for _, found in able)
@@ -158,16 +158,16 @@ class _Sitting:
             raise MeasurementError(str(error)) from error
         self._watcher.planned(result, len(able))
         self._rounds(able)
-        for server, found in able if plan.slo else []:
-            self._stage(f"capacity of {found.label}")
+        for one, found in able if plan.slo else []:
+            self._stage(f"capacity of {self._named(found)}")
             with _noting_faults(found):
-                self._capacity(server, found)
+                self._capacity(one, found)
             self._save()
         result.complete = True
         self._save()
         return result
 
-    def _rounds(self, able: Sequence[tuple[Server, ServerResult]]) -> None:
+    def _rounds(self, able: Sequence[tuple[Contender, ServerResult]]) -> None:
         result, plan = self._result, self._result.plan
         order = random.Random(plan.seed)
         began = time.monotonic()
@@ -177,13 +177,16 @@ class _Sitting:
             if number > plan.rounds:
                 self._steps += len(able)
                 result.plan = replace(result.plan, rounds=number)
-            for server, found in order.sample(able, len(able)):
-                self._stage(f"round {number}/{max(plan.rounds, number)}: {found.label}")
+            for one, found in order.sample(able, len(able)):
+                self._stage(f"round {number}/{max(plan.rounds, number)}: {self._named(found)}")
                 with _noting_faults(found):
-                    self._round(server, found, number)
+                    self._round(one, found, number)
                 self._save()
         if limits.until:
             result.until_reached = limits.until.reached(result.summary)
+
+    def _named(self, found: ServerResult) -> str:
+        return self._result.names[found.key]
 
     def _stage(self, text: str) -> None:
         self._watcher.stage(text, self._done, self._steps)
@@ -195,48 +198,51 @@ class _Sitting:
         self._result.took_s = time.monotonic() - self._began
         self._watcher.finished(self._result)
 
-    def _gate(self, server: Server, found: ServerResult) -> None:
+    def _gate(self, one: Contender, found: ServerResult) -> None:
         plan = self._result.plan
-        with self._started(server) as running:
+        with self._started(one.server) as running:
             found.label = running.label
             found.started = running.describe()
-            found.parity = check_parity(running, self._launcher.artifact)
-            require_parity(found.parity, server.key)
+            found.parity = check_parity(running, self._launcher.artifact, [one.wire])
+            require_parity(found.parity, one.key)
+            found.message = message_bytes(running, one.wire, plan.batch)
             found.effective = running.effective()
-            run, _ = self._measure(running, self._load(Closed(GATE_S), plan.seed))
+            run, _ = self._measure(one, running, self._load(Closed(GATE_S), plan.seed))
             found.gate, found.gate_ceiling_rps = run.result(), run.throughput_rps
-            found.caching = self._audit(running, found.gate_ceiling_rps) if plan.audit else None
+            found.caching = self._audit(one, running, found.gate_ceiling_rps) if plan.audit else None
             # A client or a machine that spoils a closed loop makes it slower: the common rate is the lower for it, and
             # every server can still carry it. That is told; a server that answers wrongly or not at all is out.
             if not (run.verdict.valid or run.spoiled):
                 found.faults += [Finding(GATE_FAILED), *run.verdict.reasons]
 
-    def _audit(self, running: RunningServer, ceiling_rps: float) -> Caching | None:
+    def _audit(self, one: Contender, running: RunningServer, ceiling_rps: float) -> Caching | None:
         plan, launcher = self._result.plan, self._launcher
         return audit_caching(
-            running.url,
+            running.url_over(one.wire),
             launcher.artifact.fresh,
             launcher.placement,
             ceiling_rps=ceiling_rps,
+            wire=one.wire,
+            model=launcher.artifact.workload,
             connections=plan.connections,
             batch=plan.batch,
             seed=plan.seed,
             on_progress=self._watcher.progress,
         )
 
-    def _round(self, server: Server, found: ServerResult, number: int) -> None:
+    def _round(self, one: Contender, found: ServerResult, number: int) -> None:
         plan = self._result.plan
-        with self._started(server) as running:
+        with self._started(one.server) as running:
             # Every round has a schedule of its own, and it is the same one for every server.
             seed = plan.seed * 1_000 + number
             open_load = self._load(Poisson(plan.common_rate_rps, plan.duration_s), seed)
-            open_loop, open_usage = self._measure(running, open_load)
-            closed_loop, closed_usage = self._measure(running, self._load(Closed(plan.duration_s / 2), seed))
+            open_loop, open_usage = self._measure(one, running, open_load)
+            closed_loop, closed_usage = self._measure(one, running, self._load(Closed(plan.duration_s / 2), seed))
             curve = []
             for share in plan.curve:
                 rate = _two_digits(share * found.gate_ceiling_rps)
                 load = self._load(Poisson(rate, plan.duration_s / 2), seed)
-                curve.append(self._measure(running, load)[0].result(distribution=True))
+                curve.append(self._measure(one, running, load)[0].result(distribution=True))
             found.rounds.append(
                 Round(
                     number,
@@ -253,14 +259,14 @@ class _Sitting:
         plan = self._result.plan
         return Load(schedule, plan.warmup_s, plan.connections, seed=seed, timeout_s=plan.timeout_s)
 
-    def _capacity(self, server: Server, found: ServerResult) -> None:
+    def _capacity(self, one: Contender, found: ServerResult) -> None:
         plan = self._result.plan
 
         @contextlib.contextmanager
         def started() -> Iterator[RunAt]:
-            with self._started(server) as running:
+            with self._started(one.server) as running:
                 yield lambda rate, duration_s, seed: self._measure_once(
-                    running, probe_load(rate, duration_s, plan.connections, seed)
+                    one, running, probe_load(rate, duration_s, plan.connections, seed)
                 )[0]
 
         objective, start = Objective.parse(plan.slo), found.gate_ceiling_rps / 2
@@ -274,19 +280,19 @@ class _Sitting:
         finally:
             running.stop()
 
-    def _measure(self, running: RunningServer, load: Load) -> tuple[MeasuredRun, Usage | None]:
+    def _measure(self, one: Contender, running: RunningServer, load: Load) -> tuple[MeasuredRun, Usage | None]:
         """Measure; what the client or the machine spoiled is taken again, but never a run in which a request failed."""
         told: list[Finding] = []
         while True:
-            run, usage = self._measure_once(running, load)
+            run, usage = self._measure_once(one, running, load)
             if not run.spoiled or run.tally.errors or len(told) + 1 >= self._result.plan.tries:
                 break
             told.append(Finding(TAKEN_AGAIN, {"reason": run.verdict.reasons[0].code}))
         return replace(run, verdict=replace(run.verdict, findings=[*run.verdict.findings, *told])), usage
 
-    def _measure_once(self, running: RunningServer, load: Load) -> tuple[MeasuredRun, Usage | None]:
+    def _measure_once(self, one: Contender, running: RunningServer, load: Load) -> tuple[MeasuredRun, Usage | None]:
         placement, batch = self._launcher.placement, self._result.plan.batch
-        return measure_server(running, load, placement, batch=batch, on_progress=self._watcher.progress)
+        return measure_server(running, load, placement, wire=one.wire, batch=batch, on_progress=self._watcher.progress)
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ def measure(
         endpoint: Where the requests go and how answers are checked.
         load: The plan.
         target: Address, for the result.
-        wire: ``rest`` or ``grpc``, for the result.
+        wire: Name of the wire format, for the result.
         expectation: Name of the check, for the result.
         placement: Cores of the client and of the server.
         server_usage: Reads what the server used; called at the start and the end of the measured phase.

@@ -9,7 +9,7 @@ from loadtest.load.clients import Progress
 from loadtest.load.plan import Load
 from loadtest.machine.placement import Placement
 from loadtest.machine.usage import Usage
-from loadtest.wire.golden_target import rest_target
+from loadtest.wire.golden_target import golden_target
 
 
 def measure_server(
@@ -17,26 +17,33 @@ def measure_server(
     load: Load,
     placement: Placement,
     *,
+    wire: str = "rest",
     batch: int = 1,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[MeasuredRun, Usage | None]:
-    """Put a server under load over REST, all requests different as far as the inputs go, and check every answer.
+    """Put a server under load, all requests different as far as the inputs go, and check every answer.
 
     Args:
         running: The server.
         load: The plan.
         placement: Cores of the client and of the server.
+        wire: Name of the wire format.
         batch: Instances in one request.
         on_progress: Called about once a second.
 
     Returns:
         See `loadtest.experiments.measured_run.measure`.
+
+    Raises:
+        UsageError: If the server does not speak the wire format.
     """
-    endpoint = rest_target(running.url, running.artifact.load.for_requests(load.requests, batch), batch)
+    url, artifact = running.url_over(wire), running.artifact
+    endpoint = golden_target(wire, url, artifact.workload, artifact.load.for_requests(load.requests, batch), batch)
     return measure(
         endpoint,
         load,
-        target=running.url,
+        target=url,
+        wire=wire,
         expectation=endpoint.expectation.name,
         placement=placement,
         server_usage=running.usage_if_known(),

@@ -94,12 +94,36 @@ class ComparisonResult:
 
     @property
     def names(self) -> dict[str, str]:
-        """What each server is called, by its key; the key is added where two share a label."""
-        labels = [server.label for server in self.servers]
-        return {
-            server.key: server.label if labels.count(server.label) == 1 else f"{server.label} ({server.key})"
+        """What each is called, by its key: the server's label, and the wire format where there are several.
+
+        The key is added where that is not enough to tell two apart.
+        """
+        labels = {
+            server.key: f"{server.label}, {server.wire}" if len(self.wires) > 1 else server.label
             for server in self.servers
         }
+        known = list(labels.values())
+        return {key: label if known.count(label) == 1 else f"{label} ({key})" for key, label in labels.items()}
+
+    @property
+    def server_names(self) -> dict[str, str]:
+        """What each server is called, by its own key, whatever it was asked over."""
+        if len(self.wires) < 2:
+            return {server.server_key: self.names[server.key] for server in self.servers}
+        return {server.server_key: server.label for server in self.servers}
+
+    @property
+    def wires(self) -> list[str]:
+        """The wire formats over which servers were asked."""
+        return list(dict.fromkeys(server.wire for server in self.servers))
+
+    def over(self, server: str) -> list[ServerResult]:
+        """The results of one server, one for each wire format.
+
+        Args:
+            server: Server key.
+        """
+        return [one for one in self.servers if one.server_key == server]
 
 
 def comparison_name(workload: str, batch: int) -> str:

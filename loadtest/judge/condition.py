@@ -22,7 +22,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _FORM = re.compile(
-    r"^\s*(?:(?:(?P<comparison>[\w@-]+)/)?(?P<server>[\w:-]+)\.)?"
+    r"^\s*(?:(?:(?P<comparison>[\w@-]+)/)?(?P<server>[\w:+-]+)\.)?"
     r"(?P<metric>p\d{1,2}(?:\.\d+)?|[a-z]+)\s*(?P<operator><=|>=|<|>)\s*"
     r"(?P<limit>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z%/]*)\s*$"
 )

@@ -23,7 +23,7 @@ class Run:
 
     Attributes:
         target: Address.
-        wire: ``rest`` or ``grpc``.
+        wire: Name of the wire format, such as ``rest`` or ``grpc``.
         expectation: How answers were checked: golden, file or none.
         payloads: Number of different requests.
         schedule: Kind of schedule.

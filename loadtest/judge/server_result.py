@@ -11,6 +11,26 @@ from loadtest.judge.run_result import RunResult
 from loadtest.machine.usage import Usage
 from loadtest.records import Count, Number
 
+DEFAULT_WIRE = "rest"
+
+
+def contender_key(server: str, wire: str) -> str:
+    """A server as it was asked: ``flask_server`` over JSON, row by row, ``flask_server+npy`` over another format."""
+    return server if wire == DEFAULT_WIRE else f"{server}+{wire}"
+
+
+@dataclass(frozen=True)
+class MessageBytes:
+    """Mean sizes of a request and of the answer to it, in bytes, without what HTTP or gRPC adds.
+
+    Attributes:
+        request: Of the request.
+        answer: Of the answer.
+    """
+
+    request: Number
+    answer: Number
+
 
 @dataclass(frozen=True)
 class Parity:
@@ -70,8 +90,8 @@ class ServerResult:
     """Everything known of one server in a comparison; filled in while the comparison goes on.
 
     Attributes:
-        key: Server key.
-        label: What tables call it.
+        key: What it is called in results and thresholds: see `contender_key`.
+        label: What tables call the server.
         runtime: ``torch`` or ``tensorflow``.
         facts: What a reader of any table must know of it.
         started: What was started.
@@ -83,6 +103,9 @@ class ServerResult:
         capacity: What the capacity search found, where one was asked for.
         gate: The closed loop at the gate.
         caching: What the caching audit found; None where there was none.
+        server: Server key; empty in results that are older, whose `key` it is.
+        wire: Wire format over which it was asked.
+        message: How large requests and answers are; None where that is not known.
     """
 
     key: str
@@ -98,6 +121,14 @@ class ServerResult:
     capacity: Capacity | None = None
     gate: RunResult | None = None
     caching: Caching | None = None
+    server: str = ""
+    wire: str = DEFAULT_WIRE
+    message: MessageBytes | None = None
+
+    @property
+    def server_key(self) -> str:
+        """Key of the server, whatever it was asked over."""
+        return self.server or self.key
 
     @property
     def runs(self) -> Iterator[tuple[str, RunResult]]:

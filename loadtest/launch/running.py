@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from loadtest.errors import UsageError
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
 from loadtest.servers.server_folder import HttpGet, Server, fill
+from loadtest.wire.formats import find_wire
 from loadtest.wire.single_request import Answer, request
 
 LOG_LINES = 12
@@ -46,23 +46,22 @@ class RunningServer(abc.ABC):
     @property
     def predict_path(self) -> str:
         """Path of the REST prediction."""
-        return fill(self.server.predict, self._context)
+        return fill(self.server.wires["rest"].path, self._context)
 
     @property
     def url(self) -> str:
         """Address of the REST prediction."""
-        return f"http://{self.host}:{self.ports['rest']}{self.predict_path}"
+        return self.url_over("rest")
 
-    @property
-    def grpc_url(self) -> str:
-        """Address of the gRPC prediction.
+    def url_over(self, wire: str) -> str:
+        """Address of the prediction over a wire format.
 
         Raises:
-            UsageError: If the server speaks no gRPC.
+            UsageError: If there is no such format, or the server does not speak it.
         """
-        if "grpc" not in self.server.protocols:
-            raise UsageError(f"{self.server.key} does not speak gRPC: leave --wire grpc out")
-        return f"grpc://{self.host}:{self.ports['grpc']}{self.server.grpc_method}"
+        scheme = find_wire(wire).scheme
+        endpoint = self.server.endpoint(wire)
+        return f"{scheme}://{self.host}:{self.ports[endpoint.port]}{fill(endpoint.path, self._context)}"
 
     def predict(self, body: bytes, timeout_s: float = 10.0) -> Answer:
         """Send one prediction over REST."""

@@ -6,7 +6,6 @@ import functools
 import math
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from loadtest.load.session import Endpoint, Phase, PhaseResult, run_phases
 from loadtest.machine.placement import process_on
 from loadtest.machine.run_folder import RunFolder
 
+IGNORED_INTERRUPTS = "loadtest.load.ignored_interrupts"
 START_AHEAD_NS = 50_000_000
 """The common start lies so far ahead that every process has read of it by then."""
 
@@ -93,7 +93,8 @@ def run_clients(
     context = multiprocessing.get_context("forkserver")
     # What the first clients need is imported once, by the process that all clients are forked from. Clients of another
     # wire format that come later import theirs before their first phase, which costs them time and no request.
-    context.set_forkserver_preload([__name__, *sorted({type(task.endpoint).__module__ for task in tasks})])
+    modules = sorted({type(task.endpoint).__module__ for task in tasks})
+    context.set_forkserver_preload([IGNORED_INTERRUPTS, __name__, *modules])
     _keep_socket_in_run_folder()
     clients: dict[Connection, BaseProcess] = {}
     results: dict[Connection, list[PhaseResult]] = {}
@@ -195,7 +196,6 @@ def _client(pipe: Connection, task: ClientTask) -> None:
     """Body of a client process."""
     import uvloop
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its clients itself
     if task.cores:
         os.sched_setaffinity(0, task.cores)
 

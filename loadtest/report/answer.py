@@ -12,7 +12,7 @@ from loadtest.judge.capacity_estimate import less_than
 from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
-from loadtest.judge.server_result import ServerResult
+from loadtest.judge.server_result import DEFAULT_WIRE, ServerResult
 from loadtest.judge.stopping import Until
 from loadtest.report.reading import failed_share, span
 from loadtest.report.wording import all_words, words
@@ -56,6 +56,8 @@ def conditions(result: ComparisonResult) -> str:
     batch = "one instance" if plan.batch == 1 else f"{plan.batch} instances"
     rate = plan.common_rate_rps
     arrivals = f"Poisson arrivals at {rate:,.0f} requests/s" if rate > 0 else "no common rate was found"
+    plural = "s" if len(result.wires) > 1 else ""
+    over = f"wire format{plural} {listed(result.wires)}, " if result.wires != [DEFAULT_WIRE] else ""
     placement = result.placement
     cores = (
         f"{_cores(placement.server)} for the server and {_cores(placement.client)} for the client"
@@ -67,7 +69,7 @@ def conditions(result: ComparisonResult) -> str:
         reached = "" if result.until_reached else f", which was not reached within {plan.within_s / 60:g} minutes"
         until = f" until {Until.parse(plan.until)}{reached}"
     return (
-        f"{workload.name} v{workload.version}, {batch} a request, {arrivals} over {plan.connections} "
+        f"{workload.name} v{workload.version}, {batch} a request, {over}{arrivals} over {plan.connections} "
         f"connections, {rounds} of {plan.duration_s:g} s{until}, launcher "
         f"{result.launcher.get('launcher', 'unknown')}, {cores} of {host.cpu}, method {result.method}"
     )

@@ -27,7 +27,7 @@ def headline(document: Document) -> list[str]:
 def speed(document: Document) -> list[str]:
     """Who answers fastest, who carries most, and who is up first."""
     comparison = document.comparison
-    starts = _starts(comparison.names, start_times(document)) if document.setup else ""
+    starts = _starts(comparison.server_names, start_times(document)) if document.setup else ""
     return [sentence for sentence in (_latency(comparison), _throughput(comparison), starts) if sentence]
 
 
@@ -35,7 +35,7 @@ def ease_of_setup(document: Document) -> list[str]:
     """What is least work to set up; nothing where that was not measured."""
     if not document.setup:
         return []
-    names = document.comparison.names
+    names = document.comparison.server_names
     known = {names[key]: one for key, one in document.setup.servers.items() if key in names}
     missing = [name for name in names.values() if name not in known]
     return [

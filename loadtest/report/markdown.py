@@ -14,7 +14,7 @@ from loadtest.report.setup_wording import answer_of, qualification_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
 from loadtest.setup.probes.capability import CapabilityCell
 
-SHOWN = ("load", "percentiles", "overhead", "cost")
+SHOWN = ("load", "percentiles", "overhead", "wires", "cost")
 """Figures of the page whose pictures report.md carries, beside the first one."""
 
 

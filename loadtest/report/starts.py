@@ -2,7 +2,7 @@
 
 import math
 
-from loadtest.judge.intervals import MIN_ROUNDS, Estimate
+from loadtest.judge.intervals import MIN_ROUNDS, Estimate, geometric_estimate
 from loadtest.report.reading import Document
 from loadtest.setup.start_times import WarmStarts
 
@@ -17,8 +17,14 @@ def start_times(document: Document) -> dict[str, Estimate]:
     warm = _warm_starts(document)
     if told_as_ranges(document):
         return {key: _median_and_range(one) for key, one in warm.items()}
-    rows = document.comparison.summary
-    return {row.key: row.first_prediction_s for row in rows if row.first_prediction_s.known}
+    comparison = document.comparison
+    starts = {row.key: row.first_prediction_s for row in comparison.summary}
+    if len(comparison.wires) > 1:  # a server starts alike, whatever it is asked over afterwards
+        starts = {
+            key: geometric_estimate([one.first_prediction_s for found in comparison.over(key) for one in found.rounds])
+            for key in comparison.server_names
+        }
+    return {key: start for key, start in starts.items() if start.known}
 
 
 def told_as_ranges(document: Document) -> bool:
@@ -28,7 +34,7 @@ def told_as_ranges(document: Document) -> bool:
 
 def _warm_starts(document: Document) -> dict[str, WarmStarts]:
     servers = document.setup.servers if document.setup else {}
-    found = {key: servers[key].timeline.warm for key in document.comparison.names if key in servers}
+    found = {key: servers[key].timeline.warm for key in document.comparison.server_names if key in servers}
     return {key: warm for key, warm in found.items() if warm}
 
 

@@ -10,7 +10,7 @@ from loadtest.judge.findings import OVERLOAD, REQUESTS_FAILED, TAKEN_AGAIN, Find
 from loadtest.judge.run_result import RunResult
 from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import SummaryRow
-from loadtest.report.answer import ESTABLISHED
+from loadtest.report.answer import ESTABLISHED, listed
 from loadtest.report.reading import span
 from loadtest.report.wording import words
 
@@ -89,7 +89,11 @@ def remarks(result: ComparisonResult) -> list[str]:
 def notes(result: ComparisonResult) -> list[str]:
     """The remarks that are not about validity."""
     labels = result.names
-    lines = [f"{labels[server.key]}: {server.facts}" for server in result.servers if server.facts]
+    facts = {server.server_key: server.facts for server in result.servers if server.facts}
+    lines = [f"{result.server_names[key]}: {told}" for key, told in facts.items()]
+    for key, name in result.server_names.items():
+        silent = [wire for wire in result.wires if wire not in {one.wire for one in result.over(key)}]
+        lines += [f"{name} does not speak {listed(silent)}"] if silent else []
     lines += [f"{labels[server.key]}: {words(server.caching.finding)}" for server in result.servers if server.caching]
     for server in result.servers:
         lines += [f"{labels[server.key]}: {told}" for told in _gate_and_warmups(server, result.plan.warmup_s)]

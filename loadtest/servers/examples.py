@@ -159,8 +159,23 @@ def json_body(inputs: Tensors) -> bytes:
 
     A number has as many digits as tell its float32 from every other one, up to nine.
     """
-    columns = [array.tolist() if array.dtype.kind == "U" else np.ascontiguousarray(array) for array in inputs.values()]
-    instances = columns[0]
-    if len(columns) > 1:
-        instances = [dict(zip(inputs, values, strict=True)) for values in zip(*columns, strict=True)]
+    columns = _columns(inputs)
+    (instances, *others) = columns.values()
+    if others:
+        instances = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return orjson.dumps({"instances": instances}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def json_columns(inputs: Tensors) -> bytes:
+    """A request as JSON, column by column: the bare tensor for a model of one input, an object for one of several."""
+    columns = _columns(inputs)
+    (only, *others) = columns.values()
+    return orjson.dumps({"inputs": columns if others else only}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _columns(inputs: Tensors) -> dict[str, Any]:
+    """Each input as the encoder takes it."""
+    return {
+        name: array.tolist() if array.dtype.kind == "U" else np.ascontiguousarray(array)
+        for name, array in inputs.items()
+    }

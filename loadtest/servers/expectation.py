@@ -66,12 +66,9 @@ class Golden:
     def difference(self, payload: int, body: bytes) -> float:
         """Largest absolute difference; infinite where the body is no answer of the right shape."""
         try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            try:  # the bare NaN and Infinity of TensorFlow Serving, which only the lenient parser reads
-                document = json.loads(body)
-            except ValueError:
-                return math.inf
+            document = read_json(body)
+        except ValueError:
+            return math.inf
         return self.distance(payload, document.get("predictions") if isinstance(document, dict) else None)
 
     def distance(self, payload: int, predictions: object) -> float:
@@ -95,6 +92,18 @@ class Golden:
         if not outputs.keys() >= self.predictions.keys():
             return math.inf
         return max(_distance(every[payload], outputs[name]) for name, every in self.predictions.items())
+
+
+def read_json(body: bytes) -> Any:
+    """Parse an answer, with the bare NaN and Infinity of TensorFlow Serving too.
+
+    Raises:
+        ValueError: If it is no JSON.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)  # slower, but lenient
 
 
 def _distance(expected: npt.NDArray[Any], value: object) -> float:

@@ -34,6 +34,19 @@ class HttpGet:
 
 
 @dataclass(frozen=True)
+class WireEndpoint:
+    """Where a server speaks a wire format.
+
+    Attributes:
+        port: Name of the port in ``[ports]``.
+        path: Path template of a prediction; over gRPC the full name of the method.
+    """
+
+    port: str
+    path: str
+
+
+@dataclass(frozen=True)
 class LaunchCommand:
     """One way to start the server on this machine.
 
@@ -76,13 +89,11 @@ class Server:
         label: What tables print.
         runtime: Framework of the forward pass: ``torch`` or ``tensorflow``.
         compose_service: Service in compose.yaml.
-        protocols: Of ``rest`` and ``grpc``.
+        wires: The wire formats that it speaks, by their names in `loadtest.wire.formats`; ``rest`` is one of them.
         written_files: Files a person writes to deploy this way, relative to the folder; of Python code those from which
             the others are imported suffice (`loadtest.setup.written_files`).
         facts: A sentence that every comparison must state, or nothing.
         ports: Default port of each role.
-        predict: Path template of the REST prediction.
-        grpc_method: Full name of the gRPC prediction method, or nothing.
         ready: The readiness probe.
         effective: Requests that read back the effective configuration, by what they tell of it.
         launches: Ways to start it; the first usable one is taken.
@@ -95,16 +106,24 @@ class Server:
     label: str
     runtime: str
     compose_service: str
-    protocols: tuple[str, ...]
+    wires: Mapping[str, WireEndpoint]
     written_files: tuple[str, ...]
     facts: str
     ports: Mapping[str, int]
-    predict: str
-    grpc_method: str
     ready: HttpGet
     effective: Mapping[str, HttpGet]
     launches: tuple[LaunchCommand, ...]
     setup: Mapping[str, Any] = field(default_factory=dict)
+
+    def endpoint(self, wire: str) -> WireEndpoint:
+        """Where it speaks a wire format.
+
+        Raises:
+            UsageError: If it does not speak it; the text lists what it speaks.
+        """
+        if wire not in self.wires:
+            raise UsageError(f"{self.key} does not speak {wire}; it speaks: {', '.join(self.wires)}")
+        return self.wires[wire]
 
     def launch(self) -> LaunchCommand:
         """The first way whose executable is present.

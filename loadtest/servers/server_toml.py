@@ -7,25 +7,23 @@ from pathlib import Path
 
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import ROOT
-from loadtest.servers.server_folder import HttpGet, LaunchCommand, Server
+from loadtest.servers.server_folder import HttpGet, LaunchCommand, Server, WireEndpoint
 from loadtest.servers.toml_table import TomlTable
 
 FILE = "server.toml"
-PROTOCOLS = ("rest", "grpc")
 MAX_PORT = 65_535
 REQUIRED = (
     "name",
     "label",
     "runtime",
     "compose_service",
-    "protocols",
     "written_files",
     "ports",
-    "rest",
+    "wires",
     "ready",
     "launch",
 )
-OPTIONAL = ("facts", "grpc", "effective", "variants", "setup")
+OPTIONAL = ("facts", "effective", "variants", "setup")
 
 
 def server_folders(root: Path = ROOT) -> list[Path]:
@@ -90,12 +88,9 @@ def _read_folder(folder: Path) -> list[Server]:
 
 def _server(folder: Path, data: TomlTable) -> Server:
     ports = _ports(data.table("ports"))
-    protocols = data.texts("protocols")
-    for protocol in ("rest", *protocols):
-        if protocol not in PROTOCOLS:
-            raise ValueError(f"protocols must be of {', '.join(PROTOCOLS)}, not {protocol!r}")
-        if protocol not in ports:
-            raise ValueError(f"[ports] has no entry for {protocol}")
+    wires = {name: _wire(one, ports) for name, one in data.tables_by_name("wires").items()}
+    if "rest" not in wires:
+        raise ValueError("[wires] has no entry for rest, which every server must speak")
     return Server(
         key=data.text("name"),
         name=data.text("name"),
@@ -103,12 +98,10 @@ def _server(folder: Path, data: TomlTable) -> Server:
         label=data.text("label"),
         runtime=data.text("runtime"),
         compose_service=data.text("compose_service"),
-        protocols=protocols,
+        wires=wires,
         written_files=data.texts("written_files"),
         facts=data.text("facts", ""),
         ports=ports,
-        predict=data.table("rest").text("predict"),
-        grpc_method=data.table("grpc", {} if "grpc" in protocols else {"method": ""}).text("method"),
         ready=_http_get(data.table("ready"), ports),
         effective={name: _http_get(one, ports) for name, one in data.tables_by_name("effective").items()},
         launches=tuple(map(_launch_command, data.tables("launch"))),
@@ -125,10 +118,19 @@ def _ports(table: TomlTable) -> dict[str, int]:
 
 def _http_get(table: TomlTable, ports: Mapping[str, int]) -> HttpGet:
     table.only("port", "path", "contains")
+    return HttpGet(_port(table, ports), table.text("path"), table.text("contains", ""))
+
+
+def _wire(table: TomlTable, ports: Mapping[str, int]) -> WireEndpoint:
+    table.only("port", "path")
+    return WireEndpoint(_port(table, ports), table.text("path"))
+
+
+def _port(table: TomlTable, ports: Mapping[str, int]) -> str:
     port = table.text("port")
     if port not in ports:
         raise ValueError(f"{table.place('port')} must be one of {', '.join(ports)}, not {port!r}")
-    return HttpGet(port, table.text("path"), table.text("contains", ""))
+    return port
 
 
 def _launch_command(table: TomlTable) -> LaunchCommand:

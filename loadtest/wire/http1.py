@@ -49,6 +49,7 @@ class HttpTarget:
         *,
         method: str = "POST",
         headers: Mapping[str, str] | None = None,
+        each: Sequence[Mapping[str, str]] = (),
     ) -> "HttpTarget":
         """Encode one request per body.
 
@@ -58,14 +59,16 @@ class HttpTarget:
             expectation: The check of the answers.
             method: HTTP method.
             headers: Header fields that are added, or replace the default ones.
+            each: Further ones of each request, names in lower case; nothing where no request has any of its own.
 
         Raises:
             UsageError: If the address, the method or a header cannot be used.
         """
         at = Address.parse(url, ("http", "https"), "an http:// or https:// address")
         path = (at.path or "/") + (f"?{at.query}" if at.query else "")
-        extra = {**at.fields, **{name.lower(): value for name, value in (headers or {}).items()}}
-        requests = [_encode(method, path, at.authority, body, extra) for body in bodies]
+        extra = {name.lower(): value for name, value in (headers or {}).items()}
+        fields = [{**at.fields, **own, **extra} for own in each or [{}] * len(bodies)]
+        requests = [_encode(method, path, at.authority, body, own) for body, own in zip(bodies, fields, strict=True)]
         return cls(at.host, at.port, at.tls, requests, expectation)
 
     @property

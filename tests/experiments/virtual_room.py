@@ -1,7 +1,7 @@
 """Comparisons in virtual time: servers, starts and the clock are simulated, the loop is the real one."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,13 +10,15 @@ import pytest
 
 from loadtest.errors import LaunchError
 from loadtest.experiments import comparison as comparing
+from loadtest.experiments.contender import Contender
 from loadtest.experiments.simulation import FifoServer, fixed, simulate
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.measured import MeasuredRun
-from loadtest.judge.server_result import Parity
+from loadtest.judge.server_result import MessageBytes, Parity
 from loadtest.load.plan import Load
 from loadtest.machine.placement import UNPINNED
+from loadtest.servers.server_toml import load_servers
 
 START_S = 1.0
 
@@ -75,7 +77,7 @@ class Room:
         return SimpleNamespace(
             label=server.key,
             first_prediction_s=START_S,
-            url="",
+            url_over=lambda wire: "",
             service_s=service_s,
             describe=dict,
             effective=dict,
@@ -104,7 +106,7 @@ def compared(room: Room, plan: ComparisonPlan, monkeypatch: pytest.MonkeyPatch) 
 
 def servers_of(room: Room) -> Any:
     """The servers of a room, as a comparison takes them."""
-    return [SimpleNamespace(key=key, runtime="torch", facts="") for key in room.scatter]
+    return [Contender(replace(load_servers()["flask_server"], key=key), "rest") for key in room.scatter]
 
 
 def enter(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,4 +115,5 @@ def enter(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparing, "measure_server", room.measure)
     monkeypatch.setattr(comparing, "audit_caching", lambda *_, **__: None)
     monkeypatch.setattr(comparing, "check_parity", lambda *_: Parity(1, 0.0, 1e-5, []))
+    monkeypatch.setattr(comparing, "message_bytes", lambda *_: MessageBytes(100.0, 50.0))
     monkeypatch.setattr(comparing, "time_forward_passes", lambda *_: [])

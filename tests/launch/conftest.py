@@ -18,12 +18,11 @@ name = "obedient"
 label = "Obedient"
 runtime = "torch"
 compose_service = "obedient"
-protocols = ["rest"]
 written_files = []
 [ports]
 rest = {port}
-[rest]
-predict = "/predict"
+[wires]
+rest = { port = "rest", path = "/predict" }
 [ready]
 port = "rest"
 path = "/ready"

@@ -11,6 +11,7 @@ import pytest
 
 from loadtest.errors import LaunchError, MeasurementError, ParityError
 from loadtest.experiments import comparison as comparing
+from loadtest.experiments.contender import contenders
 from loadtest.experiments.parity import check_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.comparison_plan import ComparisonPlan
@@ -51,7 +52,7 @@ def test_a_good_server_is_started_checked_and_stopped(obedient: Obedient, artifa
     """It answers, reports its effective configuration, has its usage read, and is gone afterwards."""
     with running(_launcher(artifact), [obedient("good")]) as (one,):
         assert one.first_prediction_s > 0
-        assert check_parity(one, artifact).agrees
+        assert check_parity(one, artifact, one.server.wires).agrees
         assert int(one.effective()["config"]["threads"]) >= 1
         usage = one.usage()
         assert usage.cpu_s > 0
@@ -191,7 +192,7 @@ def test_a_comparison_goes_on_without_the_server_that_fails(
         def finished(self, result: ComparisonResult) -> None:
             seen.append(len(from_json(to_json(result), ComparisonResult, "it").servers))
 
-    comparison = comparing.compare([mortal, hopeless], _launcher(artifact), plan, Watcher())
+    comparison = comparing.compare(contenders([mortal, hopeless], ["rest"]), _launcher(artifact), plan, Watcher())
     first, second = comparison.servers
     assert "hopeless cannot be started" in words(second.faults[0])
     requests = first.rounds[0].open_loop.requests
@@ -218,7 +219,7 @@ def test_a_spoiled_run_is_taken_again_and_said_to_be(
 
     monkeypatch.setattr(comparing, "measure_server", judged)
     plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, rate=50.0, connections=2, tries=3)
-    (record,) = comparing.compare([obedient("good")], _launcher(artifact), plan).servers
+    (record,) = comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan).servers
     verdict = record.rounds[0].open_loop.verdict
     assert len(asked) == runs
     assert len({load for load in asked if isinstance(load.schedule, Poisson)}) == 1
@@ -244,7 +245,7 @@ def test_a_gate_that_was_spoiled_is_taken_again_and_then_told(
     monkeypatch.setattr(comparing, "measure_server", judged)
     monkeypatch.setattr(comparing, "GATE_S", 0.3)
     plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.5, connections=2)
-    result = comparing.compare([obedient("good")], _launcher(artifact), plan)
+    result = comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan)
     (record,) = result.servers
     assert len(gates) == 2
     assert gates[0].warmup_s == plan.warmup_s
@@ -269,7 +270,7 @@ def test_wrong_answers_at_the_gate_keep_a_server_out(
     monkeypatch.setattr(comparing, "GATE_S", 0.3)
     plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, connections=2)
     with pytest.raises(MeasurementError, match="no server could be measured") as failure:
-        comparing.compare([obedient("good")], _launcher(artifact), plan)
+        comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan)
     assert "the closed loop at the gate was not answered correctly" in all_words(failure.value.findings)
 
 
@@ -277,5 +278,5 @@ def test_nothing_measurable_is_an_error(obedient: Obedient, artifact: Artifact) 
     """Where no server passes the gate, the comparison says why and does not print an empty table."""
     plan = ComparisonPlan(rounds=1, duration_s=0.5, rate=50.0)
     with pytest.raises(MeasurementError, match="no server could be measured") as failure:
-        comparing.compare([obedient("dies")], _launcher(artifact), plan)
+        comparing.compare(contenders([obedient("dies")], ["rest"]), _launcher(artifact), plan)
     assert all_words(failure.value.findings).startswith("obedient")

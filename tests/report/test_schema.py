@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from loadtest.errors import UsageError
 from loadtest.experiments.comparison import Watcher, compare
+from loadtest.experiments.contender import contenders
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.findings import NOT_STEADY, REQUESTS_FAILED, SENT_LATE, TAKEN_AGAIN, TOLD, Finding
@@ -171,7 +172,7 @@ def measured(artifact: Artifact, servers: Mapping[str, Server]) -> ComparisonRes
     """A real comparison of a server that runs and one that ends at once."""
     good = servers["flask_server"]
     bad = replace(good, key="ends_at_once", launches=(LaunchCommand(("{python}", "-c", "raise SystemExit(3)")),))
-    return compare([good, bad], LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
+    return compare(contenders([good, bad], ["rest"]), LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
 
 
 @pytest.mark.slow
@@ -205,7 +206,7 @@ def test_incomplete_result_keeps_the_schema(artifact: Artifact, servers: Mapping
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
     watcher = Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        compare([servers["flask_server"]], launcher, PLAN, watcher)
+        compare(contenders([servers["flask_server"]], ["rest"]), launcher, PLAN, watcher)
     document = json.loads(watcher.kept)
     assert not list(VALIDATOR.iter_errors(document))
     assert not document["complete"]

@@ -12,7 +12,8 @@ from loadtest.load.replay import Replay
 from loadtest.load.schedule import Closed, Constant, Poisson
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.examples import Examples
-from loadtest.wire.golden_target import grpc_target, rest_target
+from loadtest.wire.golden_target import golden_target, rest_target
+from loadtest.wire.grpc.target import GrpcTarget
 
 
 @pytest.fixture
@@ -83,7 +84,8 @@ def test_load_is_other_inputs_than_the_golden_ones(artifact: Artifact) -> None:
     """Over both wire formats, each request another; none of them is among those that parity asks."""
     rest = rest_target("http://127.0.0.1:9/", artifact.load)
     call = "grpc://127.0.0.1:9/tensorflow.serving.PredictionService/Predict"
-    grpc = grpc_target(call, artifact, artifact.load)
+    grpc = golden_target("grpc", call, artifact.workload, artifact.load)
+    assert isinstance(grpc, GrpcTarget)
     assert rest.payloads == grpc.payloads == len(set(rest.requests)) == len(set(grpc.bodies)) == artifact.load.size
     assert not set(artifact.load.bodies()) & set(artifact.golden.bodies())
     assert not set(artifact.load.bodies()) & set(artifact.fresh.bodies())

@@ -13,7 +13,7 @@ from loadtest.servers.server_folder import Server
 from loadtest.setup.declared import read_declared
 from loadtest.setup.probes.batching_probe import count_batches
 from loadtest.setup.probes.probe_load import put_load
-from loadtest.wire.golden_target import grpc_target, rest_target
+from loadtest.wire.golden_target import golden_target
 
 
 @pytest.mark.slow
@@ -32,12 +32,8 @@ def test_sentences_of_many_lengths_share_batches(
     with contextlib.ExitStack() as stack:
         (server,) = stack.enter_context(running(LocalLauncher(minilm, UNPINNED, any_port=True), [variant]))
         before = count_batches(server, declared.batching, declared.metrics)
-        target = (
-            rest_target(server.url, minilm.load)
-            if wire == "rest"
-            else grpc_target(server.grpc_url, minilm, minilm.load)
-        )
-        tally = put_load(target, Closed(2.0), connections=16)
+        target = golden_target(wire, server.url_over(wire), minilm.workload, minilm.load)
+        tally = put_load(target, Closed(2.0, min_requests=200), connections=16)
         batches = count_batches(server, declared.batching, declared.metrics) - before
     assert (tally.mismatched, tally.failed) == (0, 0)
     assert tally.ok > 100

@@ -14,6 +14,7 @@ from loadtest.errors import UsageError
 from loadtest.launch.container import IMAGE_LABEL
 from loadtest.servers.server_folder import Server, fill
 from loadtest.servers.server_toml import load_servers, select_servers, server_folders
+from loadtest.wire.formats import wire_names
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = server_folders()
@@ -39,9 +40,8 @@ def test_server_toml_names_what_exists(folder: Path, servers: Mapping[str, Serve
     server = servers[folder.name]
     assert server.name == folder.name
     assert server.runtime in ("torch", "tensorflow")
-    assert set(server.protocols) <= {"rest", "grpc"}
-    assert bool(server.grpc_method) == ("grpc" in server.protocols)
-    assert {"rest"} <= set(server.ports)
+    assert {"rest"} <= set(server.wires) <= set(wire_names())
+    assert {wire.port for wire in server.wires.values()} <= set(server.ports)
     for name in server.written_files:
         assert (folder / name).resolve().is_file(), name
     for probe in (server.ready, *server.effective.values()):
@@ -55,7 +55,8 @@ def test_templates_use_known_names_only(folder: Path, servers: Mapping[str, Serv
         if server.name != folder.name:
             continue
         for launch in server.launches:
-            for template in (*launch.command, *launch.version, *launch.env.values(), server.predict, server.ready.path):
+            paths = [server.ready.path, *(wire.path for wire in server.wires.values())]
+            for template in (*launch.command, *launch.version, *launch.env.values(), *paths):
                 used = {re.split(r"[.\[]", field)[0] for _, field, _, _ in string.Formatter().parse(template) if field}
                 assert used <= NAMES, template
 
@@ -131,7 +132,7 @@ def test_a_broken_server_toml_is_named(tmp_path: Path) -> None:
         ("rest = 8000", "rest = -1", "ports.rest must be a number from 1 to 65535, not -1"),
         ("rest = 8000", "rest = 99999", "ports.rest must be a number from 1 to 65535, not 99999"),
         ("rest = 8000", 'rest = "8000"', "ports.rest must be a number from 1 to 65535, not '8000'"),
-        ("rest = 8000", "http = 8000", "[ports] has no entry for rest"),
+        ("rest = 8000", "http = 8000", "wires.rest.port must be one of http, not 'rest'"),
         ('[ready]\nport = "rest"', '[ready]\nport = "admin"', "ready.port must be one of rest, not 'admin'"),
         ('[effective.model]\nport = "rest"', "[effective.model]\nport = 1", "effective.model.port must be a string"),
         ('contains = "ready"', 'contain = "ready"', "ready.contain is not known; there are: port, path, contains"),
@@ -143,10 +144,10 @@ def test_a_broken_server_toml_is_named(tmp_path: Path) -> None:
             "variants.tensorflow.env.X must be a string",
         ),
         ('args = ["--wsgi", "gunicorn"]', 'args = "--wsgi"', "variants.gunicorn.args must be a list of strings"),
-        ('protocols = ["rest"]', 'protocols = ["http"]', "protocols must be of rest, grpc, not 'http'"),
-        ('protocols = ["rest"]', 'protocols = ["rest", "grpc"]', "[ports] has no entry for grpc"),
+        ("rest = { port", "npy = { port", "[wires] has no entry for rest"),
+        ('rest = { port = "rest", path', 'rest = { ports = "rest", path', "wires.rest.ports is not known"),
         ('label = "Flask + granian (torch)"', "label = 7", "label must be a string, not 7"),
-        ("[rest]", "[[rest]]", "rest must be a table"),
+        ("[wires]", "[[wires]]", "wires must be a table"),
         ("[[launch]]", "[launch]", "launch must be a list of tables"),
         ("[ports]", "[ports", "(at line"),
         ("[effective.model]", "[efective.model]", "efective is not known; there are: name, label, "),

@@ -15,7 +15,7 @@ from loadtest.load.schedule import Constant
 from loadtest.machine.placement import UNPINNED
 from loadtest.report.setup_wording import evidence_of, sentence_of
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import Server
+from loadtest.servers.server_folder import Server, WireEndpoint
 from loadtest.setup.declared import read_declared
 from loadtest.setup.looked_up import read_facts
 from loadtest.setup.probes import protocol_probes, shutdown_probe, version_probes
@@ -148,7 +148,7 @@ def test_what_ends_the_server_is_told_and_spoils_no_other_cell(
     lethal: str, lost: dict[str, str], obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
 ) -> None:
     """Whatever a probe did to the server, the next one finds a server that lives, and its own cell is a no."""
-    server = replace(obedient(f"aborts:{lethal}"), predict="/predict/{workload}")
+    server = replace(obedient(f"aborts:{lethal}"), wires={"rest": WireEndpoint("rest", "/predict/{workload}")})
     cells = _probed(_context(server, servers, artifact))
     assert {key: _note(cells[key]) for key in lost} == lost
     assert [key for key in lost if cells[key].supported is not False] == []
@@ -169,7 +169,7 @@ def test_each_bad_body_is_judged_alone(
     mode: str, effect: SetupFinding, note: str, obedient: Obedient, servers: Mapping[str, Server], artifact: Artifact
 ) -> None:
     """The one that ended the server is named, and those after it are refused by a server that lives."""
-    server = replace(obedient(mode), predict="/predict/{workload}")
+    server = replace(obedient(mode), wires={"rest": WireEndpoint("rest", "/predict/{workload}")})
     with contextlib.closing(ProbedServer(_context(server, servers, artifact))) as subject:
         cell = protocol_probes.probe_bad_input(subject)
     assert cell.supported is False
@@ -193,7 +193,7 @@ def test_what_has_been_answered_is_read_without_a_server(
         return watched_start(launcher, server, *rest)
 
     monkeypatch.setattr("loadtest.setup.probes.probed_server.watched_start", counted)
-    server = replace(obedient("aborts:base64"), predict="/predict/{workload}")
+    server = replace(obedient("aborts:base64"), wires={"rest": WireEndpoint("rest", "/predict/{workload}")})
     with contextlib.closing(ProbedServer(_context(server, servers, artifact))) as subject:
         assert _note(protocol_probes.probe_binary(subject)) == '{"b64": …} for the tensor killed the server (SIGABRT)'
     assert starts == [server]

@@ -28,5 +28,5 @@ def test_a_killed_server_returns(stack: Stack, launcher: ComposeLauncher, servic
     assert after.attrs["State"]["StartedAt"] > before.attrs["State"]["StartedAt"]
     running = launcher.find(load_servers()[service])
     assert isinstance(running, ContainerServer)
-    assert check_parity(running, launcher.artifact).agrees
+    assert check_parity(running, launcher.artifact, running.server.wires).agrees
     await_that("health", lambda: stack.container(service).attrs["State"]["Health"]["Status"] == "healthy")

@@ -148,12 +148,12 @@ def prediction_of(message: bytes) -> bytes:
 def predict_by_grpc(server: LocalServer, body: bytes) -> bytes:
     """Calls Predictions and returns what it predicted."""
     with grpc.insecure_channel(f"{server.host}:{server.ports['grpc']}") as channel:
-        return prediction_of(channel.unary_unary(server.server.grpc_method)(grpc_message(body), timeout=30))
+        return prediction_of(channel.unary_unary(server.server.wires["grpc"].path)(grpc_message(body), timeout=30))
 
 
 def stream_by_grpc(server: LocalServer, body: bytes) -> list[bytes]:
     """Calls StreamPredictions and returns what it predicted, message by message."""
-    method = server.server.grpc_method.replace("/Predictions", "/StreamPredictions")
+    method = server.server.wires["grpc"].path.replace("/Predictions", "/StreamPredictions")
     with grpc.insecure_channel(f"{server.host}:{server.ports['grpc']}") as channel:
         return [prediction_of(one) for one in channel.unary_stream(method)(grpc_message(body), timeout=30)]
 

@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as arrays
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
-from loadtest.wire.grpc.messages import GoldenMessages, TensorFlowServing, TorchServe, message_format, request_messages
+from loadtest.wire.grpc.messages import TensorFlowServing, TorchServe, message_format
+from loadtest.wire.wire_format import GoldenAnswers, request_messages
 
 TENSORFLOW = TensorFlowServing("digits")
 TORCH = TorchServe("digits")
@@ -93,11 +94,12 @@ def test_predict_request(predict_pb2: Any, batch: npt.NDArray[np.float32]) -> No
     """TensorFlow Serving's own classes read the request as it was meant."""
     import tensorflow as tf
 
-    message = predict_pb2.PredictRequest.FromString(TENSORFLOW.request({"image": batch}))
+    encoded = TENSORFLOW.request({"image": batch}).body
+    message = predict_pb2.PredictRequest.FromString(encoded)
     assert (message.model_spec.name, message.model_spec.signature_name) == ("digits", "serving_default")
     assert list(message.inputs) == ["image"]
     np.testing.assert_array_equal(tf.make_ndarray(message.inputs["image"]), batch)
-    assert message.ByteSize() == len(TENSORFLOW.request({"image": batch}))  # nothing unknown was in it
+    assert message.ByteSize() == len(encoded)  # nothing unknown was in it
 
 
 @pytest.mark.parametrize("way", ["content", "values"])
@@ -141,7 +143,7 @@ def test_every_type_goes_there_and_back(predict_pb2: Any, values: npt.NDArray[An
     """TensorFlow reads whole numbers, booleans and text as they were meant, and its own tensors are read back."""
     import tensorflow as tf
 
-    sent = predict_pb2.PredictRequest.FromString(TENSORFLOW.request({"image": values})).inputs["image"]
+    sent = predict_pb2.PredictRequest.FromString(TENSORFLOW.request({"image": values}).body).inputs["image"]
     read = tf.make_ndarray(sent)
     if values.dtype.kind == "U":
         read = np.char.decode(read.astype(np.bytes_), "utf-8")
@@ -163,7 +165,7 @@ def test_other_types_of_tensor_are_no_answer(predict_pb2: Any) -> None:
 def test_missing_output(predict_pb2: Any) -> None:
     """An answer without the output asked for is wrong; one more output does no harm."""
     right = np.array([[0.25, 0.75]], np.float32)
-    golden = GoldenMessages(TENSORFLOW, Golden({"probabilities": [right.astype(np.float64)]}, 1e-5))
+    golden = GoldenAnswers(TENSORFLOW, Golden({"probabilities": [right.astype(np.float64)]}, 1e-5))
     assert golden.matches(0, response(predict_pb2, right, "content"))
     assert not golden.matches(0, response(predict_pb2, right, "content", name="others"))
 
@@ -173,10 +175,10 @@ def test_torchserve_messages(inference_pb2: Any, artifact: Artifact) -> None:
     request = inference_pb2["org.pytorch.serve.grpc.inference.PredictionsRequest"]
     answer = inference_pb2["org.pytorch.serve.grpc.inference.PredictionResponse"]
     for encoded, body in zip(request_messages(TORCH, artifact.golden, 3), artifact.bodies(3), strict=True):
-        message = request.FromString(encoded)
+        message = request.FromString(encoded.body)
         assert message.model_name == "digits"
         assert dict(message.input) == {"data": body}
-        assert message.ByteSize() == len(encoded)
+        assert message.ByteSize() == len(encoded.body)
     encoded = answer(prediction=b'{"predictions": [[0.25, 0.75]]}', sequence_id="ignored").SerializeToString()
     assert TORCH.predictions(encoded) == [[0.25, 0.75]]
     error = answer(prediction=b'{"code": 400, "message": "bad"}').SerializeToString()
@@ -187,7 +189,7 @@ def test_torchserve_messages(inference_pb2: Any, artifact: Artifact) -> None:
 def test_golden_check(predict_pb2: Any) -> None:
     """Within the tolerance is right; beyond it, another shape, NaN or another payload's answer is wrong."""
     right = [np.array([[0.25, 0.75]]), np.array([[1.0, 0.0]])]
-    golden = GoldenMessages(TENSORFLOW, Golden({"probabilities": right}, 1e-5))
+    golden = GoldenAnswers(TENSORFLOW, Golden({"probabilities": right}, 1e-5))
 
     def judged(values: object, payload: int = 0) -> bool:
         return golden.matches(payload, response(predict_pb2, np.array(values, np.float32), "content"))
@@ -206,14 +208,14 @@ def test_golden_check(predict_pb2: Any) -> None:
 @pytest.mark.parametrize("form", [TENSORFLOW, TORCH])
 def test_noise_is_never_right(form: TensorFlowServing | TorchServe, noise: bytes) -> None:
     """No bytes make the check fail otherwise than by saying that they are wrong."""
-    assert not GoldenMessages(form, Golden({"probabilities": [np.array([[0.25, 0.75]])]}, 1e-5)).matches(0, noise)
+    assert not GoldenAnswers(form, Golden({"probabilities": [np.array([[0.25, 0.75]])]}, 1e-5)).matches(0, noise)
 
 
 @untimed
 @given(st.data())
 def test_damaged_answers_are_never_right(predict_pb2: Any, data: st.DataObject) -> None:
     """An answer that lost its end, or one whose values were altered, is wrong; other damage never raises."""
-    golden = GoldenMessages(TENSORFLOW, Golden({"probabilities": [np.array([[0.25, 0.75]])]}, 1e-5))
+    golden = GoldenAnswers(TENSORFLOW, Golden({"probabilities": [np.array([[0.25, 0.75]])]}, 1e-5))
     good = response(predict_pb2, np.array([[0.25, 0.75]], np.float32), "content")
     at = data.draw(st.integers(0, len(good) - 1))
     damaged = good[:at] + bytes([data.draw(st.integers(0, 255))]) + good[at + 1 :]
@@ -233,13 +235,13 @@ def test_huge_shape_is_refused_without_making_it() -> None:
         TENSORFLOW.outputs(b"\x0a" + bytes([len(entry)]) + entry)
 
 
-def test_formats_are_chosen_by_the_method(artifact: Artifact) -> None:
+def test_formats_are_chosen_by_the_method() -> None:
     """The methods of the two servers are known; others are refused."""
-    form = message_format("/tensorflow.serving.PredictionService/Predict", artifact)
+    form = message_format("/tensorflow.serving.PredictionService/Predict", "digits")
     assert form == TensorFlowServing("digits")
-    assert message_format("org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions", artifact) == TORCH
+    assert message_format("org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions", "digits") == TORCH
     with pytest.raises(UsageError, match=r"other\.Service/Method"):
-        message_format("/other.Service/Method", artifact)
+        message_format("/other.Service/Method", "digits")
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
@@ -249,5 +251,5 @@ def test_requests_hold_every_input_once(predict_pb2: Any, artifact: Artifact, ba
 
     requests = request_messages(TENSORFLOW, artifact.golden, batch)
     assert len(requests) == len(artifact.bodies(batch))
-    sent = [tf.make_ndarray(predict_pb2.PredictRequest.FromString(one).inputs["image"]) for one in requests]
+    sent = [tf.make_ndarray(predict_pb2.PredictRequest.FromString(one.body).inputs["image"]) for one in requests]
     np.testing.assert_array_equal(np.concatenate(sent), artifact.golden.inputs["image"])

@@ -14,6 +14,7 @@ from loadtest.report.figures import (
     percentiles,
     setup_effort,
     timeline,
+    wires,
 )
 from loadtest.report.reading import Document, Results
 
@@ -59,7 +60,7 @@ def slug(name: str) -> str:
 
 def _of(document: Document, *, several: bool) -> dict[str, Figure]:
     prefix = f"{slug(document.name)}-" if several else ""
-    modules = (load_curve, percentiles, timeline, overhead, cost)
+    modules = (load_curve, percentiles, timeline, overhead, wires, cost)
     figures = [
         overview.figure(document, counted=not several),
         *(module.figure(document.comparison) for module in modules),

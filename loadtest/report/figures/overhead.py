@@ -83,10 +83,11 @@ def twins(result: ComparisonResult) -> dict[str, str]:
 
     Against such a server the other ones can be compared with the framework being the same.
     """
-    by_name: dict[str, dict[str, str]] = {}
+    by_name: dict[tuple[str, str], dict[str, str]] = {}
     for server in result.servers:
         if server.valid_rounds:
-            by_name.setdefault(server.key.partition(":")[0], {}).setdefault(server.runtime, server.key)
+            name = server.server_key.partition(":")[0]
+            by_name.setdefault((name, server.wire), {}).setdefault(server.runtime, server.key)
     return max((found for found in by_name.values() if len(found) > 1), key=len, default={})
 
 

@@ -38,7 +38,9 @@ def figure(document: Document, *, counted: bool = True) -> Figure:
         document: The comparison, and the ease of setup where it was measured.
         counted: Whether to show the lines that a person writes, which are the same for every model.
     """
-    comparison, setup = document.comparison, document.setup
+    comparison = document.comparison
+    # What is the same over every wire format has no place beside bars for each of them.
+    setup = document.setup if len(comparison.wires) == 1 else None
     names = comparison.names
     searched = {server.key: server.capacity.estimate_rps for server in comparison.servers if server.capacity}
     bounds = [one.key for one in comparison.servers if one.capacity and one.capacity.bounded_by_client]

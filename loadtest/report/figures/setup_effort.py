@@ -49,7 +49,7 @@ class CapabilityRow:
 def labels_of(document: Document) -> dict[str, str]:
     """What each server of the setup is called, those of the comparison first."""
     servers = servers_of(document)
-    known = {key: label for key, label in document.comparison.names.items() if key in servers}
+    known = {key: label for key, label in document.comparison.server_names.items() if key in servers}
     return known | {key: server.label for key, server in servers.items() if key not in known}
 
 
@@ -64,8 +64,8 @@ def figure(document: Document) -> Figure:
     labels = labels_of(document)
     servers = {key: servers_of(document)[key] for key in labels}
     everyone = [
-        *document.comparison.names.values(),
-        *(label for label in labels.values() if label not in document.comparison.names.values()),
+        *document.comparison.server_names.values(),
+        *(label for label in labels.values() if label not in document.comparison.server_names.values()),
     ]
     warm = {labels[key]: one.timeline.warm for key, one in servers.items() if one.timeline.warm}
     cold = {labels[key]: one.timeline.cold for key, one in servers.items() if one.timeline.cold}

@@ -18,10 +18,11 @@ from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, 
 from loadtest.setup.probes.probe_request import JSON, ProbeRequest, ask, is_golden, seen
 from loadtest.setup.probes.probed_server import ProbedServer, Trial
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
-from loadtest.wire.golden_target import grpc_target
-from loadtest.wire.grpc.messages import GoldenMessages, message_format, request_messages
+from loadtest.wire.exchange import ask_each
+from loadtest.wire.golden_target import format_at
 from loadtest.wire.grpc.single_call import call_each
 from loadtest.wire.grpc.target import GrpcTarget
+from loadtest.wire.wire_format import golden_requests
 
 HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 
@@ -42,12 +43,10 @@ def probe_rest(running: RunningServer) -> list[CapabilityCell]:
 
 def probe_grpc(running: RunningServer) -> CapabilityCell:
     """A golden example over gRPC; a server without it is asked for its health over gRPC on each of its ports."""
-    if "grpc" in running.server.protocols:
-        target = grpc_target(running.grpc_url, running.artifact, running.artifact.golden)
-        answer = call_each(target)[0]
-        right = answer.status == 200 and target.expectation.matches(0, answer.body)
-        said = answer.fault or f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
-        return judged("grpc", right, [Exchange(f"gRPC grpc:{running.server.grpc_method} (golden example 0)", said)])
+    if "grpc" in running.server.wires:
+        right, said, _ = _golden_call(running)
+        method = running.server.wires["grpc"].path
+        return judged("grpc", right, [Exchange(f"gRPC grpc:{method} (golden example 0)", said)])
     evidence, speaks = [], False
     for role, port in running.ports.items():
         target = GrpcTarget.build(f"grpc://{running.host}:{port}{HEALTH_METHOD}", [b""], Anything())
@@ -94,7 +93,7 @@ def probe_binary(probed: ProbedServer) -> CapabilityCell:
         for trial in trials
         if trial.reply.status == 200 and golden.matches(0, trial.reply.body) and not trial.effect
     ]
-    if "grpc" in server.protocols:
+    if "grpc" in server.wires:
         exchange, right = _binary_over_grpc(probed.running, instance.tobytes())
         evidence.append(exchange)
         ways += ["gRPC"] if right else []
@@ -102,19 +101,23 @@ def probe_binary(probed: ProbedServer) -> CapabilityCell:
     return judged("binary_tensors", bool(ways), evidence, notes=[*notes, *_effects(trials)])
 
 
+def _golden_call(running: RunningServer) -> tuple[bool, str, bytes]:
+    """Golden example 0 over gRPC: whether the answer is right, what came, and the message that was sent."""
+    artifact, url = running.artifact, running.url_over("grpc")
+    (message, *_), expectation = golden_requests(format_at("grpc", url, artifact.workload), artifact.golden)
+    (answer,) = ask_each(url, [message])
+    right = answer.status == 200 and expectation.matches(0, answer.body)
+    said = answer.fault or f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
+    return right, said, message.body
+
+
 def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, bool]:
     """Whether the gRPC request carries the tensor's own bytes, and the server answers it rightly."""
-    artifact = running.artifact
-    form = message_format(running.server.grpc_method, artifact)
-    message = request_messages(form, artifact.golden)[0]
+    method = running.server.wires["grpc"].path
+    right, said, message = _golden_call(running)
     if raw not in message:
-        return Exchange(running.server.grpc_method, f"its message carries text: {excerpt(message[-80:])}"), False
-    target = GrpcTarget.build(running.grpc_url, [message], Anything())
-    answer = call_each(target)[0]
-    right = answer.status == 200 and GoldenMessages(form, artifact.expectation()).matches(0, answer.body)
-    said = f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
-    what = f"{running.server.grpc_method} ({len(message)} bytes, {len(raw)} of them the tensor's own)"
-    return Exchange(what, answer.fault or said), right
+        return Exchange(method, f"its message carries text: {excerpt(message[-80:])}"), False
+    return Exchange(f"{method} ({len(message)} bytes, {len(raw)} of them the tensor's own)", said), right
 
 
 def _other_shape(batch: npt.NDArray[Any]) -> npt.NDArray[Any]:

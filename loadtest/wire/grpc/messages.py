@@ -5,30 +5,15 @@ classes.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import orjson
 
 from loadtest.errors import UsageError
-from loadtest.servers.artifact import Artifact
-from loadtest.servers.examples import Examples, Tensors, json_body
+from loadtest.servers.examples import Tensors, json_body
 from loadtest.servers.expectation import Golden
 from loadtest.wire.grpc.protobuf_fields import encode_bytes, encode_map_entry, read_fields, read_map_entry
 from loadtest.wire.grpc.tensor_proto import decode_tensor, encode_tensor
-
-
-class MessageFormat(Protocol):
-    """How a prediction API asks and answers."""
-
-    def request(self, inputs: Tensors) -> bytes:
-        """Encode a request for a batch: arrays (instances, *shape) by the names of the inputs."""
-
-    def difference(self, golden: Golden, payload: int, response: bytes) -> float:
-        """Largest difference of a response from the right predictions for a payload.
-
-        Raises:
-            ValueError: If it is no response of this API.
-        """
+from loadtest.wire.wire_format import Message, WireFormat
 
 
 @dataclass(frozen=True)
@@ -43,15 +28,15 @@ class TensorFlowServing:
 
     model: str
 
-    def request(self, inputs: Tensors) -> bytes:
+    def request(self, inputs: Tensors) -> Message:
         """PredictRequest {1: ModelSpec {1: name, 3: signature_name}, 2: map of input tensors}."""
         spec = encode_bytes(1, self.model.encode()) + encode_bytes(3, b"serving_default")
         tensors = [encode_map_entry(name.encode(), encode_tensor(array)) for name, array in inputs.items()]
-        return encode_bytes(1, spec) + b"".join(encode_bytes(2, entry) for entry in tensors)
+        return Message(encode_bytes(1, spec) + b"".join(encode_bytes(2, entry) for entry in tensors))
 
-    def difference(self, golden: Golden, payload: int, response: bytes) -> float:
+    def difference(self, golden: Golden, payload: int, body: bytes) -> float:
         """PredictResponse {1: map of output tensors, 2: ModelSpec}."""
-        return golden.column_distance(payload, self.outputs(response))
+        return golden.column_distance(payload, self.outputs(body))
 
     def outputs(self, response: bytes) -> Tensors:
         """The output tensors by name.
@@ -76,13 +61,14 @@ class TorchServe:
 
     model: str
 
-    def request(self, inputs: Tensors) -> bytes:
+    def request(self, inputs: Tensors) -> Message:
         """PredictionsRequest {1: model_name, 3: map of inputs}; TorchServe's own clients call the input ``data``."""
-        return encode_bytes(1, self.model.encode()) + encode_bytes(3, encode_map_entry(b"data", json_body(inputs)))
+        data = encode_map_entry(b"data", json_body(inputs))
+        return Message(encode_bytes(1, self.model.encode()) + encode_bytes(3, data))
 
-    def difference(self, golden: Golden, payload: int, response: bytes) -> float:
+    def difference(self, golden: Golden, payload: int, body: bytes) -> float:
         """PredictionResponse {1: prediction}."""
-        return golden.distance(payload, self.predictions(response))
+        return golden.distance(payload, self.predictions(body))
 
     def predictions(self, response: bytes) -> object:
         """The predictions, one for each instance.
@@ -97,40 +83,19 @@ class TorchServe:
         return document["predictions"]
 
 
-@dataclass(frozen=True)
-class GoldenMessages:
-    """The predictions in a message must equal the right ones within the tolerance.
+def message_format(method: str, model: str) -> WireFormat:
+    """Choose the messages by the full name of the method.
 
-    Attributes:
-        format: How to read the message.
-        golden: The right predictions for each payload.
-    """
-
-    format: MessageFormat
-    golden: Golden
-    name: str = "golden"
-
-    def matches(self, payload: int, message: bytes) -> bool:
-        """Compare with the golden predictions of this payload."""
-        return self.difference(payload, message) <= self.golden.tolerance
-
-    def difference(self, payload: int, message: bytes) -> float:
-        """Largest absolute difference; infinite where the message is no answer of the right shape."""
-        try:
-            return self.format.difference(self.golden, payload, message)
-        except ValueError:
-            return float("inf")
-
-
-def message_format(method: str, artifact: Artifact) -> MessageFormat:
-    """Choose the messages by the full name of the method, such as ``/tensorflow.serving.PredictionService/Predict``.
+    Args:
+        method: Such as ``/tensorflow.serving.PredictionService/Predict``.
+        model: Name of the model.
 
     Raises:
         UsageError: If the method's messages are not known.
     """
-    known: dict[str, MessageFormat] = {
-        "tensorflow.serving.PredictionService/Predict": TensorFlowServing(artifact.workload),
-        "org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions": TorchServe(artifact.workload),
+    known: dict[str, WireFormat] = {
+        "tensorflow.serving.PredictionService/Predict": TensorFlowServing(model),
+        "org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions": TorchServe(model),
     }
     try:
         return known[method.strip("/")]
@@ -139,8 +104,3 @@ def message_format(method: str, artifact: Artifact) -> MessageFormat:
             f"the messages of the gRPC method {method!r} are not known (known are {', '.join(known)}): "
             "give the encoded request as a file"
         ) from None
-
-
-def request_messages(form: MessageFormat, examples: Examples, batch: int = 1) -> list[bytes]:
-    """Requests that together hold every input once, as `loadtest.servers.examples.Examples.bodies` for REST."""
-    return [form.request(examples.request(rows)) for rows in examples.batches(batch)]

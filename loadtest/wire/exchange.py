@@ -1,0 +1,30 @@
+"""Single requests over any wire format, for checks outside the measured interval."""
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+from loadtest.servers.expectation import Anything
+from loadtest.wire.grpc.single_call import call_each
+from loadtest.wire.grpc.target import GrpcTarget
+from loadtest.wire.single_request import Answer, request
+from loadtest.wire.wire_format import Message
+
+
+def ask_each(url: str, messages: Sequence[Message], timeout_s: float = 10.0) -> Iterator[Answer]:
+    """Send requests one after the other.
+
+    Args:
+        url: ``http://`` address, or ``grpc://host:port/package.Service/Method``.
+        messages: The requests.
+        timeout_s: Limit for one of them, in seconds.
+
+    Yields:
+        One answer for each, over gRPC with status 200 where the call succeeded; a failure is data and not raised.
+    """
+    if url.startswith("grpc"):
+        yield from call_each(GrpcTarget.build(url, [message.body for message in messages], Anything()), timeout_s)
+        return
+    at = urlsplit(url)
+    for message in messages:
+        headers = {"content-type": "application/json", **message.headers}
+        yield request(at.hostname or "", at.port or 80, at.path, message.body, timeout_s=timeout_s, headers=headers)

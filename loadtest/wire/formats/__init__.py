@@ -1,0 +1,30 @@
+"""The wire formats, one module each, which holds a `Wire` named ``WIRE``; its name has dashes for underscores.
+
+A new one takes its module, and in the ``[wires]`` of each server that speaks it one line.
+"""
+
+import functools
+import importlib
+import pkgutil
+
+from loadtest.errors import UsageError
+from loadtest.wire.wire_format import Wire
+
+
+def wire_names() -> list[str]:
+    """The names of all of them."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+@functools.cache
+def find_wire(name: str) -> Wire:
+    """The wire format of this name.
+
+    Raises:
+        UsageError: If there is none; the text lists them.
+    """
+    if name not in wire_names():
+        raise UsageError(f"no wire format {name!r}; there are: {', '.join(wire_names())}")
+    wire = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").WIRE
+    assert isinstance(wire, Wire)
+    return wire
