@@ -26,7 +26,7 @@ from loadtest.cli.measured_models import MeasuredModels
 from loadtest.cli.numbers import CONNECTIONS, COUNT, MINUTES, RATE, SECONDS, SECONDS_OR_NONE, SEED, Several
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.experiments.comparison import check_batch
-from loadtest.experiments.contender import contenders
+from loadtest.experiments.contender import Contender, contenders
 from loadtest.experiments.expected_time import Expected, expected_time
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import comparison_name
@@ -169,7 +169,7 @@ def compare(
         stderr, file, folder, more_stages=setup, say=lambda line: stdout.print(line, soft_wrap=True, markup=False)
     )
     probes: Probes = "none" if not setup or launch.how == "network" else "quick" if quick else "full"
-    _say_what_comes(file.planned, plans, len(entered), SETUP_TIME[probes])
+    _say_what_comes(file.planned, plans, entered, SETUP_TIME[probes])
     try:
         with screen:
             MeasuredModels(entered, plans, screen, file, folder, probes if setup else None).measure(launchers)
@@ -191,13 +191,17 @@ def compare(
         raise click.exceptions.Exit(1)
 
 
-def _say_what_comes(names: Sequence[str], plans: Sequence[ComparisonPlan], servers: int, setup: Expected) -> None:
+def _say_what_comes(
+    names: Sequence[str], plans: Sequence[ComparisonPlan], entered: Sequence[Contender], setup: Expected
+) -> None:
     """How long it takes, before it begins."""
-    every = [expected_time(plan, servers).times(len(names) // len(plans)) for plan in plans]
+    servers = len({one.server.key for one in entered})
+    wires = list(dict.fromkeys(one.wire for one in entered))
+    told = f"{servers} server{'s' if servers > 1 else ''}" + (f" over {', '.join(wires)}" if len(wires) > 1 else "")
+    every = [expected_time(plan, len(entered)).times(len(names) // len(plans)) for plan in plans]
     longer = ", and longer where a model is so slow that its percentiles need longer runs" if plans[0].stretch_s else ""
     stdout.print(
-        f"{', '.join(names)}: {servers} server{'s' if servers > 1 else ''}, rounds: {plans[0].rounds}; this takes "
-        f"{sum(every, setup)}{longer}",
+        f"{', '.join(names)}: {told}, rounds: {plans[0].rounds}; this takes {sum(every, setup)}{longer}",
         soft_wrap=True,
         markup=False,
     )

@@ -26,15 +26,14 @@ from loadtest.errors import UsageError
 from loadtest.experiments.measured_run import measure, resolve
 from loadtest.launch.launcher import Launcher
 from loadtest.load.plan import Load
-from loadtest.load.session import Endpoint
 from loadtest.machine.placement import choose_placement
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_toml import load_servers, select_server
 from loadtest.wire.address import Address, for_refusal, without_credentials
 from loadtest.wire.formats import find_wire, wire_names
-from loadtest.wire.grpc.target import FORM, SCHEMES, GrpcTarget
-from loadtest.wire.http1 import HttpTarget
+from loadtest.wire.golden_target import build_target
+from loadtest.wire.grpc.target import FORM, SCHEMES, is_grpc
 from loadtest.wire.stamped_transport import stamps_are_given
 from loadtest.wire.wire_format import Message, golden_requests
 
@@ -152,8 +151,7 @@ def run(
     )
     load = Load(plan, warmup, connections, processes, seed, timeout, kernel_stamps)
     wire, path = _wire(target, wire)
-    over_grpc = find_wire(wire).scheme == "grpc"
-    if over_grpc and method is not None:
+    if method is not None and find_wire(wire).scheme == "grpc":
         raise UsageError("--method is for HTTP; a gRPC method is part of the address")
 
     def inputs() -> tuple[Sequence[Message], Expectation]:
@@ -162,7 +160,6 @@ def run(
         return golden_requests(form, artifact().load.for_requests(load.requests, batch), batch)
 
     messages, expectation = _messages(is_url, body, expect, inputs)
-    bodies = [message.body for message in messages]
     fields = dict(_header(line) for line in headers)
     with contextlib.ExitStack() as stack:
         if is_url:
@@ -173,12 +170,7 @@ def run(
             url = running.url_over(wire)
             usage, placement = running.usage_if_known(), launcher().placement
         method = method or ("GET" if is_url and body is None else "POST")
-        endpoint: Endpoint
-        if over_grpc:
-            endpoint = resolve(GrpcTarget.build(url, bodies, expectation, headers=fields))
-        else:
-            each = [message.headers for message in messages]
-            endpoint = resolve(HttpTarget.build(url, bodies, expectation, method=method, headers=fields, each=each))
+        endpoint = resolve(build_target(url, messages, expectation, method=method, headers=fields))
         live = following(stack.enter_context(status("waiting")), f"{kind} load on {without_credentials(url)}")
         result, _ = measure(
             endpoint,
@@ -205,10 +197,9 @@ def _wire(target: str, wire: str | None) -> tuple[str, str]:
         server = select_server(target, load_servers())
         find_wire(wire or "rest")
         return wire or "rest", server.endpoint(wire or "rest").path
-    over_grpc = target.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
-    path = Address.parse(target, SCHEMES, FORM).path if over_grpc else ""
-    wire = wire or ("grpc" if over_grpc else "rest")
-    if (find_wire(wire).scheme == "grpc") != over_grpc:
+    path = Address.parse(target, SCHEMES, FORM).path if is_grpc(target) else ""
+    wire = wire or ("grpc" if is_grpc(target) else "rest")
+    if (find_wire(wire).scheme == "grpc") != is_grpc(target):
         raise UsageError(f"--wire {wire} does not go with the address {for_refusal(target)}")
     return wire, path
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from loadtest.servers.expectation import Anything
 from loadtest.wire.grpc.single_call import call_each
-from loadtest.wire.grpc.target import GrpcTarget
+from loadtest.wire.grpc.target import GrpcTarget, is_grpc
 from loadtest.wire.single_request import Answer, request
 from loadtest.wire.wire_format import Message
 
@@ -21,7 +21,7 @@ def ask_each(url: str, messages: Sequence[Message], timeout_s: float = 10.0) -> 
     Yields:
         One answer for each, over gRPC with status 200 where the call succeeded; a failure is data and not raised.
     """
-    if url.startswith("grpc"):
+    if is_grpc(url):
         yield from call_each(GrpcTarget.build(url, [message.body for message in messages], Anything()), timeout_s)
         return
     at = urlsplit(url)

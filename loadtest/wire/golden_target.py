@@ -1,12 +1,12 @@
 """Examples of an artifact as requests to put a server under load with, in any wire format: built here alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from loadtest.servers.examples import Examples
 from loadtest.servers.expectation import Expectation
 from loadtest.wire.formats import find_wire
-from loadtest.wire.grpc.target import GrpcTarget
+from loadtest.wire.grpc.target import GrpcTarget, is_grpc
 from loadtest.wire.http1 import HttpTarget
 from loadtest.wire.wire_format import Message, WireFormat, golden_requests
 
@@ -44,12 +44,31 @@ def golden_target(wire: str, url: str, model: str, examples: Examples, batch: in
     return build_target(url, messages, expectation)
 
 
-def build_target(url: str, messages: Sequence[Message], expectation: Expectation) -> Target:
-    """Requests to an address, over the transport that its scheme names."""
+def build_target(
+    url: str,
+    messages: Sequence[Message],
+    expectation: Expectation,
+    *,
+    method: str = "POST",
+    headers: Mapping[str, str] | None = None,
+) -> Target:
+    """Requests to an address, over the transport that its scheme names.
+
+    Args:
+        url: ``http://`` or ``grpc://`` address, or one with TLS.
+        messages: The requests.
+        expectation: The check of the answers.
+        method: HTTP method.
+        headers: Header fields, or metadata, that are added or replace others.
+
+    Raises:
+        UsageError: If the address, the method or a header cannot be used.
+    """
     bodies = [message.body for message in messages]
-    if url.startswith("grpc"):
-        return GrpcTarget.build(url, bodies, expectation)
-    return HttpTarget.build(url, bodies, expectation, each=[message.headers for message in messages])
+    if is_grpc(url):
+        return GrpcTarget.build(url, bodies, expectation, headers=headers)
+    each = [message.headers for message in messages]
+    return HttpTarget.build(url, bodies, expectation, method=method, headers=headers, each=each)
 
 
 def rest_target(url: str, examples: Examples, batch: int = 1) -> HttpTarget:

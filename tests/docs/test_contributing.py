@@ -1,6 +1,5 @@
 """What CONTRIBUTING.md says must be touched is done in a copy of the repository, and is all that it takes."""
 
-import ast
 import json
 import re
 from pathlib import Path
@@ -112,20 +111,20 @@ def test_a_command_is_one_module(copy: ScratchCopy) -> None:
     assert "Contracts: 2 kept, 0 broken." in copy.run_tool("lint-imports", "--no-cache")
 
 
-def test_the_places_that_know_the_wire_formats_are_listed() -> None:
-    """Outside of its own modules, every module that names gRPC in its code is one that a wire format would touch."""
-    naming = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "loadtest").rglob("*.py")
-        if path.parent.name != "grpc" and _names_grpc(path)
-    }
-    assert sorted(naming) == sorted(path for path in _told("a wire format") if not path.endswith("NAME/"))
-
-
-def _names_grpc(path: Path) -> bool:
-    """Whether code names it: an identifier or a text, docstrings and comments left aside."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value.value = ""
-    return "grpc" in ast.unparse(tree).lower()
+@pytest.mark.slow
+def test_a_wire_format_is_one_module_and_a_line_for_each_server(copy: ScratchCopy) -> None:
+    """The servers that speak it are checked and measured over it."""
+    copy.add("wire")
+    line = 'rest-named = { port = "rest", path = "/v1/models/{workload}:predict" }\n'
+    copy.insert("tf_serving/server.toml", "[wires]\n", line)
+    assert copy.touched() == {"loadtest/wire/formats/rest_named.py", "tf_serving/server.toml"}
+    assert _told("a wire format") == ["loadtest/wire/formats/NAME.py", "SERVER/server.toml"]
+    assert "rest-named" in copy.run("loadtest", "compare", "--help")
+    measured = copy.run(
+        *("loadtest", "sweep", "tf_serving", "--wire", "rest-named", "--any-port", "--no-pin"),
+        *("--connections", "1", "--duration", "0.5", "--warmup", "0", "--json", "-"),
+    )
+    (run,) = json.loads(measured)
+    assert (run["run"]["wire"], run["requests"]["mismatched"], run["requests"]["errors"]) == ("rest-named", 0, {})
+    assert run["requests"]["ok"] > 0
+    assert "Contracts: 2 kept, 0 broken." in copy.run_tool("lint-imports", "--no-cache")

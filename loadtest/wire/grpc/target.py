@@ -22,6 +22,11 @@ SCHEMES = ("grpc", "grpcs")
 FORM = "of the form grpc://host:port/package.Service/Method"
 
 
+def is_grpc(url: str) -> bool:
+    """Whether an address is one of a gRPC method, well formed or not."""
+    return url.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
+
+
 @dataclass(frozen=True)
 class GrpcTarget:
     """A unary gRPC method and the calls of it.
