@@ -28,7 +28,7 @@ from loadtest.wire.grpc.target import GrpcTarget
 from loadtest.wire.http1 import HttpTarget
 
 WARMUP, MEASURED = 0, 1
-TargetT = TypeVar("TargetT", HttpTarget, GrpcTarget)
+TargetT = TypeVar("TargetT", bound=HttpTarget | GrpcTarget)
 
 
 def measure(
