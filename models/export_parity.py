@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import example_files, read_back
+from models import example_files, read_back, serving_bytes
 from models.artifact_manifest import Manifest
 from models.errors import ExportParityError
 from models.examples import CHUNK, Examples, Forward, answers
@@ -18,10 +18,11 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
     """Load every export of the artifact in `folder` and compare its answers with the golden outputs.
 
     Each is asked twice, all instances of one length in one batch and one by one: the free batch size is part of the
-    model. Then the inputs for load tests follow in batches, since a run with one wrong answer is invalid.
+    model. Then the inputs for load tests follow in batches, since a run with one wrong answer is invalid. The signature
+    `serving_bytes` is asked the golden ones, with all lengths in one batch.
 
     Returns:
-        Largest absolute difference per export.
+        Largest absolute difference per export, and for `serving_bytes` where there is that.
 
     Raises:
         ExportParityError: An answer differs; names the export, the instance, the element and both values.
@@ -40,17 +41,35 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
             "model_store": read_back.torch_form(Path(unpacked)),
         }
         worst = {}
+        whole = min(golden[0].size, manifest.max_instances)
         for name, forward in exports.items():
-            whole = min(golden[0].size, manifest.max_instances)
             asked = [(name, whole, golden), (f"{name}, one by one,", 1, golden)]
             asked += [(f"{name}, load inputs,", min(CHUNK, manifest.max_instances), one) for one in (load, fresh)]
             worst[name] = max(_ask(what, forward, most, one, manifest) for what, most, one in asked)
+    if serving_bytes.offered(manifest.inputs):
+        name = serving_bytes.SIGNATURE
+        forward = read_back.saved_model(version, manifest.inputs, manifest.outputs, name)
+        worst[name] = max(
+            _ask_octets(what, forward, most, golden, manifest)
+            for what, most in ((name, whole), (f"{name}, one by one,", 1))
+        )
     return worst
 
 
 def _ask(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors], manifest: Manifest) -> float:
     examples, expected = right
-    actual = answers(forward, examples, manifest.inputs, most)
+    return _largest(what, answers(forward, examples, manifest.inputs, most), expected, manifest)
+
+
+def _ask_octets(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors], manifest: Manifest) -> float:
+    examples, expected = right
+    batches = [examples.part(slice(first, first + most)) for first in range(0, examples.size, most)]
+    parts = [forward(serving_bytes.encoded(batch, manifest.inputs)) for batch in batches]
+    actual = {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in manifest.outputs}
+    return _largest(what, actual, expected, manifest)
+
+
+def _largest(what: str, actual: Tensors, expected: Tensors, manifest: Manifest) -> float:
     return max(
         compare(what, actual[spec.name], expected[spec.name], spec, manifest.labels, manifest.tolerance)
         for spec in manifest.outputs

@@ -20,8 +20,16 @@ from models.framework_messages import silence_framework_messages
 from models.tensors import Tensors, TensorSpec
 
 
-def saved_model(folder: Path, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Forward:
-    """Load the SavedModel back through its serving signature.
+def saved_model(
+    folder: Path, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], name: str = savedmodel.SIGNATURE
+) -> Forward:
+    """Load the SavedModel back through one of its signatures.
+
+    Args:
+        folder: The version folder.
+        inputs: The inputs of the model.
+        outputs: Its outputs.
+        name: The signature; through `serving_bytes` the inputs are arrays of octets.
 
     Raises:
         ExportError: TensorFlow cannot load it, or the signature is missing or has other names.
@@ -29,14 +37,14 @@ def saved_model(folder: Path, inputs: Sequence[TensorSpec], outputs: Sequence[Te
     tf = cpu_tensorflow()
     try:
         loaded = tf.saved_model.load(str(folder))
-        signature = loaded.signatures[savedmodel.SIGNATURE]
+        signature = loaded.signatures[name]
     except Exception as error:  # TensorFlow may raise anything here
         reason = " ".join(str(error).split())
         raise ExportError(f"the SavedModel cannot be loaded: {type(error).__name__}: {reason}") from error
     found = sorted(signature.structured_input_signature[1]), sorted(signature.structured_outputs)
     wanted = sorted(spec.name for spec in inputs), sorted(spec.name for spec in outputs)
     if found != wanted:
-        raise ExportError(f"the SavedModel's signature is {found[0]} -> {found[1]}, not {wanted[0]} -> {wanted[1]}")
+        raise ExportError(f"the SavedModel's {name} is {found[0]} -> {found[1]}, not {wanted[0]} -> {wanted[1]}")
 
     def forward(tensors: Tensors, _owner: Any = loaded) -> Tensors:
         # _owner keeps the variables alive, the signature alone does not.

@@ -1,9 +1,10 @@
-"""The SavedModel: the TensorFlow twin behind one serving signature, with TensorFlow Serving's warm-up records."""
+"""The SavedModel: the TensorFlow twin behind its serving signatures, with TensorFlow Serving's warm-up records."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models import serving_bytes
 from models.examples import Examples
 from models.tensors import TensorSpec
 from models.workload import Weights, Workload, by_name
@@ -15,8 +16,10 @@ WARMUP_BATCHES = (1, 32)
 def write(workload: Workload, weights: Weights, warmup: Examples, folder: Path) -> None:
     """Write the SavedModel of `workload` to `folder`.
 
+    Its signatures are `serving_default` and, where it is offered, `serving_bytes`.
+
     Args:
-        workload: Gives the twin, and the names and shapes of the signature.
+        workload: Gives the twin, and the names and shapes of the signatures.
         weights: What the twin takes over, in PyTorch's names and layouts.
         warmup: Inputs for the warm-up records.
         folder: The version folder, created.
@@ -31,7 +34,16 @@ def write(workload: Workload, weights: Weights, warmup: Examples, folder: Path) 
 
     signature = [tf.TensorSpec([None, *spec.shape], spec.dtype, name=spec.name) for spec in workload.inputs]
     module.serve = tf.function(serve, input_signature=signature)  # an attribute of the module, or it is not saved
-    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve})
+    signatures = {SIGNATURE: module.serve}
+    if serving_bytes.offered(workload.inputs):
+
+        def serve_bytes(*octets: Any) -> Any:
+            return module.serve(*serving_bytes.decoded(workload.inputs, octets))  # called, so that it is saved once
+
+        strings = [tf.TensorSpec([None], "string", name=spec.name) for spec in workload.inputs]
+        module.serve_bytes = tf.function(serve_bytes, input_signature=strings)
+        signatures[serving_bytes.SIGNATURE] = module.serve_bytes
+    tf.saved_model.save(module, str(folder), signatures=signatures)
     _write_warmup(workload, warmup, folder / "assets.extra" / "tf_serving_warmup_requests")
 
 
@@ -73,14 +85,19 @@ def _write_warmup(workload: Workload, examples: Examples, path: Path) -> None:
     import tensorflow as tf
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
+    batches = [
+        (SIGNATURE, examples.repeated(0, workload.inputs, size))
+        for size in WARMUP_BATCHES
+        if size <= workload.max_instances
+    ]
+    if serving_bytes.offered(workload.inputs):
+        # One is enough: its graph is prepared, and the kernels are those of the other signature.
+        batches.append((serving_bytes.SIGNATURE, serving_bytes.encoded(examples.part(slice(1)), workload.inputs)))
     path.parent.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(path)) as records:
-        for size in WARMUP_BATCHES:
-            if size > workload.max_instances:
-                continue
-            batch = examples.repeated(0, workload.inputs, size)
+        for signature, batch in batches:
             request = predict_pb2.PredictRequest(
-                model_spec=model_pb2.ModelSpec(name=workload.name, signature_name=SIGNATURE),
+                model_spec=model_pb2.ModelSpec(name=workload.name, signature_name=signature),
                 inputs={name: tf.make_tensor_proto(array) for name, array in batch.items()},
             )
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))

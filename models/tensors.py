@@ -28,7 +28,7 @@ class TensorSpec:
         shape: Dimensions of one instance, without the batch dimension. In an input one of them may vary and is None.
         lengths: Smallest and largest size of the dimension that varies; None where none does.
         padding: What a shorter instance is filled up with where a server puts several lengths into one batch. It must
-            not change an answer.
+            not change an answer, and lies within the limits.
         minimum: Smallest value allowed in an input; None for any.
         maximum: Largest value allowed in an input; None for any.
 
@@ -51,6 +51,11 @@ class TensorSpec:
             raise ValueError(f"tensor {self.name}: one dimension may be None, and then `lengths` says how it varies")
         if self.lengths and not 1 <= self.lengths[0] <= self.lengths[1]:
             raise ValueError(f"tensor {self.name}: its lengths run from {self.lengths[0]} to {self.lengths[1]}")
+        within = (self.minimum is None or self.padding >= self.minimum) and (
+            self.maximum is None or self.padding <= self.maximum
+        )
+        if self.lengths and not within:
+            raise ValueError(f"tensor {self.name}: its padding {self.padding:g} is beyond the limits of its values")
         if self.dtype == "string" and (self.lengths, self.minimum, self.maximum) != (None, None, None):
             raise ValueError(f"tensor {self.name}: text has a fixed shape and no limits of value")
 
