@@ -109,6 +109,13 @@ DEEP = b"[" * 100 + b"1" + b"]" * 100
             "JSON Value: 1 Type: Number is not of expected type: string",
         ),
         ("/v1/models/text:predict", b'{"instances": [{"b64": "!"}]}', 400, "Unable to base64 decode"),
+        ("/v1/models/text:predict", b'{"instances": [{"b64": "AA="}]}', 400, "Unable to base64 decode"),
+        (
+            "/v1/models/named:predict",
+            b'{"instances": [{"a": 1, "b": [1, 2]}, {"b64": "AA=="}]}',
+            400,
+            "Expecting object but got list at item 1 of input list",
+        ),
         ("/v1/models/numbers:predict", b'{"inputs": 1.5, "signature_name": "float16"}', 501, "to type: half"),
         (
             "/v1/models/numbers:predict",

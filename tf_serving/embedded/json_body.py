@@ -109,7 +109,7 @@ def is_base64(value: Any) -> bool:
 
 
 def decode_base64(value: Any) -> bytes:
-    """Return the bytes of {"b64": "..."}; padding may be left out.
+    """Return the bytes of {"b64": "..."}; padding may be left out as a whole.
 
     Raises:
         ServingError: Another object, or not base64.
@@ -117,7 +117,8 @@ def decode_base64(value: Any) -> bytes:
     if not is_base64(value):
         raise invalid_argument(f"JSON Value: {excerpt(value)} not formatted correctly for base64 data")
     text = "".join(value["b64"].split())
+    left_out = "" if text.endswith("=") else "=" * (-len(text) % 4)
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return base64.b64decode(text + left_out, validate=True)
     except (binascii.Error, ValueError) as error:
         raise invalid_argument("Unable to base64 decode") from error

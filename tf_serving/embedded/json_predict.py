@@ -74,7 +74,7 @@ def _rows(instances: list[Any], signature: Signature, has_booleans: bool) -> Ten
     specs = signature.inputs
     columns: dict[str, list[Any]] = {alias: [] for alias in specs}
     for index, instance in enumerate(instances):
-        if not isinstance(instance, dict):
+        if not _is_named(instance):
             raise invalid_argument(f"Expecting object but got list at item {index} of input list")
         for alias, value in instance.items():
             if alias not in specs:
