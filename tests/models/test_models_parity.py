@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from models import digits, export_parity, savedmodel
+from models import digits, export_parity, savedmodel, serving_bytes
 from models.artifact_manifest import read
 from models.errors import ExportError, ExportParityError
 from models.examples import Examples
@@ -30,7 +30,7 @@ def perturb(path: Path) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.flo
 def test_all_exports_agree_with_the_reference(artifact: Path) -> None:
     """The untouched artifact is within its tolerance, in every export."""
     worst = export_parity.check(artifact, read(artifact))
-    assert set(worst) == {"saved_model", "torch", "model_store"}
+    assert set(worst) == {"saved_model", "torch", "model_store", "serving_bytes"}
     assert max(worst.values()) <= 1e-5
 
 
@@ -60,6 +60,29 @@ def test_changed_saved_model_is_caught(artifact: Path) -> None:
     shutil.rmtree(folder)
     savedmodel.write(digits.WORKLOAD, other, Examples({"image": np.zeros((1, 8, 8), np.float32)}), folder)
     with pytest.raises(ExportParityError, match=r"^saved_model differs"):
+        export_parity.check(artifact, read(artifact))
+
+
+def test_wrong_decoder_is_caught(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SavedModel whose other signature reads the values in another order fails by the name of that signature."""
+    folder, right = artifact / "saved_model" / "1", serving_bytes.decoded
+    monkeypatch.setattr(serving_bytes, "decoded", lambda *one: [tensor[:, ::-1] for tensor in right(*one)])
+    shutil.rmtree(folder)
+    weights = load_file(artifact / "weights.safetensors")
+    savedmodel.write(digits.WORKLOAD, weights, Examples({"image": np.zeros((1, 8, 8), np.float32)}), folder)
+    with pytest.raises(ExportParityError, match=r"^serving_bytes differs"):
+        export_parity.check(artifact, read(artifact))
+
+
+def test_missing_signature_is_caught(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SavedModel without `serving_bytes`, of a model that should have it, is an ExportError."""
+    folder = artifact / "saved_model" / "1"
+    shutil.rmtree(folder)
+    weights = load_file(artifact / "weights.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr(serving_bytes, "offered", lambda inputs: False)
+        savedmodel.write(digits.WORKLOAD, weights, Examples({"image": np.zeros((1, 8, 8), np.float32)}), folder)
+    with pytest.raises(ExportError, match="serving_bytes"):
         export_parity.check(artifact, read(artifact))
 
 

@@ -183,6 +183,8 @@ def test_contract_is_checked_at_once(change: dict[str, Any], message: str) -> No
         (("x", "int64", (None, None), (1, 2)), "one dimension"),
         (("x", "int64", (None,), (0, 2)), "run from 0 to 2"),
         (("x", "string", (None,), (1, 2)), "text has a fixed shape"),
+        (("x", "int64", (None,), (1, 2), 0, 1), "its padding 0 is beyond the limits"),
+        (("x", "int64", (None,), (1, 2), 9, None, 8), "its padding 9 is beyond the limits"),
     ],
 )
 def test_a_tensor_that_cannot_be_served_is_refused(values: tuple[Any, ...], message: str) -> None:

@@ -8,6 +8,7 @@ import grpc
 import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from loadtest.servers.artifact import Artifact
 from tests.tf_serving import saved_models
 from tests.tf_serving.process import ServerProcess
 
@@ -42,18 +43,20 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved_models.numbers(root / "numbers")
     saved_models.batch(root / "batch")
     saved_models.gate(root / "gate")
+    saved_models.sequence(root / "sequence")
     return root
 
 
 @pytest.fixture(scope="session")
-def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all models, `scale` in versions 1 and 3 with labels, without batching."""
+def server(models: Path, artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for all models and `digits`, `scale` in versions 1 and 3 with labels, without batching."""
     folder = tmp_path_factory.mktemp("server")
     policy = "model_version_policy { specific { versions: 1 versions: 3 } }"
     labels = 'version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 3 }'
-    names = ("named", "text", "numbers", "batch", "gate")
+    names = ("named", "text", "numbers", "batch", "gate", "sequence")
     entries = [model_config("scale", models / "scale", policy + labels)]
     entries += [model_config(name, models / name) for name in names]
+    entries.append(model_config("digits", artifact.folder / "saved_model"))
     (folder / "models.config").write_text(f"model_config_list {{ {''.join(entries)} }}")
     (folder / "monitoring.config").write_text(MONITORING)
     running = ServerProcess(
@@ -89,7 +92,7 @@ def prediction(channel: grpc.Channel) -> Any:
 def batching_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that batches up to four rows, waits long for them, and has one batch thread."""
     folder = tmp_path_factory.mktemp("batching")
-    entries = [model_config(name, models / name) for name in ("batch", "gate", "scale", "numbers")]
+    entries = [model_config(name, models / name) for name in ("batch", "gate", "scale", "numbers", "sequence")]
     (folder / "models.config").write_text(f"model_config_list {{ {''.join(entries)} }}")
     (folder / "batching.config").write_text(BATCHING)
     (folder / "monitoring.config").write_text(MONITORING)

@@ -12,6 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from models import savedmodel
+from tests.models import tiny
 from tf_serving.embedded.version_integrity import SCHEMA_VERSION
 
 
@@ -131,6 +133,11 @@ def batch(base: Path) -> Path:
         return {"rows": tf.fill([rows], rows), "first": x[:, 0]}
 
     return save(base, 1, {"serving_default": serve})
+
+
+def sequence(base: Path) -> None:
+    """Sequences of ids and pairs, with the signature `serving_bytes`, as `python -m models build` writes it."""
+    savedmodel.write(tiny.sequence(), {}, tiny.SEQUENCE, base / "1")
 
 
 def gate(base: Path, version: int = 1) -> Path:
