@@ -13,6 +13,7 @@ from loadtest.cli.common import (
 )
 from loadtest.errors import LaunchError, ParityError
 from loadtest.experiments.parity import check_parity
+from loadtest.wire.formats import find_wire
 
 
 @click.command()
@@ -26,8 +27,9 @@ def check(servers: str | None, workload: str, launch: LaunchOptions) -> None:
     agreed = True
     for server in wanted:
         try:
+            wires = [wire for wire in server.wires if find_wire(wire).takes(launcher.artifact.manifest["inputs"])]
             with reachable(server, launcher) as running:
-                label, parity = running.label, check_parity(running, launcher.artifact, server.wires)
+                label, parity = running.label, check_parity(running, launcher.artifact, wires)
         except (LaunchError, ParityError) as error:
             agreed = False
             stdout.print(f"[red]FAILED[/red]  {server.label}: {error}")

@@ -38,6 +38,7 @@ from loadtest.report.reading import Results, read_results
 from loadtest.report.table import remarks
 from loadtest.report.terminal_table import terminal_tables
 from loadtest.setup.setup_plan import Probes
+from loadtest.wire.formats import check_takes
 
 DEFAULT = ComparisonPlan(stretch_s=40.0)
 QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=5.0, stretch_s=8.0)
@@ -164,6 +165,8 @@ def compare(
     if launch.how == "local":  # elsewhere the models may have to be built first
         for launcher, one in itertools.product(launchers.values(), plans):
             check_batch(launcher.artifact, one.batch)
+        for launcher, wire in itertools.product(launchers.values(), {one.wire for one in entered}):
+            check_takes(wire, launcher.artifact)
     folder = _folder(out)
     screen = ComparisonScreen(
         stderr, file, folder, more_stages=setup, say=lambda line: stdout.print(line, soft_wrap=True, markup=False)

@@ -13,7 +13,7 @@ from loadtest.load.plan import Load
 from loadtest.machine.placement import Placement
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers, select_server
-from loadtest.wire.formats import find_wire
+from loadtest.wire.formats import check_takes, find_wire
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def prepared(key: str, launch: LaunchOptions, workload: str, wire: str, batch: i
     server.endpoint(wire)
     launcher = launch.launcher(workload)
     launcher.artifact.load.batches(batch)
+    check_takes(wire, launcher.artifact)
     return server, launcher
 
 

@@ -31,7 +31,7 @@ from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_toml import load_servers, select_server
 from loadtest.wire.address import Address, for_refusal, without_credentials
-from loadtest.wire.formats import find_wire, wire_names
+from loadtest.wire.formats import check_takes, find_wire, wire_names
 from loadtest.wire.golden_target import build_target
 from loadtest.wire.grpc.target import FORM, SCHEMES, is_grpc
 from loadtest.wire.stamped_transport import stamps_are_given
@@ -156,6 +156,7 @@ def run(
 
     def inputs() -> tuple[Sequence[Message], Expectation]:
         """As many different requests as the load needs, with the check of the answers."""
+        check_takes(wire, artifact())
         form = find_wire(wire).format(artifact().workload, path)
         return golden_requests(form, artifact().load.for_requests(load.requests, batch), batch)
 

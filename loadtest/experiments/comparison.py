@@ -37,6 +37,7 @@ from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.forward_pass import time_forward_passes
 from loadtest.servers.server_folder import Server
+from loadtest.wire.formats import check_takes
 
 GATE_S = 4.0
 RATE_SHARE = 0.5
@@ -79,10 +80,13 @@ def compare(
         command: Arguments of the command, for the result.
 
     Raises:
-        UsageError: If the model takes no request of so many instances, or has too few inputs for one.
+        UsageError: If the model takes no request of so many instances, has too few inputs for one, or cannot be asked
+            in a wire format.
         MeasurementError: If no server passes the gate.
     """
     check_batch(launcher.artifact, plan.batch)
+    for one in entered:
+        check_takes(one.wire, launcher.artifact)
     result = ComparisonResult(
         started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=list(command),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from loadtest.servers.examples import Examples, Tensors
 from loadtest.servers.expectation import Golden
@@ -43,11 +43,13 @@ class Wire:
         description: What travels, in a few words.
         format: Makes the format from the name of the model and the path of the prediction.
         scheme: Of its addresses: ``http`` or ``grpc``.
+        takes: Whether a model can be asked in it, by the inputs as its manifest describes them.
     """
 
     description: str
     format: Callable[[str, str], WireFormat]
     scheme: str = "http"
+    takes: Callable[[Sequence[Mapping[str, Any]]], bool] = lambda inputs: True
 
 
 @dataclass(frozen=True)

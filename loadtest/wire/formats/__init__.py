@@ -8,12 +8,25 @@ import importlib
 import pkgutil
 
 from loadtest.errors import UsageError
+from loadtest.servers.artifact import Artifact
 from loadtest.wire.wire_format import Wire
 
 
 def wire_names() -> list[str]:
     """The names of all of them."""
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+def check_takes(wire: str, artifact: Artifact) -> None:
+    """Know before a request is made that a model cannot be asked in a wire format.
+
+    Raises:
+        UsageError: If so; the text lists those in which it can be.
+    """
+    inputs = artifact.manifest["inputs"]
+    if not find_wire(wire).takes(inputs):
+        others = ", ".join(name for name in wire_names() if find_wire(name).takes(inputs))
+        raise UsageError(f"{artifact.workload} cannot be asked over {wire}, but over {others}")
 
 
 @functools.cache

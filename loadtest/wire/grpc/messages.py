@@ -4,6 +4,7 @@ The field numbers are those of the public definitions, named at each message; th
 classes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -24,15 +25,21 @@ class TensorFlowServing:
 
     Attributes:
         model: Model name.
+        signature: Name of the signature.
     """
 
     model: str
+    signature: str = "serving_default"
 
     def request(self, inputs: Tensors) -> Message:
+        """See `loadtest.wire.wire_format.WireFormat`."""
+        return self.predict_request({name: encode_tensor(array) for name, array in inputs.items()})
+
+    def predict_request(self, tensors: Mapping[str, bytes]) -> Message:
         """PredictRequest {1: ModelSpec {1: name, 3: signature_name}, 2: map of input tensors}."""
-        spec = encode_bytes(1, self.model.encode()) + encode_bytes(3, b"serving_default")
-        tensors = [encode_map_entry(name.encode(), encode_tensor(array)) for name, array in inputs.items()]
-        return Message(encode_bytes(1, spec) + b"".join(encode_bytes(2, entry) for entry in tensors))
+        spec = encode_bytes(1, self.model.encode()) + encode_bytes(3, self.signature.encode())
+        entries = [encode_map_entry(name.encode(), tensor) for name, tensor in tensors.items()]
+        return Message(encode_bytes(1, spec) + b"".join(encode_bytes(2, entry) for entry in entries))
 
     def difference(self, golden: Golden, payload: int, body: bytes) -> float:
         """PredictResponse {1: map of output tensors, 2: ModelSpec}."""

@@ -5,7 +5,7 @@ Its fields, and those of ``tensor_shape.proto``: TensorProto {1: dtype, 2: shape
 of the types stand in ``types.proto``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -47,13 +47,22 @@ TYPES = {
 
 def encode_tensor(array: npt.NDArray[Any]) -> bytes:
     """Encode an array, its numbers as ``tensor_content`` and text as ``string_val``."""
-    shape = b"".join(encode_bytes(2, encode_number(1, size)) for size in array.shape)
     if array.dtype.kind == "U":
-        values = b"".join(encode_bytes(8, text.encode()) for text in array.ravel().tolist())
-        return encode_number(1, STRING) + encode_bytes(2, shape) + values
+        return encode_strings([text.encode() for text in array.ravel().tolist()], array.shape)
+    shape = _shape(array.shape)
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     kind = TYPES[little.dtype.str]
     return encode_number(1, kind.number) + encode_bytes(2, shape) + encode_bytes(4, little.tobytes())
+
+
+def encode_strings(values: Sequence[bytes], shape: Sequence[int] | None = None) -> bytes:
+    """Encode strings as ``string_val``, in one dimension where no shape is given."""
+    told = _shape([len(values)] if shape is None else shape)
+    return encode_number(1, STRING) + encode_bytes(2, told) + b"".join(encode_bytes(8, value) for value in values)
+
+
+def _shape(sizes: Sequence[int]) -> bytes:
+    return b"".join(encode_bytes(2, encode_number(1, size)) for size in sizes)
 
 
 def decode_tensor(message: bytes) -> npt.NDArray[Any]:
