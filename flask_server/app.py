@@ -1,6 +1,6 @@
 """The Flask application: `create_app()` serves one artifact over HTTP.
 
-    POST /v1/models/<name>:predict    {"instances": [...]} -> {"predictions": [...]}
+    POST /v1/models/<name>:predict    {"instances": [...]} -> {"predictions": [...]}, or a binary form (`predict_body`)
     GET  /v1/models/<name>            which model this is, and the settings in effect
     GET  /healthz                     200 once the model has answered, 503 before
 
@@ -25,7 +25,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.routing import BaseConverter
 
-from flask_server.predict_body import InvalidRequest, encode_predictions, parse_instances
+from flask_server.predict_body import FORMATS, InvalidRequest, chosen_format
 from flask_server.predictor import RUNTIMES, BuiltModel, BuiltModelError, Predictor
 
 LOADING_S = 60.0
@@ -142,15 +142,16 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     @app.post("/v1/models/<model:name>:predict")
     def predict(name: str) -> ResponseReturnValue:
         check(name)
-        if not request.is_json:
-            raise UnsupportedMediaType("send JSON, with the header Content-Type: application/json")
+        form = chosen_format(request.mimetype)
+        if form is None:
+            raise UnsupportedMediaType(f"send one of these, with the header Content-Type: {', '.join(FORMATS)}")
         body = request.get_data()
         # Werkzeug silently truncates a body of unknown length at the limit. (Granian always knows the length.)
         if request.content_length is None and len(body) >= app.config["MAX_CONTENT_LENGTH"]:
             raise RequestEntityTooLarge
-        inputs = parse_instances(body, artifact.interface)
-        outputs = model.predictor(LOADING_S).predict(inputs)
-        return Response(encode_predictions(outputs), mimetype="application/json")
+        inputs = form.read(body, request.headers.get, artifact.interface)
+        answer = form.write(model.predictor(LOADING_S).predict(inputs))
+        return Response(answer.body, headers=answer.headers, content_type=answer.content_type)
 
     @app.get("/v1/models/<model:name>")
     def status(name: str) -> ResponseReturnValue:

@@ -91,7 +91,7 @@ def source_sha256(found: Found, handler_files: tuple[Path, ...] = mar.HANDLER_FI
     others = {other.source for other in discover().values()} - {found.source}
     shared = {path for path in Path(__file__).parent.rglob("*.py") if path not in others}
     digest = hashlib.sha256(repr(sorted(_versions().items())).encode())
-    for path in [*sorted(shared | {found.source}), *mar.existing(handler_files)]:
+    for path in [*sorted(shared | {found.source}), *mar.shipped(handler_files).values()]:
         digest.update(f"\n{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
     return digest.hexdigest()
 

@@ -54,11 +54,11 @@ def interface(workload: Workload) -> dict[str, object]:
 
 
 def imported(source: str) -> set[str]:
-    """Return the top-level packages that `source` imports."""
+    """Return the top-level packages that `source` imports; a dot for what it imports relatively."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add((node.module or ".").split(".")[0])
+            names.add("." if node.level else (node.module or "").split(".")[0])
     return names

@@ -1,11 +1,12 @@
 """What TorchServe runs for each batch of requests: check each, one forward pass for all, answers back in order.
 
-It travels inside the .mar, unpacked flat beside its neighbours: `predict_body.py` of flask_server/, and `load.py`,
+It travels inside the .mar, unpacked beside its neighbours: the folder `predict_body` of flask_server/, and `load.py`,
 `network.py`, `weights.safetensors` and `workload.json` of the artifact's torch/ folder.
 """
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import numpy as np
 import torch
 from load import load_predictor  # type: ignore[import-not-found]  # lies beside this file in the .mar
 from predict_body import (  # type: ignore[import-not-found]  # lies beside this file in the .mar
+    JSON,
+    BodyFormat,
     Interface,
     InvalidRequest,
     Tensors,
     TensorSpec,
-    encode_predictions,
-    parse_instances,
+    chosen_format,
+    recognised_format,
 )
 from ts.context import Context
 from ts.utils.util import PredictionException
@@ -45,13 +48,15 @@ class Handler:
     def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
         """Answer a dynamic batch: one entry of `data` per request, one or more instances in each request.
 
-        A bad request gets a 400 of its own; the others of its batch are answered as if it were not there.
+        A bad request gets a 400 of its own; the others of its batch are answered as if it were not there. Each answer
+        comes in the form of its request (`predict_body`).
 
         Raises:
             PredictionException: A bad gRPC request that is alone in its batch (see `refuse`).
         """
         answers = [b""] * len(data)
         accepted: dict[int, Tensors] = {}
+        forms: dict[int, BodyFormat] = {}
         for index, request in enumerate(data):
             context.set_response_content_type(index, "application/json")
             if not over_rest(context, index):
@@ -61,7 +66,9 @@ class Handler:
                 answers[index] = json.dumps(self.describe()).encode()
                 continue
             try:
-                accepted[index] = parse_instances(body_of(request), self.interface)
+                name, body = payload(request)
+                forms[index] = form_of(context, index, name, body)
+                accepted[index] = forms[index].read(body, partial(header, context, index), self.interface)
             except InvalidRequest as error:
                 answers[index] = refuse(context, index, str(error))
         if not accepted:
@@ -71,9 +78,14 @@ class Handler:
         for index, instances in accepted.items():
             stop = start + size(instances)
             try:
-                answers[index] = encode_predictions({name: array[start:stop] for name, array in outputs.items()})
+                answer = forms[index].write({name: array[start:stop] for name, array in outputs.items()})
             except InvalidRequest as error:
                 answers[index] = refuse(context, index, str(error))
+            else:
+                answers[index] = answer.body
+                context.set_response_content_type(index, answer.content_type)
+                for name, value in answer.headers.items():
+                    context.set_response_header(index, name, value)
             start = stop
         return answers
 
@@ -118,16 +130,31 @@ def join(requests: list[Tensors], inputs: tuple[TensorSpec, ...]) -> Tensors:
     return joined
 
 
-def body_of(request: dict[str, Any]) -> object:
-    """Return the payload of one request: REST names it `body`, gRPC clients by TorchServe's custom `data`.
+def payload(request: dict[str, Any]) -> tuple[str, object]:
+    """Return the payload of one request, after its name: `body` over REST, over gRPC by TorchServe's custom `data`.
 
     Raises:
         InvalidRequest: There is none. TorchServe takes a body without a content type for a form, as curl declares it.
     """
     for name in ("body", "data"):
         if name in request:
-            return request[name]
+            return name, request[name]
     raise InvalidRequest("no JSON body: send one, with the header Content-Type: application/json")
+
+
+def form_of(context: Context, index: int, name: str, body: object) -> BodyFormat:
+    """Return the form of a payload: over REST by its Content-Type, over gRPC by its first bytes; else JSON."""
+    if over_rest(context, index):
+        form = chosen_format(context.get_request_header(index, name)["content-type"].lower())
+    else:
+        form = recognised_format(body)
+    return form or JSON
+
+
+def header(context: Context, index: int, name: str) -> str | None:
+    """Return a header of a request. TorchServe keeps their names as the client wrote them, in any case."""
+    headers = context.get_all_request_header(index).items()
+    return next((value for key, value in headers if key.lower() == name.lower() and isinstance(value, str)), None)
 
 
 def over_rest(context: Context, index: int) -> bool:

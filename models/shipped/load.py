@@ -12,6 +12,7 @@
 
 import importlib.util
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def load_predictor(folder: str | Path) -> Callable[[Mapping[str, np.ndarray]], d
     Raises:
         FileNotFoundError, ValueError, RuntimeError: As `load`.
     """
+    # An array may be a view of a request's body, which cannot be written to; nothing here writes to its inputs.
+    warnings.filterwarnings("ignore", "The given NumPy array is not writable")
     model = load(folder)
     interface = json.loads((Path(folder) / "workload.json").read_text())
     inputs, outputs = ([tensor["name"] for tensor in interface[side]] for side in ("inputs", "outputs"))

@@ -1,5 +1,6 @@
 import hashlib
 import http.client
+import io
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from loadtest.machine.placement import UNPINNED
 from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import Answer, request
+from tests.flask_server.bodies import framed, npy, npz, octets
 
 PREDICT = "/v1/models/digits:predict"
 BAD_BODIES = [
@@ -86,12 +88,52 @@ def test_bad_bodies(server: LocalServer, artifact: Artifact) -> None:
     assert server.predict(artifact.bodies()[0]).status == 200
 
 
+def test_binary_forms(server: LocalServer, artifact: Artifact) -> None:
+    """An .npy, an .npz and raw octets get the answer of JSON, in their own form."""
+    images = artifact.golden.inputs["image"][:3]
+    expected = artifact.golden.outputs["probabilities"][:3]
+    for content_type, body in (("application/x-npy", npy(images)), ("application/x-npz", npz({"image": images}))):
+        response, answer = ask(server, "POST", PREDICT, body, **{"Content-Type": content_type})
+        assert (response.status, response.headers["Content-Type"]) == (200, "application/x-npy"), answer
+        np.testing.assert_allclose(np.load(io.BytesIO(answer)), expected, rtol=0, atol=artifact.tolerance)
+    body, length = octets({"image": images})
+    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": length}
+    response, answer = ask(server, "POST", PREDICT, body, **headers)
+    assert (response.status, response.headers["Content-Type"]) == (200, "application/octet-stream"), answer
+    json_length = int(response.headers["Inference-Header-Content-Length"])
+    size = {"binary_data_size": expected.size * 4}
+    described = {"name": "probabilities", "shape": list(expected.shape), "datatype": "FP32", "parameters": size}
+    assert json.loads(answer[:json_length]) == {"outputs": [described]}
+    numbers = np.frombuffer(answer[json_length:], "<f4").reshape(expected.shape)
+    np.testing.assert_allclose(numbers, expected, rtol=0, atol=artifact.tolerance)
+
+
+def test_bad_binary_bodies(server: LocalServer, artifact: Artifact) -> None:
+    """A bad body in a binary form gets a 400 in JSON that names the fault, as a bad body of JSON does."""
+    images = artifact.golden.inputs["image"][:1]
+    unscaled = np.full_like(images, 3e38)
+    for content_type, body, message in (
+        ("application/x-npy", b"", "not an .npy"),
+        ("application/x-npy", npy(images)[:-4], "the body holds 252 bytes, float32 of shape [1, 8, 8] takes 256"),
+        ("application/x-npy", npy(images.astype(">f4")), "convert it with .astype('<f4')"),
+        ("application/x-npy", npy(images * np.nan), "NaN, Infinity"),
+        ("application/x-npy", npy(unscaled), "no finite answer"),
+        ("application/x-npz", npz({"picture": images}), 'lacks "image.npy"'),
+        ("application/octet-stream", images.tobytes(), "send the header Inference-Header-Content-Length"),
+    ):
+        assert_error(*ask(server, "POST", PREDICT, body, **{"Content-Type": content_type}), 400, message)
+    body, length = framed({"inputs": []}, images.tobytes())
+    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": length}
+    assert_error(*ask(server, "POST", PREDICT, body, **headers), 400, 'lacks "image"')
+    assert server.predict(artifact.bodies()[0]).status == 200
+
+
 def test_wrong_requests(server: LocalServer) -> None:
     """A wrong path, method or content type is refused with JSON and the status that HTTP has for it."""
     assert_error(*ask(server, "GET", "/"), 404, "not found")
     assert_error(*ask(server, "GET", "/v1/models/nope"), 404, "no model 'nope' here, only 'digits'")
     assert_error(*ask(server, "POST", "/v1/models/nope:predict", b"{}"), 404, "no model 'nope'")
-    assert_error(*ask(server, "POST", PREDICT, b"{}", **{"Content-Type": "text/plain"}), 415, "application/json")
+    assert_error(*ask(server, "POST", PREDICT, b"{}", **{"Content-Type": "text/plain"}), 415, "application/json, ")
     response, body = ask(server, "GET", PREDICT)
     assert_error(response, body, 405, "not allowed")
     assert "POST" in response.headers["Allow"]

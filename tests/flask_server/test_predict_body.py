@@ -7,26 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from flask_server.predict_body import Interface, InvalidRequest, TensorSpec, encode_predictions, parse_instances
+from flask_server.predict_body import InvalidRequest, encode_predictions, parse_instances
+from tests.flask_server.bodies import IMAGES, SENTENCES, interface, tensor
 
-
-def tensor(name: str, dtype: str, *shape: int | None, **more: Any) -> TensorSpec:
-    """One input, described as workload.json does."""
-    others = {"lengths": None, "padding": 0, "minimum": None, "maximum": None}
-    return TensorSpec.read({"name": name, "dtype": dtype, "shape": list(shape), **others, **more})
-
-
-IMAGES = Interface((tensor("image", "float32", 2, 3),), (), max_instances=4)
-SENTENCES = Interface(
-    (
-        tensor("ids", "int32", None, lengths=[2, 5], minimum=0, maximum=99),
-        tensor("mask", "uint8", None, lengths=[2, 5], maximum=1),
-        tensor("loud", "bool"),
-        tensor("author", "string"),
-    ),
-    (),
-    max_instances=4,
-)
 SENTENCE = {"ids": [1, 2, 3], "mask": [1, 1, 0], "loud": False, "author": "Ann"}
 IMAGE = [[0, 0.5, 1], [1, 0, 0]]
 
@@ -139,6 +122,7 @@ SENTENCE_FAULTS = [
     ({**SENTENCE, "loud": [True]}, "instances[0].loud has shape [1], expected booleans"),
     ({**SENTENCE, "author": 7}, "instances[0].author holds numbers, expected text"),
     ({**SENTENCE, "author": None}, "instances[0].author holds something other than text"),
+    ({**SENTENCE, "author": "\ud800"}, "the instances.author hold text that is not Unicode"),
 ]
 
 
@@ -164,7 +148,7 @@ def test_instances_of_one_request_have_one_length() -> None:
 
 def test_text_among_other_things_is_no_text() -> None:
     """Beside text NumPy would turn a number into text."""
-    words = Interface((tensor("words", "string", 3),), (), max_instances=4)
+    words = interface(tensor("words", "string", 3))
     assert parse_instances({"instances": [["a", "b", "c"]]}, words)["words"].tolist() == [["a", "b", "c"]]
     with pytest.raises(InvalidRequest, match="holds something other than text"):
         parse_instances({"instances": [["a", 1, "c"]]}, words)
@@ -172,11 +156,11 @@ def test_text_among_other_things_is_no_text() -> None:
 
 def test_the_smallest_batch_is_one_that_is_taken() -> None:
     """What a server warms a model up with keeps the model's own limits."""
-    for interface in (IMAGES, SENTENCES, Interface((tensor("x", "int64", minimum=3, maximum=5),), (), 4)):
-        batch = interface.smallest()
+    for taken in (IMAGES, SENTENCES, interface(tensor("x", "int64", minimum=3, maximum=5))):
+        batch = taken.smallest()
         instance = [array.tolist()[0] for array in batch.values()]
         instances = [dict(zip(batch, instance, strict=True)) if len(batch) > 1 else instance[0]]
-        parsed = parse_instances(json.dumps({"instances": instances}), interface)
+        parsed = parse_instances(json.dumps({"instances": instances}), taken)
         assert {name: (one.dtype, one.tolist()) for name, one in parsed.items()} == {
             name: (one.dtype, one.tolist()) for name, one in batch.items()
         }

@@ -221,7 +221,7 @@ def test_warmup_records_are_predict_logs(artifact: Path) -> None:
     ]
 
 
-def test_mar_is_flat_and_complete(artifact: Path) -> None:
+def test_mar_is_complete(artifact: Path) -> None:
     """The archive holds the PyTorch form and the handler's files side by side, and names them in its manifest."""
     manifest = read(artifact)
     with zipfile.ZipFile(artifact / "model_store" / "digits.mar") as archive:
@@ -229,7 +229,8 @@ def test_mar_is_flat_and_complete(artifact: Path) -> None:
         content = archive.read("MAR-INF/MANIFEST.json").decode()
         for name in FORM:
             assert archive.read(name) == (artifact / "torch" / name).read_bytes()
-    assert names == FORM | {path.name for path in mar.HANDLER_FILES} | {"MAR-INF/MANIFEST.json"}
+    assert names == FORM | mar.shipped(mar.HANDLER_FILES).keys() | {"MAR-INF/MANIFEST.json"}
+    assert {"handler.py", "predict_body/__init__.py"} < names
     assert '"handler": "handler.py"' in content
     assert f'"modelVersion": "{manifest.version}"' in content
 
@@ -264,6 +265,23 @@ def test_mar_refuses_a_handler_that_could_not_start(pack: Callable[[str], Path])
     """A handler that imports what neither the archive nor a worker has is an error at build time."""
     with pytest.raises(ExportError, match=r"handler\.py imports not_packed"):
         pack("import json\nimport load\nfrom not_packed import thing\n")
+
+
+def test_mar_holds_the_packages_that_a_handler_imports(artifact: Path, tmp_path: Path) -> None:
+    """As folders, whose modules may import each other; what they import else is looked for too."""
+    handler, package = tmp_path / "handler.py", tmp_path / "bodies"
+    handler.write_text("import bodies\n")
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import rows\nfrom .rows import read\n")
+    (package / "rows.py").write_text("import json\n")
+    mar.write("digits", 1, artifact / "torch", (handler, package), tmp_path / "store", tmp_path / "scratch")
+    with zipfile.ZipFile(tmp_path / "store" / "digits.mar") as archive:
+        assert {"handler.py", "bodies/__init__.py", "bodies/rows.py"} < set(archive.namelist())
+    (package / "rows.py").write_text("import not_packed\n")
+    with pytest.raises(ExportError, match=r"rows\.py imports not_packed"):
+        mar.write("digits", 1, artifact / "torch", (handler, package), tmp_path / "more", tmp_path / "scratch2")
+    with pytest.raises(ExportError, match=r"handler\.py imports bodies"):
+        mar.write("digits", 1, artifact / "torch", (handler,), tmp_path / "other", tmp_path / "scratch3")
 
 
 def test_missing_handler_is_named(artifact: Path, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import torch
 from ts.context import Context, RequestProcessor
 
 import flask_server.predict_body
+from flask_server.predict_body import NPY, NPZ, OCTETS
 from loadtest.servers.artifact import ROOT
+from tests.flask_server.bodies import npy, npz, octets
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def loaded(model: Any, inputs: list[dict[str, Any]], folder: Path, monkeypatch: 
     loader = imported("load", ROOT / "models" / "shipped" / "load.py")
     monkeypatch.setattr(loader, "load", lambda folder: model)
     monkeypatch.setitem(sys.modules, "load", loader)
-    workload = {"workload": "sums", "version": 3, "max_instances": 6}
+    workload = {"workload": "sums", "version": 3, "max_instances": 6, "max_request_bytes": 10_000}
     interface = {"inputs": inputs, "outputs": [tensor("sum", "float32", [2])]}
     (folder / "workload.json").write_text(json.dumps(workload | interface))
     module = imported("handler", ROOT / "torchserve" / "handler.py")
@@ -79,11 +81,21 @@ def imported(name: str, path: Path) -> Any:
 
 
 def context(count: int, **headers: str) -> Context:
-    """A context as TorchServe gives it for a batch of that many REST requests."""
-    made = Context("sums", "", {}, count, None, "0.12.0")
-    made.request_ids = {index: str(index) for index in range(count)}
-    made.request_processor = [RequestProcessor({"Host": "localhost", **headers}) for _ in range(count)]
+    """A context as TorchServe gives it for a batch of that many REST requests, of JSON."""
+    return context_of([{"Host": "localhost", "body": {"content-type": "application/json"}, **headers}] * count)
+
+
+def context_of(headers: list[dict[str, Any]]) -> Context:
+    """A context as TorchServe gives it for a batch of requests of these headers; those of a part are a dictionary."""
+    made = Context("sums", "", {}, len(headers), None, "0.12.0")
+    made.request_ids = {index: str(index) for index in range(len(headers))}
+    made.request_processor = [RequestProcessor(one) for one in headers]
     return made
+
+
+def over_rest(content_type: str, **headers: str) -> dict[str, Any]:
+    """What TorchServe tells of a REST request."""
+    return {"Content-Type": content_type, "body": {"content-type": content_type.partition(";")[0]}, **headers}
 
 
 def body(*fills: float) -> dict[str, Any]:
@@ -123,6 +135,45 @@ def test_requests_of_different_lengths_share_a_forward_pass(sequences: Any, size
     answers = [json.loads(answer)["predictions"] for answer in sequences.handle(requests, context(3))]
     assert sizes[1:] == [3]
     assert answers == [[[sum(ids), len(ids)]] for ids in rows]
+
+
+def test_each_request_of_a_batch_has_a_form_of_its_own(sequences: Any, sizes: list[int]) -> None:
+    """JSON, .npz and octets share a forward pass, and each gets its answer, or its error, in its own form."""
+    rows = [{"ids": np.full((1, n), n), "mask": np.ones((1, n), np.int64)} for n in (1, 2, 3)]
+    body, length = octets(rows[2])
+    requests = [
+        {"body": {"instances": [{name: array[0].tolist() for name, array in rows[0].items()}]}},
+        {"body": bytearray(npz(rows[1]))},
+        {"body": bytearray(body)},
+        {"body": bytearray(body)},
+        {"body": bytearray(npy(rows[1]["ids"]))},
+        {"data": bytearray(npz(rows[1]))},
+        {"data": bytearray(b"{")},
+    ]
+    answering = context_of(
+        [
+            over_rest("application/json"),
+            over_rest("Application/X-NPZ"),
+            over_rest("application/octet-stream", **{"inference-HEADER-content-length": length}),
+            over_rest("application/octet-stream"),
+            over_rest("application/x-npy"),
+            {"data": {"content-type": ""}},
+            {"data": {"content-type": ""}},
+        ]
+    )
+    answers = sequences.handle(requests, answering)
+    assert sizes[1:] == [4]
+    types = ["application/json", NPY.content_type, OCTETS.content_type, *["application/json"] * 2, NPY.content_type]
+    assert [answering.get_response_content_type(index) for index in range(6)] == types
+    assert [answering.get_response_status(index)[0] for index in range(7)] == [200, 200, 200, 400, 400, 200, 400]
+    assert json.loads(answers[0]) == {"predictions": [[1, 1]]}
+    for index in (1, 5):
+        assert answers[index] == npy(np.array([[4, 2]]))
+    json_length = int(answering.get_response_headers(2)["Inference-Header-Content-Length"])
+    assert json.loads(answers[2][:json_length])["outputs"][0]["shape"] == [1, 2]
+    assert answers[2][json_length:] == np.array([[9, 3]]).tobytes()
+    for index, message in ((3, "send the header Inference"), (4, NPZ.content_type), (6, "not valid JSON")):
+        assert message in json.loads(answers[index])["message"]
 
 
 def test_a_batch_without_good_requests_is_no_forward_pass(handler: Any, sizes: list[int]) -> None:

@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import http.client
+import io
 import json
 import os
 import runpy
@@ -31,6 +32,7 @@ from loadtest.machine.run_folder import clear_abandoned
 from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import Answer, request
+from tests.flask_server.bodies import npy, npz, octets
 
 PREDICT = "/predictions/digits"
 BATCH = 8
@@ -124,6 +126,29 @@ def body_of(artifact: Artifact, first: int, count: int) -> bytes:
     return json.dumps({"instances": artifact.golden.inputs["image"][first : first + count].tolist()}).encode()
 
 
+LENGTH = "Inference-Header-Content-Length"
+
+
+def predict_binary(server: LocalServer, body: bytes, content_type: str, length: str | None = None) -> Answer:
+    """A prediction in a binary form."""
+    headers = {"Content-Type": content_type} | ({} if length is None else {LENGTH: length})
+    return request(server.host, server.ports["rest"], PREDICT, body, headers=headers, timeout_s=30)
+
+
+def npy_json(body: bytes) -> bytes:
+    """An answer that is an .npy, as the JSON of the same numbers."""
+    return json.dumps({"predictions": np.load(io.BytesIO(body)).tolist()}).encode()
+
+
+def octets_json(answer: Answer) -> bytes:
+    """An answer of raw octets, as the JSON of the same numbers."""
+    length = int(answer.headers[LENGTH.lower()])
+    (output,) = json.loads(answer.body[:length])["outputs"]
+    assert (output["name"], output["datatype"]) == ("probabilities", "FP32")
+    array = np.frombuffer(answer.body[length:], "<f4").reshape(output["shape"])
+    return json.dumps({"predictions": array.tolist()}).encode()
+
+
 def field(number: int, value: bytes) -> bytes:
     """One length-delimited field of a protobuf message."""
     length, out = len(value), bytearray([number << 3 | 2])
@@ -214,6 +239,33 @@ def test_grpc_and_rest_share_a_batch(batching: LocalServer, artifact: Artifact) 
         assert_golden(answer, artifact, first, 2)
     for first, content in zip((8, 10, 12, 14), answers[4:], strict=True):
         assert_golden(Answer(200, content), artifact, first, 2)
+
+
+def test_forms_share_a_batch(batching: LocalServer, artifact: Artifact) -> None:
+    """Each request of a batch gets its answer, or its error, in its own form, over REST and over gRPC."""
+    images = artifact.golden.inputs["image"]
+    raw = octets({"image": images[4:6]})
+    answers = in_one_batch(
+        batching,
+        [
+            partial(batching.predict, body_of(artifact, 0, 2)),
+            partial(predict_binary, batching, npy(images[2:4]), "application/x-npy"),
+            partial(predict_binary, batching, raw[0], "application/octet-stream", raw[1]),
+            partial(predict_binary, batching, npz({"image": images[6:8]}), "application/x-npz; version=1"),
+            partial(predict_by_grpc, batching, npy(images[8:10])),
+            partial(predict_by_grpc, batching, npz({"image": images[10:12]})),
+            partial(predict_binary, batching, raw[0], "application/octet-stream"),
+            partial(predict_binary, batching, npy(images[:2].astype(">f4")), "application/x-npy"),
+        ],
+    )
+    assert_golden(answers[0], artifact, 0, 2)
+    for index, content_type in ((1, "x-npy"), (2, "octet-stream"), (3, "x-npy"), (6, "json"), (7, "json")):
+        assert answers[index].headers["content-type"] == f"application/{content_type}"
+    told = [npy_json(answers[1].body), octets_json(answers[2]), npy_json(answers[3].body), *map(npy_json, answers[4:6])]
+    for first, content in zip((2, 4, 6, 8, 10), told, strict=True):
+        assert_golden(Answer(200, content), artifact, first, 2)
+    assert_error(answers[6], 400, f"send the header {LENGTH}")
+    assert_error(answers[7], 400, "image is big-endian (>f4): convert it with .astype('<f4')")
 
 
 def test_header_of_a_client_does_not_fail_its_batch(batching: LocalServer, artifact: Artifact) -> None:
