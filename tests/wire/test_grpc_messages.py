@@ -17,7 +17,9 @@ from hypothesis.extra import numpy as arrays
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
+from loadtest.wire.formats import find_wire
 from loadtest.wire.grpc.messages import TensorFlowServing, TorchServe, message_format
+from loadtest.wire.numpy_file import write_tensors
 from loadtest.wire.wire_format import GoldenAnswers, request_messages
 
 TENSORFLOW = TensorFlowServing("digits")
@@ -171,19 +173,23 @@ def test_missing_output(predict_pb2: Any) -> None:
 
 
 def test_torchserve_messages(inference_pb2: Any, artifact: Artifact) -> None:
-    """The definition in TorchServe's jar reads the request as the REST body, and its answer is read back."""
+    """The definition in TorchServe's jar reads the request as the .npy of HTTP, and its answer is read back."""
     request = inference_pb2["org.pytorch.serve.grpc.inference.PredictionsRequest"]
     answer = inference_pb2["org.pytorch.serve.grpc.inference.PredictionResponse"]
-    for encoded, body in zip(request_messages(TORCH, artifact.golden, 3), artifact.bodies(3), strict=True):
+    files = request_messages(find_wire("npy").format("digits", ""), artifact.golden, 3)
+    for encoded, file in zip(request_messages(TORCH, artifact.golden, 3), files, strict=True):
         message = request.FromString(encoded.body)
         assert message.model_name == "digits"
-        assert dict(message.input) == {"data": body}
+        assert dict(message.input) == {"data": file.body}
         assert message.ByteSize() == len(encoded.body)
-    encoded = answer(prediction=b'{"predictions": [[0.25, 0.75]]}', sequence_id="ignored").SerializeToString()
-    assert TORCH.predictions(encoded) == [[0.25, 0.75]]
+    right = np.array([[0.25, 0.75]])
+    golden = Golden({"probabilities": [right]}, 1e-5)
+    prediction = write_tensors({"probabilities": right.astype(np.float32)})
+    encoded = answer(prediction=prediction, sequence_id="ignored").SerializeToString()
+    assert TORCH.difference(golden, 0, encoded) == 0.0
     error = answer(prediction=b'{"code": 400, "message": "bad"}').SerializeToString()
-    with pytest.raises(ValueError, match="bad"):
-        TORCH.predictions(error)
+    with pytest.raises(ValueError, match="not a NumPy file"):
+        TORCH.difference(golden, 0, error)
 
 
 def test_golden_check(predict_pb2: Any) -> None:

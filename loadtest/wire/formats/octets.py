@@ -20,6 +20,9 @@ DATATYPES = {"BOOL": "|b1", "UINT8": "|u1", "INT32": "<i4", "INT64": "<i8", "FP3
 
 LENGTH_BYTES = 4
 
+ALIGNED = 8
+"""The first tensor lies at a multiple of so many bytes: a server can then compute with the body as it came in."""
+
 
 class Octets:
     """The tensors one after the other."""
@@ -33,6 +36,7 @@ class Octets:
             declared.append({"name": name, "shape": list(array.shape), "datatype": datatype, "parameters": size})
             contents.append(content)
         header = orjson.dumps({"inputs": declared, "parameters": {"binary_data_output": True}})
+        header += b" " * (-len(header) % ALIGNED)
         return Message(
             header + b"".join(contents),
             {

@@ -7,13 +7,12 @@ classes.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
 from loadtest.errors import UsageError
-from loadtest.servers.examples import Tensors, json_body
+from loadtest.servers.examples import Tensors
 from loadtest.servers.expectation import Golden
 from loadtest.wire.grpc.protobuf_fields import encode_bytes, encode_map_entry, read_fields, read_map_entry
 from loadtest.wire.grpc.tensor_proto import decode_tensor, encode_tensor
+from loadtest.wire.numpy_file import difference, write_tensors
 from loadtest.wire.wire_format import Message, WireFormat
 
 
@@ -59,8 +58,8 @@ class TensorFlowServing:
 class TorchServe:
     """Messages of ``org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions``.
 
-    ``inference.proto`` of pytorch/serve. What the bytes mean is up to the handler: that of this project takes the JSON
-    of REST.
+    ``inference.proto`` of pytorch/serve. What the bytes mean is up to the handler: that of this project takes NumPy's
+    files, and JSON.
 
     Attributes:
         model: Model name.
@@ -70,24 +69,13 @@ class TorchServe:
 
     def request(self, inputs: Tensors) -> Message:
         """PredictionsRequest {1: model_name, 3: map of inputs}; TorchServe's own clients call the input ``data``."""
-        data = encode_map_entry(b"data", json_body(inputs))
+        data = encode_map_entry(b"data", write_tensors(inputs))
         return Message(encode_bytes(1, self.model.encode()) + encode_bytes(3, data))
 
     def difference(self, golden: Golden, payload: int, body: bytes) -> float:
         """PredictionResponse {1: prediction}."""
-        return golden.distance(payload, self.predictions(body))
-
-    def predictions(self, response: bytes) -> object:
-        """The predictions, one for each instance.
-
-        Raises:
-            ValueError: If it is no PredictionResponse, or holds an error of the handler.
-        """
-        body = b"".join(value for number, _, value in read_fields(response) if number == 1 and isinstance(value, bytes))
-        document = orjson.loads(body)
-        if not isinstance(document, dict) or "predictions" not in document:
-            raise ValueError(body[:120].decode(errors="replace"))
-        return document["predictions"]
+        parts = [value for number, _, value in read_fields(body) if number == 1 and isinstance(value, bytes)]
+        return difference(golden, payload, b"".join(parts))
 
 
 def message_format(method: str, model: str) -> WireFormat:
