@@ -43,7 +43,7 @@ class ComparisonPlan:
             p95, or else for the median. So are the warm-ups in which the slowest server has too few answers to be seen
             steady. In a result `duration_s` and `warmup_s` are what they were stretched to. 0 for no stretch.
         timeout_s: Limit for one request.
-        audit: Whether each server is audited for caching.
+        audit: Whether each server is audited for caching, over the first of its wire formats.
     """
 
     rounds: int = 3

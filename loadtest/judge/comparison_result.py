@@ -99,7 +99,7 @@ class ComparisonResult:
         The key is added where that is not enough to tell two apart.
         """
         labels = {
-            server.key: f"{server.label}, {server.wire}" if len(self.wires) > 1 else server.label
+            server.key: f"{server.label} over {server.wire}" if len(self.wires) > 1 else server.label
             for server in self.servers
         }
         known = list(labels.values())

@@ -13,9 +13,11 @@ from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
 from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import SummaryRow
+from loadtest.report.answer import differs, listed, ratio_of
 from loadtest.report.charting import stacked
 from loadtest.report.figure import Cell, Column, Figure, Panel, Sign, Table, interval_cells, interval_columns
 from loadtest.report.reading import span
+from loadtest.report.supported_digits import supported, times
 from loadtest.report.theme import role
 
 CPU_PARTS = {"forward pass": 1.0, "all else: messages, server, framework": 0.5}
@@ -135,15 +137,17 @@ def _table(found: list[OverWire], labels: dict[str, str]) -> Table:
 
 
 def _finding(result: ComparisonResult, found: list[OverWire]) -> str:
-    """How many times the requests of its first wire format each server answers over the one that is best for it."""
+    """The ceilings of each server, the highest first, and how many times that of the first one where that is known."""
     told = []
-    for server in dict.fromkeys(one.found.server_key for one in found):
-        mine = [one for one in found if one.found.server_key == server and one.row.ceiling_rps.known]
-        if len(mine) > 1:
-            first, best = mine[0], max(mine, key=lambda one: one.row.ceiling_rps.value)
-            times = best.row.ceiling_rps.value / first.row.ceiling_rps.value
-            over = f"{times:.2g} times as many over {best.found.wire}" if best is not first else "no more over another"
-            told.append(f"{result.names[first.found.key]} {first.row.ceiling_rps.value:,.3g} requests/s, {over}")
+    for key, name in result.server_names.items():
+        mine = [one for one in found if one.found.server_key == key and one.row.ceiling_rps.known]
+        if len(mine) < 2:
+            continue
+        order = sorted(mine, key=lambda one: -one.row.ceiling_rps.value)
+        each = listed([f"{supported(one.row.ceiling_rps)} over {one.found.wire}" for one in order])
+        ratio = ratio_of(result, order[0].found.key, mine[0].found.key, "ceiling")
+        more = f" ({times(ratio)} as many as over {mine[0].found.wire})" if differs(ratio) else ""
+        told.append(f"{name} {each}{more}")
     if not told:
         return "No server's ceiling is known over two wire formats."
-    return f"At the ceiling: {'; '.join(told)}."
+    return f"Requests per second at the ceiling: {'; '.join(told)}."
