@@ -54,6 +54,31 @@ def test_two_models_and_two_batch_sizes_are_one_result(tmp_path: Path) -> None:
     assert [case.attrib["name"] for case in ElementTree.parse(outcome).iter("testcase")] == limits
 
 
+@pytest.mark.slow
+def test_a_server_is_compared_with_itself_over_another_wire(tmp_path: Path) -> None:
+    """Each passes its own gate; requests and answers have their sizes; caching is looked for once."""
+    out = tmp_path / "out"
+    short = ["--rounds", 1, "--duration", 1, "--warmup", 0, "--rate", 20, "--quick", "--no-setup"]
+    done = compare("--wires", "rest,octets", *short, "--out", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    comparison = read_results(out).only.comparison
+    rest, octets = comparison.servers
+    assert [rest.key, octets.key] == ["flask_server", "flask_server+octets"]
+    for server in (rest, octets):
+        assert server.parity is not None
+        assert server.parity.agrees
+        (one,) = server.rounds
+        assert one.open_loop.run.wire == server.wire
+        assert one.open_loop.requests.ok == one.open_loop.requests.scheduled > 5
+        assert server.message is not None
+    assert rest.message is not None
+    assert octets.message is not None
+    assert octets.message.request < rest.message.request
+    assert octets.caching is None
+    assert rest.caching is not None
+    assert "over octets" in (out / "report.html").read_text(encoding="utf-8")
+
+
 def test_what_no_model_can_take_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     """A model that was never built, a batch that is too large, and an empty name: one line each, and no folder."""
     out = tmp_path / "out"

@@ -47,6 +47,14 @@ REFUSED = {
     "run grpc://user:se[cret@host/service/Method": "error: 'grpc://host/service/Method' is not a usable address",
     "ceiling --duration 0": "--duration must be above 0",
     "ceiling --processes 0": "--processes must be a whole number from 1",
+    "run flask_server --wire cbor": "no wire format 'cbor'; there are: grpc, ",
+    "run flask_server --wire grpc": "flask_server does not speak grpc; it speaks: rest, octets, npy",
+    "run http://127.0.0.1:9/ --wire grpc": "--wire grpc does not go with the address http://127.0.0.1:9/",
+    "sweep flask_server --wire rest-bytes": "flask_server does not speak rest-bytes; it speaks: rest, octets, npy",
+    "capacity flask_server --wire grpc": "flask_server does not speak grpc",
+    "compare --wires rest,": "no wire format ''; there are: grpc, ",
+    "compare --wires grpc": "flask_server speaks none of the wire formats grpc: leave it out of --servers, or add one",
+    "compare --servers flask_server --wires rest,grpc": "none of flask_server speaks grpc",
     "setup --repeat 0": "--repeat must be a whole number from 1",
 }
 
