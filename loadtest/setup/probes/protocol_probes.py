@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,12 @@ from loadtest.errors import LoadtestError
 from loadtest.launch.running import RunningServer
 from loadtest.servers.examples import json_body
 from loadtest.servers.expectation import Anything
-from loadtest.setup.probes.capability import CapabilityCell, Exchange, excerpt, judged
+from loadtest.setup.probes.capability import CapabilityCell, Exchange, judged
 from loadtest.setup.probes.probe_request import JSON, ProbeRequest, ask, is_golden, seen
 from loadtest.setup.probes.probed_server import ProbedServer, Trial
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.wire.exchange import ask_each
+from loadtest.wire.formats import find_wire
 from loadtest.wire.golden_target import format_at
 from loadtest.wire.grpc.single_call import call_each
 from loadtest.wire.grpc.target import GrpcTarget
@@ -44,9 +46,8 @@ def probe_rest(running: RunningServer) -> list[CapabilityCell]:
 def probe_grpc(running: RunningServer) -> CapabilityCell:
     """A golden example over gRPC; a server without it is asked for its health over gRPC on each of its ports."""
     if "grpc" in running.server.wires:
-        right, said, _ = _golden_call(running)
-        method = running.server.wires["grpc"].path
-        return judged("grpc", right, [Exchange(f"gRPC grpc:{method} (golden example 0)", said)])
+        exchange, right, _ = _golden_exchange(running, "grpc")
+        return judged("grpc", right, [exchange])
     evidence, speaks = [], False
     for role, port in running.ports.items():
         target = GrpcTarget.build(f"grpc://{running.host}:{port}{HEALTH_METHOD}", [b""], Anything())
@@ -74,50 +75,50 @@ def probe_gzip(server: ProbedServer) -> list[CapabilityCell]:
 
 
 def probe_binary(probed: ProbedServer) -> CapabilityCell:
-    """Golden example 0 as raw float32, as .npy, as base64 in JSON, and over gRPC: is any of them the golden answer?"""
-    server, artifact, path = probed.running.server, probed.running.artifact, probed.running.predict_path
+    """Golden example 0 in binary: in the wire formats that the server speaks, and as anybody would try.
+
+    The latter are raw float32, .npy and base64 in JSON, where they are none of its formats.
+    """
+    running = probed.running
+    server, artifact, path = running.server, running.artifact, running.predict_path
     golden = artifact.expectation()
     instance = next(iter(artifact.golden.request(np.array([0])).values()))
     file = io.BytesIO()
     np.save(file, instance)
     encoded = json.dumps({"instances": [{"b64": base64.b64encode(instance.tobytes()).decode()}]}).encode()
-    calls = [
-        ProbeRequest(path, instance.tobytes(), {"Content-Type": "application/octet-stream"}, label="raw float32"),
-        ProbeRequest(path, file.getvalue(), {"Content-Type": "application/x-npy"}, label=".npy"),
-        ProbeRequest(path, encoded, label='{"b64": …} for the tensor'),
-    ]
-    trials = [probed.ask(call) for call in calls]
+    calls = {
+        "octets": ProbeRequest(
+            path, instance.tobytes(), {"Content-Type": "application/octet-stream"}, label="raw float32"
+        ),
+        "npy": ProbeRequest(path, file.getvalue(), {"Content-Type": "application/x-npy"}, label=".npy"),
+        "rest-bytes": ProbeRequest(path, encoded, label='{"b64": …} for the tensor'),
+    }
+    trials = [probed.ask(call) for wire, call in calls.items() if wire not in server.wires]
     evidence = [trial.exchange for trial in trials]
     ways = [
         f"REST, {trial.call.label}"
         for trial in trials
         if trial.reply.status == 200 and golden.matches(0, trial.reply.body) and not trial.effect
     ]
-    if "grpc" in server.wires:
-        exchange, right = _binary_over_grpc(probed.running, instance.tobytes())
-        evidence.append(exchange)
-        ways += ["gRPC"] if right else []
+    for wire in server.wires:
+        if find_wire(wire).takes(artifact.manifest["inputs"]):
+            said, right, message = _golden_exchange(probed.running, wire)
+            own = any(octets in message for octets in (instance.tobytes(), base64.b64encode(instance.tobytes())))
+            evidence += [said] if own else []
+            ways += [wire] if own and right else []
     notes = [finding(SetupCode.BINARY_OVER, ways=ways)] if ways else []
     return judged("binary_tensors", bool(ways), evidence, notes=[*notes, *_effects(trials)])
 
 
-def _golden_call(running: RunningServer) -> tuple[bool, str, bytes]:
-    """Golden example 0 over gRPC: whether the answer is right, what came, and the message that was sent."""
-    artifact, url = running.artifact, running.url_over("grpc")
-    (message, *_), expectation = golden_requests(format_at("grpc", url, artifact.workload), artifact.golden)
+def _golden_exchange(running: RunningServer, wire: str) -> tuple[Exchange, bool, bytes]:
+    """Golden example 0 over a wire format: what was said, whether the answer is right, and the message."""
+    artifact, url = running.artifact, running.url_over(wire)
+    (message, *_), expectation = golden_requests(format_at(wire, url, artifact.workload), artifact.golden)
     (answer,) = ask_each(url, [message])
     right = answer.status == 200 and expectation.matches(0, answer.body)
-    said = answer.fault or f"{len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
-    return right, said, message.body
-
-
-def _binary_over_grpc(running: RunningServer, raw: bytes) -> tuple[Exchange, bool]:
-    """Whether the gRPC request carries the tensor's own bytes, and the server answers it rightly."""
-    method = running.server.wires["grpc"].path
-    right, said, message = _golden_call(running)
-    if raw not in message:
-        return Exchange(method, f"its message carries text: {excerpt(message[-80:])}"), False
-    return Exchange(f"{method} ({len(message)} bytes, {len(raw)} of them the tensor's own)", said), right
+    said = answer.fault or f"{answer.status}: {len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
+    what = f"{wire} {urlsplit(url).path} (golden example 0, {len(message.body)} bytes)"
+    return Exchange(what, said), right, message.body
 
 
 def _other_shape(batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
