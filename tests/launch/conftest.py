@@ -22,7 +22,7 @@ written_files = []
 [ports]
 rest = {port}
 [wires]
-rest = { port = "rest", path = "/predict" }
+rest = {{ port = "rest", path = "/predict" }}
 [ready]
 port = "rest"
 path = "/ready"

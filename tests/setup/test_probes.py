@@ -40,7 +40,16 @@ from loadtest.wire.golden_target import rest_target
 from tests.launch.conftest import Obedient
 
 EXPECTED = {
-    "flask_server": {"rest", "health", "readiness", "metadata", "bad_input", "graceful_shutdown", "arm64"},
+    "flask_server": {
+        "rest",
+        "binary_tensors",
+        "health",
+        "readiness",
+        "metadata",
+        "bad_input",
+        "graceful_shutdown",
+        "arm64",
+    },
     "tf_serving": {
         "rest",
         "grpc",
@@ -60,6 +69,7 @@ EXPECTED = {
     "torchserve": {
         "rest",
         "grpc",
+        "binary_tensors",
         "batching",
         "versions",
         "hot_swap",

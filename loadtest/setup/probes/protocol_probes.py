@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from loadtest.errors import LoadtestError
 from loadtest.launch.running import RunningServer
+from loadtest.servers.artifact import Artifact
 from loadtest.servers.examples import json_body
 from loadtest.servers.expectation import Anything
+from loadtest.servers.server_folder import Server
 from loadtest.setup.probes.capability import CapabilityCell, Exchange, judged
 from loadtest.setup.probes.probe_request import JSON, ProbeRequest, ask, is_golden, seen
 from loadtest.setup.probes.probed_server import ProbedServer, Trial
@@ -46,7 +48,7 @@ def probe_rest(running: RunningServer) -> list[CapabilityCell]:
 def probe_grpc(running: RunningServer) -> CapabilityCell:
     """A golden example over gRPC; a server without it is asked for its health over gRPC on each of its ports."""
     if "grpc" in running.server.wires:
-        exchange, right, _ = _golden_exchange(running, "grpc")
+        exchange, right = _golden_exchange(running, "grpc")
         return judged("grpc", right, [exchange])
     evidence, speaks = [], False
     for role, port in running.ports.items():
@@ -100,25 +102,35 @@ def probe_binary(probed: ProbedServer) -> CapabilityCell:
         for trial in trials
         if trial.reply.status == 200 and golden.matches(0, trial.reply.body) and not trial.effect
     ]
-    for wire in server.wires:
-        if find_wire(wire).takes(artifact.manifest["inputs"]):
-            said, right, message = _golden_exchange(probed.running, wire)
-            own = any(octets in message for octets in (instance.tobytes(), base64.b64encode(instance.tobytes())))
-            evidence += [said] if own else []
-            ways += [wire] if own and right else []
+    for wire in _binary_wires(server, artifact):
+        said, right = _golden_exchange(probed.running, wire)
+        evidence.append(said)
+        ways += [wire] if right else []
     notes = [finding(SetupCode.BINARY_OVER, ways=ways)] if ways else []
     return judged("binary_tensors", bool(ways), evidence, notes=[*notes, *_effects(trials)])
 
 
-def _golden_exchange(running: RunningServer, wire: str) -> tuple[Exchange, bool, bytes]:
-    """Golden example 0 over a wire format: what was said, whether the answer is right, and the message."""
+def _binary_wires(server: Server, artifact: Artifact) -> list[str]:
+    """The wire formats of a server whose messages hold the tensor's own octets, as they are or as base64."""
+    example = artifact.golden.request(np.array([0]))
+    octets = next(iter(example.values())).tobytes()
+    found = []
+    for name, endpoint in server.wires.items():
+        if find_wire(name).takes(artifact.manifest["inputs"]):
+            body = find_wire(name).format(artifact.workload, endpoint.path).request(example).body
+            found += [name] if octets in body or base64.b64encode(octets) in body else []
+    return found
+
+
+def _golden_exchange(running: RunningServer, wire: str) -> tuple[Exchange, bool]:
+    """Golden example 0 over a wire format: what was said, and whether the answer is right."""
     artifact, url = running.artifact, running.url_over(wire)
     (message, *_), expectation = golden_requests(format_at(wire, url, artifact.workload), artifact.golden)
     (answer,) = ask_each(url, [message])
     right = answer.status == 200 and expectation.matches(0, answer.body)
     said = answer.fault or f"{answer.status}: {len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
     what = f"{wire} {urlsplit(url).path} (golden example 0, {len(message.body)} bytes)"
-    return Exchange(what, said), right, message.body
+    return Exchange(what, said), right
 
 
 def _other_shape(batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
