@@ -213,7 +213,7 @@ class _Sitting:
             found.effective = running.effective()
             run, _ = self._measure(one, running, self._load(Closed(GATE_S), plan.seed))
             found.gate, found.gate_ceiling_rps = run.result(), run.throughput_rps
-            if plan.audit and self._is_first_of_server(found):  # what a server caches does not hang on the wire format
+            if plan.audit and self._is_first_of_server(found):  # whether it caches does not depend on the format
                 found.caching = self._audit(one, running, found.gate_ceiling_rps)
             # A client or a machine that spoils a closed loop makes it slower: the common rate is the lower for it, and
             # every server can still carry it. That is told; a server that answers wrongly or not at all is out.

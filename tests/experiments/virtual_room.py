@@ -53,6 +53,7 @@ class Room:
             version="1",
             tolerance=1e-5,
             manifest={
+                "inputs": [],
                 "quality": {"name": "accuracy", "value": 1.0},
                 "seed": 0,
                 "versions": {},

@@ -144,7 +144,7 @@ def test_a_broken_server_toml_is_named(tmp_path: Path) -> None:
             "variants.tensorflow.env.X must be a string",
         ),
         ('args = ["--wsgi", "gunicorn"]', 'args = "--wsgi"', "variants.gunicorn.args must be a list of strings"),
-        ("rest = { port", "npy = { port", "[wires] has no entry for rest"),
+        ("rest = { port", "json = { port", "[wires] has no entry for rest"),
         ('rest = { port = "rest", path', 'rest = { ports = "rest", path', "wires.rest.ports is not known"),
         ('label = "Flask + granian (torch)"', "label = 7", "label must be a string, not 7"),
         ("[wires]", "[[wires]]", "wires must be a table"),
