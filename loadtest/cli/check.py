@@ -13,7 +13,7 @@ from loadtest.cli.common import (
 )
 from loadtest.errors import LaunchError, ParityError
 from loadtest.experiments.parity import check_parity
-from loadtest.wire.formats import find_wire
+from loadtest.wire.formats import takes
 
 
 @click.command()
@@ -27,7 +27,7 @@ def check(servers: str | None, workload: str, launch: LaunchOptions) -> None:
     agreed = True
     for server in wanted:
         try:
-            wires = [wire for wire in server.wires if find_wire(wire).takes(launcher.artifact.manifest["inputs"])]
+            wires = [wire for wire in server.wires if takes(wire, launcher.artifact)]
             with reachable(server, launcher) as running:
                 label, parity = running.label, check_parity(running, launcher.artifact, wires)
         except (LaunchError, ParityError) as error:

@@ -23,7 +23,7 @@ from loadtest.machine import files
 from loadtest.machine.placement import choose_placement
 from loadtest.records import to_json
 from loadtest.servers.artifact import built_workloads, load_artifact
-from loadtest.servers.server_folder import Server
+from loadtest.servers.server_folder import DEFAULT_WIRE, Server
 from loadtest.servers.server_toml import load_servers, select_servers
 from loadtest.wire.formats import find_wire, wire_names
 
@@ -44,19 +44,20 @@ workloads_option = click.option(
 )
 batch_option = click.option("--batch", type=COUNT, default=1, show_default=True, help="Instances in one request.")
 wire_option = click.option(
-    "--wire", default="rest", show_default=True, help=f"Wire format, that the server speaks: {', '.join(wire_names())}."
+    "--wire",
+    default=DEFAULT_WIRE,
+    show_default=True,
+    help=f"Wire format, that the server speaks: {', '.join(wire_names())}.",
 )
-seed_option = click.option("--seed", type=SEED, default=1, show_default=True, help="Of the schedules.")
-
-
 wires_option = click.option(
     "--wires",
-    default="rest",
+    default=DEFAULT_WIRE,
     show_default=True,
     metavar="A,B",
     help=f"Wire formats, comma-separated: {', '.join(wire_names())}; all: every one that a server speaks. "
     "Each server is measured over each of them that it speaks.",
 )
+seed_option = click.option("--seed", type=SEED, default=1, show_default=True, help="Of the schedules.")
 
 
 @dataclass(frozen=True)

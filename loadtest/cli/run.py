@@ -29,6 +29,7 @@ from loadtest.load.plan import Load
 from loadtest.machine.placement import choose_placement
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.expectation import Anything, Exactly, Expectation
+from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.servers.server_toml import load_servers, select_server
 from loadtest.wire.address import Address, for_refusal, without_credentials
 from loadtest.wire.formats import check_takes, find_wire, wire_names
@@ -195,11 +196,11 @@ def run(
 def _wire(target: str, wire: str | None) -> tuple[str, str]:
     """The name of the wire format, and the path at which it is spoken."""
     if "://" not in target:
-        server = select_server(target, load_servers())
-        find_wire(wire or "rest")
-        return wire or "rest", server.endpoint(wire or "rest").path
+        server, wire = select_server(target, load_servers()), wire or DEFAULT_WIRE
+        find_wire(wire)
+        return wire, server.endpoint(wire).path
     path = Address.parse(target, SCHEMES, FORM).path if is_grpc(target) else ""
-    wire = wire or ("grpc" if is_grpc(target) else "rest")
+    wire = wire or ("grpc" if is_grpc(target) else DEFAULT_WIRE)
     if (find_wire(wire).scheme == "grpc") != is_grpc(target):
         raise UsageError(f"--wire {wire} does not go with the address {for_refusal(target)}")
     return wire, path

@@ -11,6 +11,7 @@ from loadtest.load.schedule import Closed
 from loadtest.load.session import Phase, PhaseResult
 from loadtest.machine.placement import Placement
 from loadtest.servers.examples import Examples
+from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.wire.golden_target import golden_target
 
 PAIRS = 12
@@ -38,7 +39,7 @@ def audit_caching(
     placement: Placement,
     *,
     ceiling_rps: float,
-    wire: str = "rest",
+    wire: str = DEFAULT_WIRE,
     model: str = "",
     connections: int = 8,
     batch: int = 1,

@@ -24,11 +24,11 @@ from loadtest.load.session import Endpoint, Phase, PhaseResult
 from loadtest.machine.host import CoreTimes, read_cores
 from loadtest.machine.placement import UNPINNED, Placement
 from loadtest.machine.usage import Usage
-from loadtest.wire.grpc.target import GrpcTarget
-from loadtest.wire.http1 import HttpTarget
+from loadtest.servers.server_folder import DEFAULT_WIRE
+from loadtest.wire.golden_target import Target
 
 WARMUP, MEASURED = 0, 1
-TargetT = TypeVar("TargetT", bound=HttpTarget | GrpcTarget)
+TargetT = TypeVar("TargetT", bound=Target)
 
 
 def measure(
@@ -36,7 +36,7 @@ def measure(
     load: Load,
     *,
     target: str,
-    wire: str = "rest",
+    wire: str = DEFAULT_WIRE,
     expectation: str = "none",
     placement: Placement = UNPINNED,
     server_usage: Callable[[], Usage] | None = None,

@@ -9,6 +9,7 @@ from loadtest.errors import ParityError
 from loadtest.judge.server_result import MessageBytes, Parity
 from loadtest.launch.running import RunningServer
 from loadtest.servers.artifact import Artifact
+from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.wire.exchange import ask_each
 from loadtest.wire.golden_target import format_at
 from loadtest.wire.single_request import Answer
@@ -52,7 +53,7 @@ def check_parity(running: RunningServer, artifact: Artifact, wires: Iterable[str
                 checked += len(rows)
                 if difference > artifact.tolerance:
                     what = f"golden example {rows[0]}" if batch == 1 else f"{len(rows)} golden examples in one request"
-                    over = f" over {wire}" if wire != "rest" else ""
+                    over = f" over {wire}" if wire != DEFAULT_WIRE else ""
                     faults.append(f"{what}{over}: {_fault(answer, difference, artifact.tolerance)}")
     return Parity(checked, worst, artifact.tolerance, faults)
 

@@ -9,6 +9,7 @@ from loadtest.load.clients import Progress
 from loadtest.load.plan import Load
 from loadtest.machine.placement import Placement
 from loadtest.machine.usage import Usage
+from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.wire.golden_target import golden_target
 
 
@@ -17,7 +18,7 @@ def measure_server(
     load: Load,
     placement: Placement,
     *,
-    wire: str = "rest",
+    wire: str = DEFAULT_WIRE,
     batch: int = 1,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[MeasuredRun, Usage | None]:

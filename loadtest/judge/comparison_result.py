@@ -1,6 +1,7 @@
 """The result of a comparison of servers over one model: what every table, figure and section of a page is made from."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,19 +99,13 @@ class ComparisonResult:
 
         The key is added where that is not enough to tell two apart.
         """
-        labels = {
-            server.key: f"{server.label} over {server.wire}" if len(self.wires) > 1 else server.label
-            for server in self.servers
-        }
-        known = list(labels.values())
-        return {key: label if known.count(label) == 1 else f"{label} ({key})" for key, label in labels.items()}
+        several = len(self.wires) > 1
+        return _told_apart({one.key: f"{one.label} over {one.wire}" if several else one.label for one in self.servers})
 
     @property
     def server_names(self) -> dict[str, str]:
         """What each server is called, by its own key, whatever it was asked over."""
-        if len(self.wires) < 2:
-            return {server.server_key: self.names[server.key] for server in self.servers}
-        return {server.server_key: server.label for server in self.servers}
+        return _told_apart({one.server_key: one.label for one in self.servers})
 
     @property
     def wires(self) -> list[str]:
@@ -124,6 +119,12 @@ class ComparisonResult:
             server: Server key.
         """
         return [one for one in self.servers if one.server_key == server]
+
+
+def _told_apart(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels by key; the key is added where two share one."""
+    known = list(labels.values())
+    return {key: label if known.count(label) == 1 else f"{label} ({key})" for key, label in labels.items()}
 
 
 def comparison_name(workload: str, batch: int) -> str:

@@ -10,8 +10,7 @@ from loadtest.judge.findings import Finding
 from loadtest.judge.run_result import RunResult
 from loadtest.machine.usage import Usage
 from loadtest.records import Count, Number
-
-DEFAULT_WIRE = "rest"
+from loadtest.servers.server_folder import DEFAULT_WIRE
 
 
 def contender_key(server: str, wire: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
-from loadtest.servers.server_folder import HttpGet, Server, fill
+from loadtest.servers.server_folder import DEFAULT_WIRE, HttpGet, Server, fill
 from loadtest.wire.formats import find_wire
 from loadtest.wire.single_request import Answer, request
 
@@ -46,12 +46,12 @@ class RunningServer(abc.ABC):
     @property
     def predict_path(self) -> str:
         """Path of the REST prediction."""
-        return fill(self.server.wires["rest"].path, self._context)
+        return fill(self.server.wires[DEFAULT_WIRE].path, self._context)
 
     @property
     def url(self) -> str:
         """Address of the REST prediction."""
-        return self.url_over("rest")
+        return self.url_over(DEFAULT_WIRE)
 
     def url_over(self, wire: str) -> str:
         """Address of the prediction over a wire format.

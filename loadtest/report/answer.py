@@ -12,10 +12,11 @@ from loadtest.judge.capacity_estimate import less_than
 from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
-from loadtest.judge.server_result import DEFAULT_WIRE, ServerResult
+from loadtest.judge.server_result import ServerResult
 from loadtest.judge.stopping import Until
 from loadtest.report.reading import failed_share, span
 from loadtest.report.wording import all_words, words
+from loadtest.servers.server_folder import DEFAULT_WIRE
 
 ESTABLISHED = 3
 """Rounds from which on there are intervals."""

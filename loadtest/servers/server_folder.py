@@ -17,6 +17,9 @@ from typing import Any
 
 from loadtest.errors import UsageError
 
+DEFAULT_WIRE = "rest"
+"""The wire format that every server speaks: JSON over REST, row by row."""
+
 
 @dataclass(frozen=True)
 class HttpGet:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import ROOT
-from loadtest.servers.server_folder import HttpGet, LaunchCommand, Server, WireEndpoint
+from loadtest.servers.server_folder import DEFAULT_WIRE, HttpGet, LaunchCommand, Server, WireEndpoint
 from loadtest.servers.toml_table import TomlTable
 
 FILE = "server.toml"
@@ -89,8 +89,8 @@ def _read_folder(folder: Path) -> list[Server]:
 def _server(folder: Path, data: TomlTable) -> Server:
     ports = _ports(data.table("ports"))
     wires = {name: _wire(one, ports) for name, one in data.tables_by_name("wires").items()}
-    if "rest" not in wires:
-        raise ValueError("[wires] has no entry for rest, which every server must speak")
+    if DEFAULT_WIRE not in wires:
+        raise ValueError(f"[wires] has no entry for {DEFAULT_WIRE}, which every server must speak")
     return Server(
         key=data.text("name"),
         name=data.text("name"),

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from loadtest.servers.examples import Examples
 from loadtest.servers.expectation import Expectation
+from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.wire.formats import find_wire
 from loadtest.wire.grpc.target import GrpcTarget, is_grpc
 from loadtest.wire.http1 import HttpTarget
@@ -79,4 +80,6 @@ def rest_target(url: str, examples: Examples, batch: int = 1) -> HttpTarget:
         examples: Of the model that is served there.
         batch: Instances in one request.
     """
-    return HttpTarget.build(url, examples.bodies(batch), examples.expectation(batch))
+    target = golden_target(DEFAULT_WIRE, url, "", examples, batch)  # whose requests do not hold the model's name
+    assert isinstance(target, HttpTarget)
+    return target

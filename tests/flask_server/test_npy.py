@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.lib import format as npy_format
 
-from flask_server.predict_body import NPY, NPZ, InvalidRequest
+from flask_server.predict_body import NPY, NPZ, BodyFormat, InvalidRequest
 from tests.flask_server.bodies import IMAGES, SENTENCES, images, interface, npy, npz, npz_of, sentences, tensor
 
 
@@ -81,13 +81,18 @@ FAULTS = [
 ]
 
 
+def assert_refused(form: BodyFormat, body: bytes, message: str) -> None:
+    """It is, with one line that holds this message."""
+    with pytest.raises(InvalidRequest) as caught:
+        form.read(body, no_header, IMAGES)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("body", "message"), FAULTS, ids=range(len(FAULTS)))
 def test_fault_is_named(body: bytes, message: str) -> None:
     """What is no array of the model's input is refused with one line that says why."""
-    with pytest.raises(InvalidRequest) as caught:
-        NPY.read(body, no_header, IMAGES)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert_refused(NPY, body, message)
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
@@ -188,10 +193,7 @@ ARCHIVE_FAULTS = [
 @pytest.mark.parametrize(("body", "message"), ARCHIVE_FAULTS, ids=range(len(ARCHIVE_FAULTS)))
 def test_fault_of_an_archive_is_named(body: bytes, message: str) -> None:
     """What is no .npz of the model's inputs is refused with one line that says why."""
-    with pytest.raises(InvalidRequest) as caught:
-        NPZ.read(body, no_header, IMAGES)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert_refused(NPZ, body, message)
 
 
 def test_a_member_that_comes_twice_is_refused() -> None:

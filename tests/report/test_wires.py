@@ -51,6 +51,16 @@ def test_names_tell_the_wire_where_there_are_several(comparison: ComparisonResul
     assert "wire format" not in conditions(comparison)
 
 
+def test_two_servers_of_one_label_keep_their_keys(over_two: ComparisonResult) -> None:
+    """Over several wire formats as over one."""
+    for one in over_two.servers:
+        one.label = "the same"
+    assert over_two.server_names["flask_server"] == "the same (flask_server)"
+    assert over_two.names["flask_server+npy"] == "the same over npy"
+    assert len(set(over_two.names.values())) == len(over_two.servers)
+    assert len(set(over_two.server_names.values())) == len(over_two.server_names)
+
+
 def test_what_a_server_does_not_speak_is_stated(over_two: ComparisonResult) -> None:
     """Once for each server, as are its facts."""
     told = notes(over_two)

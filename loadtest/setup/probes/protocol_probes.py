@@ -2,7 +2,6 @@
 
 import base64
 import gzip
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -22,10 +21,11 @@ from loadtest.setup.probes.probe_request import JSON, ProbeRequest, ask, is_gold
 from loadtest.setup.probes.probed_server import ProbedServer, Trial
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.wire.exchange import ask_each
-from loadtest.wire.formats import find_wire
+from loadtest.wire.formats import find_wire, takes
 from loadtest.wire.golden_target import format_at
 from loadtest.wire.grpc.single_call import call_each
 from loadtest.wire.grpc.target import GrpcTarget
+from loadtest.wire.numpy_file import write_tensors
 from loadtest.wire.wire_format import golden_requests
 
 HEALTH_METHOD = "/grpc.health.v1.Health/Check"
@@ -85,14 +85,12 @@ def probe_binary(probed: ProbedServer) -> CapabilityCell:
     server, artifact, path = running.server, running.artifact, running.predict_path
     golden = artifact.expectation()
     instance = next(iter(artifact.golden.request(np.array([0])).values()))
-    file = io.BytesIO()
-    np.save(file, instance)
     encoded = json.dumps({"instances": [{"b64": base64.b64encode(instance.tobytes()).decode()}]}).encode()
     calls = {
         "octets": ProbeRequest(
             path, instance.tobytes(), {"Content-Type": "application/octet-stream"}, label="raw float32"
         ),
-        "npy": ProbeRequest(path, file.getvalue(), {"Content-Type": "application/x-npy"}, label=".npy"),
+        "npy": ProbeRequest(path, write_tensors({"": instance}), {"Content-Type": "application/x-npy"}, label=".npy"),
         "rest-bytes": ProbeRequest(path, encoded, label='{"b64": …} for the tensor'),
     }
     trials = [probed.ask(call) for wire, call in calls.items() if wire not in server.wires]
@@ -116,7 +114,7 @@ def _binary_wires(server: Server, artifact: Artifact) -> list[str]:
     octets = next(iter(example.values())).tobytes()
     found = []
     for name, endpoint in server.wires.items():
-        if find_wire(name).takes(artifact.manifest["inputs"]):
+        if takes(name, artifact):
             body = find_wire(name).format(artifact.workload, endpoint.path).request(example).body
             found += [name] if octets in body or base64.b64encode(octets) in body else []
     return found

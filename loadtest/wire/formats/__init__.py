@@ -17,15 +17,19 @@ def wire_names() -> list[str]:
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
+def takes(wire: str, artifact: Artifact) -> bool:
+    """Whether a model can be asked in a wire format."""
+    return find_wire(wire).takes(artifact.manifest["inputs"])
+
+
 def check_takes(wire: str, artifact: Artifact) -> None:
     """Know before a request is made that a model cannot be asked in a wire format.
 
     Raises:
         UsageError: If so; the text lists those in which it can be.
     """
-    inputs = artifact.manifest["inputs"]
-    if not find_wire(wire).takes(inputs):
-        others = ", ".join(name for name in wire_names() if find_wire(name).takes(inputs))
+    if not takes(wire, artifact):
+        others = ", ".join(name for name in wire_names() if takes(name, artifact))
         raise UsageError(f"{artifact.workload} cannot be asked over {wire}, but over {others}")
 
 
