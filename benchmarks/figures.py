@@ -2,7 +2,9 @@
 
 import datetime
 import platform
+import shlex
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +28,24 @@ def write_figures(page: Path, figures: str, name: str = "figures") -> None:
     begin, end = f"<!-- {name} -->", "<!-- end -->"
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
+def in_closed_loop(benchmark: str, connections: int, request: str) -> str:
+    """What stands over the figures of servers in a closed loop: when, by which command, and on what they were taken.
+
+    Args:
+        benchmark: Its name; the arguments are those of this process.
+        connections: Of the client.
+        request: What is in a request.
+    """
+    host = describe_host()
+    where = f"{host.cores} cores of {host.cpu}, {host.system}"
+    command = f"scripts/bench {benchmark} {shlex.join(sys.argv[1:])}"
+    return (
+        f"Measured on {datetime.date.today()} by `{command}`: {where}, one core "
+        f"for the server and one for the client, {connections} connections in a closed loop, {request}. Medians over "
+        "the rounds, with the smallest and the largest."
+    )
 
 
 def machine() -> str:

@@ -9,8 +9,6 @@ has the other core. Written to benchmarks/RESULTS.md.
 """
 
 import argparse
-import datetime
-import shlex
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,14 +17,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.figures import spread, write_figures
+from benchmarks.figures import in_closed_loop, spread, write_figures
 from loadtest.experiments.measured_run import measure
 from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.launch.running import RunningServer
 from loadtest.load.plan import Load
 from loadtest.load.schedule import Closed
-from loadtest.machine.host import describe_host
 from loadtest.machine.placement import choose_placement
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import load_artifact
@@ -122,13 +119,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print only")
     arguments = parser.parse_args()
     servers = select_servers(arguments.servers, load_servers())
-    host = describe_host()
-    lines = [
-        f"Measured on {datetime.date.today()} by `scripts/bench serving_share {shlex.join(sys.argv[1:])}`: "
-        f"{host.cores} cores of {host.cpu}, {host.system}, one core for the server and one for the client, "
-        f"{CONNECTIONS} connections in a closed loop, "
-        "one instance in a request. Medians over the rounds, with the smallest and the largest.",
-    ]
+    lines = [in_closed_loop("serving_share", CONNECTIONS, "one instance in a request")]
     for workload in arguments.workloads.split(","):
         found = measured(workload, servers, arguments.rounds, arguments.duration)
         lines += ["", *table(workload, found)]

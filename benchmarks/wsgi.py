@@ -149,7 +149,7 @@ def measure(artifact: Path, rounds: int, seconds: int) -> dict[str, Figures]:
     """Starts every candidate once and lets them take turns."""
     server_core, client_core = sorted(os.sched_getaffinity(0))[:2]
     manifest = json.loads((artifact / "manifest.json").read_text())
-    body = json.dumps({"instances": np.load(artifact / "golden" / "inputs.npy")[:1].tolist()})
+    body = json.dumps({"instances": np.load(artifact / "golden" / "inputs" / "image.npy")[:1].tolist()})
     figures = {side: Figures() for side in SIDES}
     with contextlib.ExitStack() as stack:
         script = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "post.lua"

@@ -80,6 +80,10 @@ class LoadingModel:
             raise ServiceUnavailable(self._fault)
         return self._predictor
 
+    def settled(self) -> bool:
+        """Return whether `predictor` answers without waiting."""
+        return self._settled.is_set()
+
 
 def drain(body: IO[bytes], limit: int = DRAIN_LIMIT) -> None:
     """Read off what is left of a refused request, up to `limit` bytes."""
@@ -93,7 +97,7 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
     Raises:
         BuiltModelError: A setting names no artifact or no runtime, or a file of the artifact was altered.
     """
-    app = Flask("flask_server")
+    app = Flask("flask_server", static_folder=None)
     app.config.from_mapping(
         ARTIFACT="artifacts/digits/1",
         RUNTIME="torch",
@@ -133,19 +137,19 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """
     app, artifact = read_settings(config)
     model = LoadingModel(artifact, app.config["RUNTIME"], app.config["RUNTIME_THREADS"])
+    app.extensions["model"] = model
     app.url_map.converters["model"] = ModelName
 
-    def check(name: str) -> None:
-        if name != artifact.workload:
-            raise NotFound(f"no model {name!r} here, only {artifact.workload!r}")
+    def unknown(name: str) -> NotFound:
+        return NotFound(f"no model {name!r} here, only {artifact.workload!r}")
 
-    @app.post("/v1/models/<model:name>:predict")
-    def predict(name: str) -> ResponseReturnValue:
-        check(name)
+    # A URL without a variable is found sooner than by the pattern below, which is for other names.
+    @app.post(f"/v1/models/{artifact.workload}:predict")
+    def predict() -> ResponseReturnValue:
         form = chosen_format(request.mimetype)
         if form is None:
             raise UnsupportedMediaType(f"send one of these, with the header Content-Type: {', '.join(FORMATS)}")
-        body = request.get_data()
+        body = request.get_data(cache=False)
         # Werkzeug silently truncates a body of unknown length at the limit. (Granian always knows the length.)
         if request.content_length is None and len(body) >= app.config["MAX_CONTENT_LENGTH"]:
             raise RequestEntityTooLarge
@@ -153,9 +157,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         answer = form.write(model.predictor(LOADING_S).predict(inputs))
         return Response(answer.body, headers=answer.headers, content_type=answer.content_type)
 
+    @app.post("/v1/models/<model:name>:predict")
+    def predict_unknown(name: str) -> ResponseReturnValue:
+        raise unknown(name)
+
     @app.get("/v1/models/<model:name>")
     def status(name: str) -> ResponseReturnValue:
-        check(name)
+        if name != artifact.workload:
+            raise unknown(name)
         return {
             "name": artifact.workload,
             "version": artifact.version,

@@ -8,8 +8,8 @@ A request chooses its form by its Content-Type; the answer comes in the same for
     application/octet-stream    octets with declared types and shapes, framed as in the Open Inference Protocol
 
 Flask and TorchServe ask the same of a client, so this package serves both: Flask imports it, and `models/mar.py` puts
-it into the .mar beside TorchServe's handler. It therefore needs NumPy and nothing else, and its modules import each
-other relatively: there it is no part of `flask_server`.
+it into the .mar beside TorchServe's handler. It therefore needs NumPy and orjson and nothing else, and its modules
+import each other relatively: there it is no part of `flask_server`.
 """
 
 from .body_format import Answer, BodyFormat, Headers

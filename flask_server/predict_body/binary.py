@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .interface import (
-    NOT_FINITE,
     Interface,
     InvalidRequest,
     Tensors,
@@ -80,13 +79,3 @@ def checked(columns: Tensors, interface: Interface) -> Tensors:
             raise InvalidRequest(f"the instances.{spec.name} hold a byte that is neither 0 nor 1")
         check_values(array, spec, f".{spec.name}")
     return {spec.name: columns[spec.name] for spec in interface.inputs}
-
-
-def check_finite(outputs: Tensors) -> None:
-    """Refuse an answer that JSON could not say either.
-
-    Raises:
-        InvalidRequest: An output is NaN or infinite.
-    """
-    if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in outputs.values()):
-        raise InvalidRequest(NOT_FINITE)

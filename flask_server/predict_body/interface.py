@@ -183,6 +183,16 @@ def check_values(array: npt.NDArray[Any], spec: TensorSpec, name: str) -> None:
         raise InvalidRequest(f"the instances{name} hold {array.max()}; the largest value allowed is {spec.maximum}")
 
 
+def check_finite(outputs: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Check an answer; what JSON could not say is refused in every form.
+
+    Raises:
+        InvalidRequest: An output is NaN or infinite.
+    """
+    if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in outputs.values()):
+        raise InvalidRequest(NOT_FINITE)
+
+
 def check_lengths(columns: Tensors, inputs: Iterable[TensorSpec]) -> None:
     """Check that the inputs of an instance are of one length.
 

@@ -1,20 +1,20 @@
 """JSON, a row for each instance: `{"instances": [...]}` to arrays, and arrays to `{"predictions": [...]}`."""
 
-import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from .body_format import Answer, BodyFormat, Headers
 from .interface import (
-    NOT_FINITE,
     Interface,
     InvalidRequest,
     Tensors,
     TensorSpec,
+    check_finite,
     check_lengths,
     check_values,
     listed,
@@ -31,8 +31,6 @@ _TAKEN = {
     "b": ("b", "booleans", bool),
     "U": ("U", "text", str),
 }
-# NaN and Infinity are not JSON (RFC 8259, section 6), though the encoder would write them.
-_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 def parse_instances(body: object, interface: Interface) -> Tensors:
@@ -48,12 +46,11 @@ def parse_instances(body: object, interface: Interface) -> Tensors:
     Raises:
         InvalidRequest: The body is not JSON, or holds anything but instances that the model takes, all of one length.
     """
+    booleans = True
     if isinstance(body, bytes | bytearray | str):
         _check_size(body, interface)
-        try:
-            body = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise InvalidRequest(f"the body is not valid JSON: {error}") from None
+        booleans = _names_one(body, "true", "false")
+        body = _decode(body)
     if not isinstance(body, dict) or "instances" not in body:
         raise InvalidRequest('the body must be a JSON object with a list "instances"')
     instances = body["instances"]
@@ -62,32 +59,34 @@ def parse_instances(body: object, interface: Interface) -> Tensors:
     interface.check_count(len(instances))
     if len(interface.inputs) == 1:
         (only,) = interface.inputs
-        return {only.name: _column(instances, only, "")}
+        return {only.name: _column(instances, only, "", booleans)}
     _check_names(instances, [spec.name for spec in interface.inputs])
     columns = {
-        spec.name: _column([one[spec.name] for one in instances], spec, f".{spec.name}") for spec in interface.inputs
+        spec.name: _column([one[spec.name] for one in instances], spec, f".{spec.name}", booleans)
+        for spec in interface.inputs
     }
     check_lengths(columns, interface.inputs)
     return columns
 
 
 def encode_predictions(outputs: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Write the answer: `{"predictions": [...]}` with digits enough to read every float32 back unchanged.
+    """Write the answer: `{"predictions": [...]}`, with the fewest digits that give back each float32 unchanged.
 
     Args:
         outputs: An array (n, *shape) for each output. Predictions are bare values for one, objects for several.
 
     Raises:
-        InvalidRequest: An output is NaN or infinite.
+        InvalidRequest: An output is NaN or infinite, which JSON cannot say (RFC 8259, section 6).
     """
-    columns = [array.tolist() for array in outputs.values()]
+    check_finite(outputs)
+    # orjson takes arrays that lie in C's order, of anything but text.
+    columns: list[Any] = [
+        array.tolist() if array.dtype.kind == "U" else np.ascontiguousarray(array) for array in outputs.values()
+    ]
     rows = columns[0]
     if len(columns) > 1:
         rows = [dict(zip(outputs, values, strict=True)) for values in zip(*columns, strict=True)]
-    try:
-        return _ENCODER.encode({"predictions": rows}).encode()
-    except ValueError:
-        raise InvalidRequest(NOT_FINITE) from None
+    return orjson.dumps({"predictions": rows}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _check_size(body: bytes | bytearray | str, interface: Interface) -> None:
@@ -96,6 +95,21 @@ def _check_size(body: bytes | bytearray | str, interface: Interface) -> None:
     if values > interface.most_commas:
         each = " and ".join(spec.of_shape for spec in interface.inputs)
         raise InvalidRequest(f"{values} values in one request; the limit is {interface.max_instances} instances {each}")
+
+
+def _decode(text: bytes | bytearray | str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        hint = "; JSON has no NaN, Infinity or -Infinity" if _names_one(text, "NaN", "Infinity") else ""
+        raise InvalidRequest(f"the body is not valid JSON: {error}{hint}") from None
+
+
+def _names_one(body: bytes | bytearray | str, *words: str) -> bool:
+    """Whether JSON text has one of these words anywhere: far quicker than to look at each value."""
+    if isinstance(body, str):
+        return any(word in body for word in words)
+    return any(word.encode() in body for word in words)
 
 
 def _check_names(instances: list[Any], names: list[str]) -> None:
@@ -108,15 +122,16 @@ def _check_names(instances: list[Any], names: list[str]) -> None:
             raise wrong_names(instance, names, f"instances[{index}]")
 
 
-def _column(values: list[Any], spec: TensorSpec, name: str) -> npt.NDArray[Any]:
+def _column(values: list[Any], spec: TensorSpec, name: str, booleans: bool) -> npt.NDArray[Any]:
     """Read one input of all instances.
 
     Args:
         values: One value for each instance.
         spec: The input.
         name: What errors add to the place of an instance.
+        booleans: Whether there may be booleans among them.
     """
-    array = _as_array(values, spec)
+    array = _as_array(values, spec, booleans)
     if array is None or not spec.fits(array.shape[1:]):
         raise InvalidRequest(_fault(values, spec, name))
     if spec.numpy_dtype.kind in "iu":
@@ -129,7 +144,7 @@ def _column(values: list[Any], spec: TensorSpec, name: str) -> npt.NDArray[Any]:
     return parsed
 
 
-def _as_array(value: object, spec: TensorSpec) -> npt.NDArray[Any] | None:
+def _as_array(value: object, spec: TensorSpec, booleans: bool = True) -> npt.NDArray[Any] | None:
     """Return nested lists as an array, or None when they are ragged or hold what does not belong there."""
     try:
         array = np.asarray(value)
@@ -140,6 +155,8 @@ def _as_array(value: object, spec: TensorSpec) -> npt.NDArray[Any] | None:
         return array  # of no type; its shape is what is wrong with it
     if array.dtype.kind not in kinds:
         return None
+    if only is None and not booleans:
+        return array
     found = _types(value, array.ndim)
     # Beside numbers NumPy takes a boolean for a 0 or a 1, and beside text it turns everything into text.
     return array if (bool not in found if only is None else all(one is only for one in found)) else None
@@ -183,8 +200,8 @@ def _complaint(value: object, spec: TensorSpec) -> str:
         # Refused only because something else is among them: a boolean among numbers, anything else beside text.
         return "holds booleans" if kind in "iuf" else "holds something other than " + _TAKEN[kind][1]
     if kind == "f" and spec.numpy_dtype.kind in "iu":
-        whole = float not in _types(value, array.ndim)  # NumPy takes numbers that fit no integer type for floats
-        return f"holds a number beyond {spec.dtype}" if whole else "holds a number that is not whole"
+        # Whole numbers that fit no integer type come as floats too.
+        return f"holds a number that is not whole, or beyond {spec.dtype}"
     return f"holds {_KINDS.get(kind, 'something other than ' + _TAKEN[spec.numpy_dtype.kind][1])}"
 
 

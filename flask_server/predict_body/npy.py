@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
-from .binary import Buffer, check_finite, check_shape, checked, view
+from .binary import Buffer, check_shape, checked, view
 from .body_format import Answer, BodyFormat, Headers
-from .interface import Interface, InvalidRequest, Tensors, TensorSpec, listed, wrong_names
+from .interface import Interface, InvalidRequest, Tensors, TensorSpec, check_finite, listed, wrong_names
 
 MAGIC = b"\x93NUMPY"
 LOCAL_FILE = b"PK\x03\x04"

@@ -8,17 +8,17 @@ as octets, none as `data` in the JSON; every output is answered, as octets. The 
 `outputs` are not looked at, and the answer has neither `id` nor `model_name`.
 """
 
-import json
 import math
 import struct
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
-from .binary import Buffer, check_finite, check_shape, checked, view
+from .binary import Buffer, check_shape, checked, view
 from .body_format import Answer, BodyFormat, Headers
-from .interface import Interface, InvalidRequest, Tensors, TensorSpec, listed, wrong_names
+from .interface import Interface, InvalidRequest, Tensors, TensorSpec, check_finite, listed, wrong_names
 
 LENGTH = "Inference-Header-Content-Length"
 """The header, of a request and of an answer, that says how many bytes of the body are the JSON."""
@@ -89,7 +89,7 @@ def write_octets(outputs: Tensors) -> Answer:
         datatype = DATATYPES["string" if text else array.dtype.name]
         size = {"binary_data_size": len(parts[-1])}
         entries.append({"name": name, "shape": array.shape, "datatype": datatype, "parameters": size})
-    declared = json.dumps({"outputs": entries}, separators=(",", ":")).encode()
+    declared = orjson.dumps({"outputs": entries})
     return Answer(b"".join([declared, *parts]), OCTETS.content_type, {LENGTH: str(len(declared))})
 
 
@@ -110,8 +110,8 @@ def _json_length(length: str | None, body_length: int) -> int:
 def _entries(text: bytes) -> list[dict[str, Any]]:
     """Return what the JSON says of each input."""
     try:
-        declared = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        declared = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"the first {len(text)} bytes are not valid JSON: {error}") from None
     entries = declared.get("inputs") if isinstance(declared, dict) else None
     if not isinstance(entries, list):

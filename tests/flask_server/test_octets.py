@@ -36,7 +36,8 @@ FAULTS = [
     (framed(one(parameters={"binary_data_size": -1}), IMAGE), "image needs parameters.binary_data_size"),
     (framed(one(parameters={"binary_data_size": True}), IMAGE), "image needs parameters.binary_data_size"),
     (framed(one(parameters={"binary_data_size": 24.0}), IMAGE), "image needs parameters.binary_data_size"),
-    (framed(one(parameters={"binary_data_size": 10**4000}), IMAGE), "image needs parameters.binary_data_size"),
+    (framed(one(parameters={"binary_data_size": 10**30}), IMAGE), "image needs parameters.binary_data_size"),
+    (framed(one(parameters={"binary_data_size": 10**4000}), IMAGE), "the first 4110 bytes are not valid JSON"),
     (framed(one(), IMAGE[:-1]), "behind the JSON are 23 bytes, the tensors that it declares take 24"),
     (framed(one(), IMAGE, b"\0"), "behind the JSON are 25 bytes, the tensors that it declares take 24"),
     (

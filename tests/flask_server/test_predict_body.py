@@ -38,10 +38,10 @@ FAULTS = [
     (b'{"instances": [1]}', "instances[0] has shape [], expected"),
     (json.dumps({"instances": [IMAGE] * 5}).encode(), "5 instances in one request; the limit is 4"),
     (json.dumps({"instances": [IMAGE, None]}).encode(), "instances[1] holds something other than numbers"),
-    (json.dumps({"instances": [[[10**400] * 3] * 2]}).encode(), "instances[0] holds something other than numbers"),
+    (json.dumps({"instances": [[[10**400] * 3] * 2]}).encode(), "not valid JSON: number is infinity"),
     (b'{"instances": ' + b"[" * 300 + b"]" * 300 + b"}", "instances[0] is ragged"),
-    (b'{"instances": [[[NaN, 0, 0], [0, 0, 0]]]}', "NaN, Infinity"),
-    (b'{"instances": [[[1e999, 0, 0], [0, 0, 0]]]}', "NaN, Infinity"),
+    (b'{"instances": [[[NaN, 0, 0], [0, 0, 0]]]}', "JSON has no NaN, Infinity or"),
+    (b'{"instances": [[[1e999, 0, 0], [0, 0, 0]]]}', "not valid JSON: number is infinity"),
     (b'{"instances": [[[1e39, 0, 0], [0, 0, 0]]]}', "too large for float32"),
 ]
 
@@ -113,7 +113,7 @@ SENTENCE_FAULTS = [
     ({**SENTENCE, "ids": [1, 2, 100]}, "the instances.ids hold 100; the largest value allowed is 99"),
     ({**SENTENCE, "ids": [1, -2, 3]}, "the instances.ids hold -2; the smallest value allowed is 0"),
     ({**SENTENCE, "ids": [1, 2, 2**31]}, "the instances.ids hold a number beyond int32"),
-    ({**SENTENCE, "ids": [1, 2, 2**63]}, "instances[0].ids holds a number beyond int32"),
+    ({**SENTENCE, "ids": [1, 2, 2**63]}, "instances[0].ids holds a number that is not whole, or beyond int32"),
     ({**SENTENCE, "mask": [1, 1, 2]}, "the instances.mask hold 2; the largest value allowed is 1"),
     ({**SENTENCE, "mask": [1, 1, 256]}, "the instances.mask hold a number beyond uint8"),
     ({**SENTENCE, "mask": [1, 1, -1]}, "the instances.mask hold a number beyond uint8"),
