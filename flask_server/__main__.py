@@ -22,12 +22,13 @@ class StartError(Exception):
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Read the command line; the numbers of processes and threads may come from the environment too."""
     parser = argparse.ArgumentParser(prog="flask_server", description="Serves one artifact with Flask.")
+    workers, threads = (os.environ.get(f"FLASK_SERVER_{name}") for name in ("WORKERS", "THREADS"))
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on")
-    parser.add_argument("--workers", type=int, default=1, help="processes, each with a model of its own")
-    parser.add_argument("--threads", type=int, default=4, help="threads in each of them that answer requests")
+    parser.add_argument("--workers", type=int, default=workers or "1", help="processes, each with a model of its own")
+    parser.add_argument("--threads", type=int, default=threads or "4", help="threads of each that answer requests")
     parser.add_argument("--wsgi", choices=["granian", "gunicorn"], default="granian", help="the WSGI server")
     parser.add_argument("--dry-run", action="store_true", help="print the WSGI server's command and end")
     return parser.parse_args()

@@ -51,6 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="Python processes that run the model")
     parser.add_argument("--batch-size", type=int, default=1, help="most requests in one forward pass")
     parser.add_argument("--max-batch-delay", type=int, default=100, help="ms to wait for a batch to fill")
+    parser.add_argument("--settings", type=Path, help="further lines of config.properties; the command line wins")
     return parser.parse_args()
 
 
@@ -141,7 +142,17 @@ def check_ports(addresses: list[tuple[str, int]]) -> None:
 
 
 def render_config(arguments: argparse.Namespace, version: str, largest: int) -> str:
-    """Write the config.properties of this run: the settings beside this file, then those of model and command line."""
+    """Write the config.properties of this run.
+
+    The settings beside this file come first, then those of ``--settings``, then those of model and command line.
+
+    Raises:
+        TorchServeError: If the file of ``--settings`` cannot be read.
+    """
+    try:
+        further = [arguments.settings.read_text(encoding="utf-8")] if arguments.settings else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise TorchServeError(f"cannot read the settings {arguments.settings}: {error}") from None
     # Keyed by name and version: TorchServe ignores settings under any other key without a word.
     model = {
         "minWorkers": arguments.workers,
@@ -161,7 +172,7 @@ def render_config(arguments: argparse.Namespace, version: str, largest: int) -> 
         "models": json.dumps({arguments.workload: {version: model}}),
     }
     lines = [f"{key}={value}" for key, value in settings.items()]
-    return "\n".join([(HERE / "config.properties").read_text(), "# This run.", *lines, ""])
+    return "\n".join([(HERE / "config.properties").read_text(), *further, "# This run.", *lines, ""])
 
 
 def make_scratch(run_dir: Path) -> Path:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,9 @@ class LocalServer(RunningServer):
             "root": ROOT,
             "artifact": self.artifact.folder.resolve(),
             "threads": placement.server_threads,
-            "shapes": "varying" if self.artifact.golden.axes else "fixed",
+            "shapes": self.artifact.shapes,
             "run_dir": self._folder.path,
+            **server.names,
         }
         self.command = [fill(word, context) for word in launch.command]
         self._version_command = [fill(word, context) for word in launch.version]
@@ -71,6 +73,7 @@ class LocalServer(RunningServer):
             "root": ".",
             "artifact": _shown(self.artifact.folder),
             "run_dir": RUN_DIR,
+            **{name: _shown(value) if isinstance(value, Path) else value for name, value in server.names.items()},
         }
         self._described = {
             "command": [fill(word, shown) for word in launch.command],
@@ -129,13 +132,7 @@ class LocalServer(RunningServer):
     @cached_property
     def _version(self) -> str:
         """What the program says of its version; ``unknown`` where it cannot be asked."""
-        try:
-            said = subprocess.run(
-                self._version_command, capture_output=True, text=True, errors="replace", timeout=VERSION_S, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return "unknown"
-        return "; ".join(filter(None, map(str.strip, said.stdout.splitlines()))) or "unknown"
+        return program_version(self._version_command)
 
     def stop(self) -> None:
         """Ask the process to end, wait, then kill whatever is left of its tree and session."""
@@ -184,6 +181,19 @@ def start_local(
         await_first_prediction(running, running.started, timeout_s)
         undo.pop_all()
     return running
+
+
+def program_version(command: Sequence[str]) -> str:
+    """What a program prints of its version; ``unknown`` where it cannot be asked.
+
+    Args:
+        command: Its words.
+    """
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=VERSION_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return "; ".join(filter(None, map(str.strip, said.stdout.splitlines()))) or "unknown"
 
 
 def _shown(path: Path) -> str:

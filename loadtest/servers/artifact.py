@@ -64,6 +64,11 @@ class Artifact:
         return int(self.manifest["max_instances"])
 
     @property
+    def shapes(self) -> str:
+        """``fixed``, or ``varying`` where inputs of the model vary in length."""
+        return "varying" if self.golden.axes else "fixed"
+
+    @property
     def size(self) -> int:
         """Number of golden examples."""
         return self.golden.size

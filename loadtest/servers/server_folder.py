@@ -7,6 +7,8 @@ A folder of the project with a ``server.toml`` is a server; `loadtest.servers.se
 - ``python``, ``here`` (the folder), ``root`` (of the project), ``artifact`` (its folder), ``threads`` (that the server
   should compute with), ``shapes`` (``fixed``, or ``varying`` where inputs of the model vary in length) and ``run_dir``
   (a scratch folder of this run) in commands and their environment as well.
+
+`loadtest.servers.tuning_space` says what the optional table ``[tune]`` adds for a server that is tuned.
 """
 
 import shutil
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.servers.tuning_space import TuningSpace
 
 DEFAULT_WIRE = "rest"
 """The wire format that every server speaks: JSON over REST, row by row."""
@@ -101,6 +104,8 @@ class Server:
         effective: Requests that read back the effective configuration, by what they tell of it.
         launches: Ways to start it; the first usable one is taken.
         setup: The optional table ``[setup]``, read by `loadtest.setup.declared`; a variant's own keys come first.
+        tune: What can be tuned of it; None where nothing is declared, as of a variant.
+        names: Further names that the templates of its commands may use.
     """
 
     key: str
@@ -117,6 +122,8 @@ class Server:
     effective: Mapping[str, HttpGet]
     launches: tuple[LaunchCommand, ...]
     setup: Mapping[str, Any] = field(default_factory=dict)
+    tune: TuningSpace | None = None
+    names: Mapping[str, object] = field(default_factory=dict)
 
     def endpoint(self, wire: str) -> WireEndpoint:
         """Where it speaks a wire format.

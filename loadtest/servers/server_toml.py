@@ -9,6 +9,7 @@ from loadtest.errors import UsageError
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import DEFAULT_WIRE, HttpGet, LaunchCommand, Server, WireEndpoint
 from loadtest.servers.toml_table import TomlTable
+from loadtest.servers.tuning_space import read_tuning_space
 
 FILE = "server.toml"
 MAX_PORT = 65_535
@@ -23,7 +24,7 @@ REQUIRED = (
     "ready",
     "launch",
 )
-OPTIONAL = ("facts", "effective", "variants", "setup")
+OPTIONAL = ("facts", "effective", "variants", "setup", "tune")
 
 
 def server_folders(root: Path = ROOT) -> list[Path]:
@@ -106,6 +107,7 @@ def _server(folder: Path, data: TomlTable) -> Server:
         effective={name: _http_get(one, ports) for name, one in data.tables_by_name("effective").items()},
         launches=tuple(map(_launch_command, data.tables("launch"))),
         setup=dict(data.table("setup", {}).values),
+        tune=read_tuning_space(data.table("tune")) if "tune" in data.values else None,
     )
 
 
@@ -167,4 +169,5 @@ def _variant(server: Server, name: str, table: TomlTable) -> Server:
         written_files=table.texts("written_files", server.written_files),
         launches=launches,
         setup={**server.setup, **table.table("setup", {}).values},
+        tune=None,  # its defaults are others
     )
