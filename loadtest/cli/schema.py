@@ -5,6 +5,7 @@ import click
 from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.result_file import ResultFile
 from loadtest.judge.run_result import RunResult
+from loadtest.judge.tuning_result import Tuning
 from loadtest.records import json_schema, to_json
 from loadtest.report.difference import Differences
 
@@ -13,6 +14,7 @@ RECORDS: dict[str, type] = {
     "run": RunResult,
     "capacity": Capacity,
     "diff": Differences,
+    "tune": Tuning,
 }
 
 

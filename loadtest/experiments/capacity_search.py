@@ -86,6 +86,7 @@ def find_capacity(
     objective: Objective,
     *,
     start: float = 50.0,
+    near: float = 0.0,
     precision: float = PRECISION,
     searches: int = SEARCHES,
     probe_s: float = PROBE_S,
@@ -99,6 +100,7 @@ def find_capacity(
         server: Starts the server, for as long as the context lasts; each search enters a new one.
         objective: What must be met.
         start: First rate.
+        near: About where the capacity is, where that is known: the range of rates is not looked for then.
         precision: The searches end once the interval reaches no farther than this share above the estimate.
         searches: How many there are at most.
         probe_s: Length of a probe in seconds; longer where its percentile needs more requests.
@@ -111,10 +113,11 @@ def find_capacity(
     """
     search = _Search(objective, probe_s, seed, on_probe)
     limits: list[Finding] = []
-    found, each, done = Estimate(0.0, 0.0, math.nan), [0.0], 0
+    found, each, done, guess = Estimate(0.0, 0.0, math.nan), [0.0], 0, near
     try:
-        with server() as run:
-            guess = search.find_range(run, start)
+        if not guess:
+            with server() as run:
+                guess = search.find_range(run, start)
         while guess and done < searches:
             with server() as run:
                 search.probe_around(run, guess, done + 1)

@@ -1,0 +1,53 @@
+"""What the terminal shows while a server is tuned; every measurement is kept on disk as soon as it is over."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from loadtest.errors import UsageError
+from loadtest.experiments.tuning import Observer
+from loadtest.judge.tuning_result import Trial
+from loadtest.load.clients import Progress
+from loadtest.records import to_json
+
+
+class TuningScreen(Observer):
+    """A line for the measurement under way, with the best one so far.
+
+    Args:
+        journal: File to which a line of JSON is added for each measurement; what stood there before stays.
+        run: When this tuning began, which tells its lines from those before.
+        update: Shows a text on the terminal's last line.
+
+    Attributes:
+        kept: How many lines were written.
+    """
+
+    def __init__(self, journal: Path, run: str, update: Callable[[str], None]) -> None:
+        self._journal, self._run, self._update = journal, run, update
+        self._stage = ""
+        self._best = 0.0
+        self.kept = 0
+
+    def stage(self, text: str) -> None:
+        """Show what is measured now."""
+        best = f"; best so far {self._best:,.0f} requests/s" if self._best else ""
+        self._stage = f"{text}{best}"
+        self._update(self._stage)
+
+    def progress(self, progress: Progress) -> None:
+        """Show the live numbers."""
+        self._update(f"{self._stage}: {progress}")
+
+    def measured(self, trial: Trial) -> None:
+        """Keep the measurement."""
+        if trial.capacity_rps > self._best:
+            self._best = float(trial.capacity_rps)
+        line = msgspec.json.encode({"run": self._run, **msgspec.json.decode(to_json(trial))})
+        try:
+            with self._journal.open("ab") as file:
+                file.write(line + b"\n")
+        except OSError as error:
+            raise UsageError(f"cannot write to {self._journal}: {error.strerror}") from error
+        self.kept += 1
