@@ -24,6 +24,7 @@ from loadtest.cli.comparison_screen import ComparisonScreen
 from loadtest.cli.gate import Gate, gate_options, report_folder
 from loadtest.cli.measured_models import MeasuredModels
 from loadtest.cli.numbers import CONNECTIONS, COUNT, MINUTES, RATE, SECONDS, SECONDS_OR_NONE, SEED, Several
+from loadtest.cli.tuned_option import add_tuned, tuned_option
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.experiments.comparison import check_batch
 from loadtest.experiments.contender import Contender, contenders
@@ -105,6 +106,7 @@ SETUP_TIME = {"quick": Expected(20.0, 60.0), "full": Expected(90.0, 180.0), "non
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 @click.option("--quick", is_flag=True, help="One short round: it establishes no difference.")
 @click.option("--thorough", is_flag=True, help="Five longer rounds with load curves and capacities: for publication.")
+@tuned_option
 @gate_options
 @launch_options
 def compare(
@@ -127,6 +129,8 @@ def compare(
     quick: bool,
     thorough: bool,
     show: bool,
+    tuned: bool,
+    tuned_room: Path | None,
     assertions: Sequence[str],
     assert_file: Path | None,
     junit_file: Path | None,
@@ -157,6 +161,8 @@ def compare(
     plans = [replace(plan, batch=batch, audit=number == 0) for number, batch in sizes]
     models = chosen_workloads(workloads)
     wanted = chosen(servers)
+    if tuned or tuned_room:
+        wanted = add_tuned(wanted, tuned_room, models, launch)
     entered = contenders(wanted, chosen_wires(wires, wanted))
     file = ResultFile(planned=[comparison_name(model, one.batch) for model in models for one in plans])
     keys = [one.key for one in entered]

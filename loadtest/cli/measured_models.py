@@ -15,6 +15,7 @@ from loadtest.judge.result_file import ResultFile
 from loadtest.launch.launcher import Launcher
 from loadtest.report.reading import SETUP
 from loadtest.report.wording import told
+from loadtest.servers.configured_server import is_tuned
 from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
 from loadtest.setup.setup_file import EaseOfSetup, write_setups
@@ -79,7 +80,8 @@ class MeasuredModels:
     def _measure_setup(self, model: str, launcher: Launcher, probes: Probes) -> None:
         """Ease of setup of the servers that were measured; their starts were timed in the rounds."""
         measured = [one for one in self._file.comparisons if one.workload.name == model]
-        servers = {one.server.key: one.server for one in self._entered}
+        # The tuned form of a server is set up as its default is.
+        servers = {one.server.key: one.server for one in self._entered if not is_tuned(one.server.key)}
         starts = {
             key: [one.first_prediction_s for each in measured for found in each.over(key) for one in found.rounds]
             for key in servers

@@ -14,6 +14,7 @@ from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.judge.server_result import ServerResult
 from loadtest.judge.stopping import Until
+from loadtest.report.forms import by_form
 from loadtest.report.reading import failed_share, span
 from loadtest.report.wording import all_words, words
 from loadtest.servers.server_folder import DEFAULT_WIRE
@@ -46,8 +47,8 @@ class Validity:
 
 
 def answer(result: ComparisonResult) -> list[str]:
-    """Two sentences: who is fastest at the common rate, and who carries most."""
-    return [_latency(result), _throughput(result)]
+    """Two sentences: who is fastest at the common rate, and who carries most; two more for tuned servers."""
+    return [f"{form}{tell(part)}" for form, part in by_form(result) for tell in (_latency, _throughput)]
 
 
 def conditions(result: ComparisonResult) -> str:

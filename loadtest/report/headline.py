@@ -11,6 +11,7 @@ from loadtest.judge.capacity_estimate import less_than
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import MIN_ROUNDS, Estimate
 from loadtest.report.answer import ESTABLISHED, differs, listed, ratio_of
+from loadtest.report.forms import by_form
 from loadtest.report.reading import Document, failed_share
 from loadtest.report.starts import start_times
 from loadtest.report.supported_digits import supported, times
@@ -28,7 +29,8 @@ def speed(document: Document) -> list[str]:
     """Who answers fastest, who carries most, and who is up first."""
     comparison = document.comparison
     starts = _starts(comparison.server_names, start_times(document)) if document.setup else ""
-    return [sentence for sentence in (_latency(comparison), _throughput(comparison), starts) if sentence]
+    told = [(form, tell(part)) for form, part in by_form(comparison) for tell in (_latency, _throughput)]
+    return [*(f"{form}{sentence}" for form, sentence in told if sentence), *([starts] if starts else [])]
 
 
 def ease_of_setup(document: Document) -> list[str]:

@@ -11,6 +11,7 @@ from loadtest.judge.run_result import RunResult
 from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import SummaryRow
 from loadtest.report.answer import ESTABLISHED, listed
+from loadtest.report.forms import by_form
 from loadtest.report.reading import span
 from loadtest.report.wording import words
 
@@ -127,8 +128,9 @@ def notes(result: ComparisonResult) -> list[str]:
 def _ties(result: ComparisonResult, labels: dict[str, str]) -> list[str]:
     """Established ties, a line for each measure."""
     lines = []
+    parts = [part for _, part in by_form(result)]
     for measure in dict.fromkeys(versus.measure for versus in result.ratios):
-        pairs = [versus for versus in result.ratios if versus.measure == measure]
+        pairs = [versus for part in parts for versus in part.ratios if versus.measure == measure]
         ties = [versus for versus in pairs if versus.tie and not math.isnan(versus.ratio.low)]
         if len(ties) == len(pairs) > 1:
             lines.append(f"ties in {measure}: every two servers")
