@@ -122,7 +122,7 @@ def tune(
             )
     except (KeyboardInterrupt, LoadtestError):
         if screen.kept:
-            stderr.print(f"{screen.kept} measurements are kept: {folder / JOURNAL}", soft_wrap=True, markup=False)
+            stderr.print(f"measurements kept: {screen.kept}, in {folder / JOURNAL}", soft_wrap=True, markup=False)
         raise
     tuning = Tuning(
         server=wanted.key,

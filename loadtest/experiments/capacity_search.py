@@ -19,7 +19,7 @@ from loadtest.judge.findings import RATE_LIMIT, RATE_NOT_OFFERED, Finding
 from loadtest.judge.intervals import MIN_ROUNDS, Estimate
 from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
-from loadtest.judge.response_curve import fit
+from loadtest.judge.response_curve import Curve, fit
 from loadtest.load.plan import Load
 from loadtest.load.schedule import MAX_RATE, Poisson
 
@@ -56,6 +56,9 @@ LONGEST_S = 30.0
 ODDS_APART = 2.0
 NEAREST, FARTHEST = 0.02, 0.10
 """The two probes of a search change the log-odds by so much each, within these shares of the estimated capacity."""
+
+LEAST_STEEP = ODDS_APART / FARTHEST
+"""What the first probe takes the steepness for where the range was not looked for."""
 
 RunAt = Callable[[float, float, int], MeasuredRun]
 """Offers Poisson load: (rate in requests per second, duration in seconds, seed) to a result."""
@@ -193,7 +196,7 @@ class _Search:
     def probe_around(self, run: RunAt, guess: float, number: int) -> None:
         """One probe below and one above the capacity as it is known by now, in turn the one or the other first."""
         for side in (-1, 1) if number % 2 else (1, -1):
-            curve = fit(self.probes, self._objective, guess)
+            curve = fit(self.probes, self._objective, guess) if self.probes else Curve(guess, LEAST_STEEP, math.inf)
             apart = min(max(ODDS_APART / curve.steepness, NEAREST), FARTHEST)
             self._probe(run, min(curve.capacity * (1 + side * apart), MAX_RATE), number)
 

@@ -15,10 +15,11 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loadtest.errors import MeasurementError
 from loadtest.experiments.proposals import Proposals, Space, key, proposals
+from loadtest.judge.findings import Finding
 from loadtest.judge.intervals import MIN_ROUNDS, NOT_KNOWN, Estimate, geometric_estimate, paired_ratio
 from loadtest.judge.tuning_result import CONFIRMATION, FINAL, SEARCH, KnobWorth, Outcome, Trial
 from loadtest.servers.tuning_space import Configuration, Value
@@ -45,7 +46,7 @@ class Measured:
     capacity_rps: float
     peak_mib: float = math.nan
     out: str = ""
-    remark: str = ""
+    limits: list[Finding] = field(default_factory=list)
 
 
 Measure = Callable[[Configuration, int, float], Measured]
@@ -128,7 +129,8 @@ class _Tuner:
     def _search(self) -> None:
         first = self._try(SEARCH, 0, self._space.default, "search: the default")
         if first.out or math.isnan(first.capacity_rps):
-            raise MeasurementError(f"the default configuration cannot be measured: {first.out or first.remark}")
+            reason = first.out or "no probe was valid"
+            raise MeasurementError(f"the default configuration cannot be measured: {reason}", first.limits)
         self._asked.tell(first.configuration, first.capacity_rps)
         number = 1
         while self._clock() - self._began < SEARCH_SHARE * self._budget_s:
@@ -193,7 +195,7 @@ class _Tuner:
             peak_mib=found.peak_mib,
             took_s=self._clock() - began,
             out=found.out,
-            remark=found.remark,
+            limits=found.limits,
         )
         self._trials.append(trial)
         self._observer.measured(trial)
@@ -204,7 +206,7 @@ class _Tuner:
         known = [
             float(one.capacity_rps)
             for one in self._trials
-            if one.configuration == configuration and one.capacity_rps > 0 and not one.remark
+            if one.configuration == configuration and one.capacity_rps > 0 and not one.limits
         ]
         return statistics.median(known) if known else 0.0
 
@@ -218,7 +220,7 @@ class _Tuner:
     def _values(self, stage: str, configuration: Configuration) -> dict[int, float]:
         """Capacity by round; NaN where the client or the host was at its limit."""
         return {
-            one.round: math.nan if one.remark else float(one.capacity_rps) for one in self._of(stage, configuration)
+            one.round: math.nan if one.limits else float(one.capacity_rps) for one in self._of(stage, configuration)
         }
 
     @property

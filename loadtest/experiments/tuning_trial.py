@@ -12,8 +12,10 @@ from loadtest.experiments.capacity_search import find_capacity
 from loadtest.experiments.parity import check_parity, require_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.experiments.tuning import Measured
+from loadtest.judge.findings import failure
 from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
+from loadtest.judge.response_curve import fit
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.launch.launcher import running as up
 from loadtest.launch.running import RunningServer
@@ -94,7 +96,7 @@ class TrialRunner:
         except (LaunchError, ParityError) as error:
             return Measured(0.0, out=_first_line(error))
         except MeasurementError as error:
-            return Measured(math.nan, remark=_first_line(error))
+            return Measured(math.nan, limits=[*error.findings] or failure(error))
 
     @contextlib.contextmanager
     def _started(self, configuration: Configuration) -> Iterator[RunningServer]:
@@ -135,8 +137,10 @@ class TrialRunner:
             seed=seed + 1,
             fresh=False,
         )
-        bounded = "the client or the host was at its limit: it is this at least" if found.bounded_by_client else ""
-        return Measured(found.rate_rps, remark=bounded)
+        if found.bounded_by_client or not found.rate_rps:
+            return Measured(found.rate_rps, limits=found.limits if found.bounded_by_client else [])
+        # All probes count, those of the range too: two alone scatter nearly twice as much.
+        return Measured(fit(found.probes, self.objective, found.rate_rps).capacity)
 
     def _measure(self, running: RunningServer, load: Load) -> MeasuredRun:
         run, _ = measure_server(

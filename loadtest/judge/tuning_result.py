@@ -1,9 +1,10 @@
 """What tuning a server found: every configuration that was tried, the one that is used, and what each knob is worth."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from loadtest.judge.findings import Finding
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.machine.host import Host
 from loadtest.records import Count, Number
@@ -31,7 +32,7 @@ class Trial:
         took_s: From its start to its end, in seconds.
         out: Why the configuration is out: it did not start, answered wrongly or took too much memory; empty where it
             is not.
-        remark: Why the capacity is not known.
+        limits: What kept the client or the host from offering a rate; the capacity is then a lower bound, or not known.
     """
 
     number: Count
@@ -42,7 +43,7 @@ class Trial:
     peak_mib: Number = math.nan
     took_s: Number = math.nan
     out: str = ""
-    remark: str = ""
+    limits: list[Finding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import shlex
 from loadtest.judge.intervals import Estimate
 from loadtest.judge.tuning_result import CONFIRMATION, SEARCH, Outcome, Trial, Tuning
 from loadtest.report.table import markdown_rows
+from loadtest.report.wording import all_words
 from loadtest.servers.tuning_space import Configuration, TuningSpace
 
 BEST = 10
@@ -30,15 +31,14 @@ def sentences(tuning: Tuning) -> list[str]:
         told.append(
             f"{tuning.label}: nothing better than its default was found ({_span(outcome.default_rps)} requests/s)."
         )
-    limited = [trial for trial in outcome.trials if trial.remark]
+    limited = [trial for trial in outcome.trials if trial.limits]
     if limited:
         told.append(
-            f"{len(limited)} of {len(outcome.trials)} measurements were limited by the client or the host; no such one "
-            "counts in the final rounds and in the confirmation."
+            f"{len(limited)} of {len(outcome.trials)} measurements were limited by the client or the host, and no such "
+            f"one counts in the final rounds and in the confirmation: {all_words(limited[-1].limits)}."
         )
-    out = {tuple(trial.configuration.items()): trial.out for trial in outcome.trials if trial.out}
-    if out:
-        told.append(f"{len(out)} configurations were out: {'; '.join(dict.fromkeys(out.values()))}.")
+    if out := _out(outcome):
+        told.append(f"{len(out)} configuration{'s were' if len(out) > 1 else ' was'} out, for example: {out[0].out}.")
     return told
 
 
@@ -89,14 +89,25 @@ def render(tuning: Tuning, space: TuningSpace) -> str:
                 for one in best
             ],
         ),
+        *_table_of_out(outcome),
         "## How",
         "\n".join(f"- {line}" for line in _method(tuning)),
     ]
     return "\n\n".join(sections) + "\n"
 
 
+def _out(outcome: Outcome) -> list[Trial]:
+    """One trial of each configuration that is out."""
+    return list({tuple(trial.configuration.values()): trial for trial in outcome.trials if trial.out}.values())
+
+
 def _searched(outcome: Outcome) -> list[Trial]:
     return [trial for trial in outcome.trials if trial.stage == SEARCH]
+
+
+def _table_of_out(outcome: Outcome) -> list[str]:
+    rows = [[_difference(one.configuration, outcome.default), one.out] for one in _out(outcome)]
+    return ["## Out", markdown_rows(["configuration", "reason"], rows, text_columns=(0, 1))] if rows else []
 
 
 def _method(tuning: Tuning) -> list[str]:
@@ -125,8 +136,8 @@ def _rate(trial: Trial) -> str:
     if trial.out:
         return f"out: {trial.out}"
     if math.isnan(trial.capacity_rps):
-        return f"— ({trial.remark})"
-    return f"{'at least ' if trial.remark else ''}{trial.capacity_rps:,.0f}"
+        return f"— ({all_words(trial.limits)})"
+    return f"{'at least ' if trial.limits else ''}{trial.capacity_rps:,.0f}"
 
 
 def _or_zero(trial: Trial) -> float:

@@ -189,6 +189,7 @@ def read_tuning_space(table: TomlTable) -> TuningSpace:
 
 
 def _knob(name: str, table: TomlTable, before: set[str]) -> Knob:
+    place = table.place("").rstrip(".")
     range_keys = ("from", "to", "to_per_core", "scale")
     table.only("help", "values", *range_keys, "default", "default_per_core", "when", "unless")
     listed = _values(table, "values") if "values" in table.values else ()
@@ -221,7 +222,7 @@ def _knob(name: str, table: TomlTable, before: set[str]) -> Knob:
         condition=_condition(table, before),
     )
     if len(knob.values(1)) > MOST_VALUES:
-        raise ValueError(f"{table.place(name)} has more than {MOST_VALUES} values: list them, or give it a log scale")
+        raise ValueError(f"{place} has more than {MOST_VALUES} values: list them, or give it a log scale")
     return knob
 
 

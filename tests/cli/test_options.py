@@ -55,6 +55,18 @@ REFUSED = {
     "compare --wires rest,": "no wire format ''; there are: grpc, ",
     "compare --wires grpc": "flask_server speaks none of the wire formats grpc: leave it out of --servers, or add one",
     "compare --servers flask_server --wires rest,grpc": "none of flask_server speaks grpc",
+    "tune flask_server --budget 0": "--budget must be above 0 and at most 10,080 minutes, not '0'",
+    "tune flask_server --slo fast": "'fast' is no objective; write one like 'p99<50ms'",
+    "tune flask_server --memory lots": "'lots' is no size of memory; write one like 2g or 1500m",
+    "tune flask_server --cores 500": "--cores 500: the servers have ",
+    "tune flask_server:gunicorn": "flask_server:gunicorn has nothing to tune",
+    "tune flask_server --launcher compose": "tune starts the server with other flags and files each time: use ",
+    "tune flask_server --wire grpc": "flask_server does not speak grpc",
+    "compare --tuned --launcher compose": "--tuned starts servers with flags and files of their own, which --launcher "
+    "compose does not: use --launcher local",
+    "compare --tuned-from no-such-folder --workload digits,minilm": "--tuned takes one model",
+    "compare --tuned-from no-such-folder": "no server has a tuned configuration for digits in no-such-folder: run "
+    "`loadtest tune SERVER` first",
     "setup --repeat 0": "--repeat must be a whole number from 1",
 }
 
