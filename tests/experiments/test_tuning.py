@@ -88,7 +88,7 @@ class Bench(Observer):
 def batching(configuration: Mapping[str, Value]) -> float:
     """A server that shares its work among the requests of a batch."""
     batch, delay = int(configuration["batch"]), int(configuration["delay"])
-    return 500.0 * batch**0.5 * (1 - 0.001 * delay * (batch > 1))
+    return 500.0 * math.sqrt(batch) * (1 - 0.001 * delay * (batch > 1))
 
 
 def test_the_best_configuration_is_found() -> None:
