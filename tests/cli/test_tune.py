@@ -74,7 +74,9 @@ def test_ctrl_c_keeps_what_was_measured(copy: ScratchCopy) -> None:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert process.returncode in (130, 1)  # 1: the machine was so busy that the default could not be measured
+    (first,) = map(json.loads, journal.read_text(encoding="utf-8").splitlines())
+    if first["capacity_rps"] is not None:  # else the machine was so busy that it ended of itself
+        assert process.returncode == 130
     assert "measurements kept: 1, in " in told
     left = subprocess.run(["pgrep", "-f", str(copy.root)], capture_output=True, text=True, check=False)
     assert left.stdout == ""
