@@ -149,10 +149,10 @@ def test_batching_has_its_file_only_where_it_is_on(servers: Mapping[str, Server]
     """TensorFlow Serving refuses the file without the flag; models of varying length are padded."""
     server = servers["tf_serving"]
     off = {**space_of(server).default(1)}
-    on = {**off, "batching": "on", "max_batch_size": 8}
+    on = {**off, "batching": "on", "max_batch_size": 64}
     assert set(configuration_files(server, off, "it", AROUND)) == {"compose.yaml"}
     assert "--enable_batching" not in configured(server, off, tmp_path, AROUND).launches[0].command
-    assert "max_batch_size { value: 8 }" in configuration_files(server, on, "it", AROUND)["batching.config"]
+    assert "max_batch_size { value: 64 }" in configuration_files(server, on, "it", AROUND)["batching.config"]
     assert "--enable_batching" in configured(server, on, tmp_path, AROUND).launches[0].command
     varying = configuration_files(server, on, "it", Surroundings("minilm", "1", "varying", 1))
     assert varying["batching.config"].endswith("pad_variable_length_inputs: true\n")
