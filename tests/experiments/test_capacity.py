@@ -316,3 +316,17 @@ def test_a_record_of_before_still_reads() -> None:
     assert old.fresh_servers is None
     assert {probe.requests for probe in old.probes} == {0}
     assert math.isnan(old.probes[0].duration_s)
+
+
+@pytest.mark.parametrize("near", [0.8, 1.3])
+def test_where_the_capacity_is_about_known_no_range_is_looked_for(near: float) -> None:
+    """All probes are those of searches, and they come to the truth from either side."""
+    found = find_capacity(server(mm1), SLO, near=near * MM1_CAPACITY, searches=6, probe_s=30.0)
+    assert {probe.search for probe in found.probes} == set(range(1, len(found.searches) + 1))
+    assert found.rate_rps == pytest.approx(MM1_CAPACITY, rel=0.05)
+
+
+def test_the_first_probe_where_nothing_is_known_may_be_spoiled() -> None:
+    """No probe is valid, and that is said as it is elsewhere."""
+    with pytest.raises(MeasurementError, match="no probe was valid"):
+        find_capacity(limited(0.0), SLO, near=500.0)
