@@ -19,8 +19,11 @@ from loadtest.servers.tuning_space import Configuration, TuningSpace, Value
 FIRST_DRAWN = 10
 """At most so many configurations are drawn evenly before the optimiser has a say; a third of all that can be tried."""
 
-ASKED = 50
-"""After so many questions in a row that name what was tried already, the search is over."""
+REPEATS = 10
+"""An optimiser that names so often in a row what was tried already knows no more: one is drawn evenly in its place."""
+
+DRAWS = 200
+"""Where so many drawn ones in a row were tried already, nothing is left."""
 
 
 class Proposals(Protocol):
@@ -124,7 +127,7 @@ class Parzen:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space, self._optuna = space, optuna
+        self._space, self._optuna, self._random = space, optuna, random.Random(seed)
         drawn = max(2, min(FIRST_DRAWN, affordable // 3))
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=drawn, multivariate=True)
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -139,8 +142,8 @@ class Parzen:
         self.name = f"Optuna {optuna.__version__}, TPE"
 
     def ask(self) -> dict[str, Value] | None:
-        """What it asks for, if that was not tried; of what was, it is told again."""
-        for _ in range(ASKED):
+        """What it asks for, if that was not tried; of what was, it is told again. After some repeats, any other one."""
+        for _ in range(REPEATS):
             trial = self._study.ask(self._ranges)
             chosen = {name: values[trial.params[name]] for name, values in self._space.values.items()}
             settled = self._space.settled(chosen)
@@ -148,6 +151,12 @@ class Parzen:
                 self._asked[key(settled)] = trial
                 return settled
             self._study.tell(trial, self._worth[key(settled)])
+        for _ in range(DRAWS):
+            settled = self._space.settled(
+                {name: self._random.choice(each) for name, each in self._space.values.items()}
+            )
+            if key(settled) not in self._worth:
+                return settled
         return None
 
     def tell(self, configuration: Configuration, value: float) -> None:

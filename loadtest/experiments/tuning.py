@@ -34,6 +34,9 @@ FINALISTS, FINAL_ROUNDS = 3, 2
 WITHIN = 0.75
 """A finalist reached at least this share of the best one's capacity in the search."""
 
+TRIES = 3
+"""A default that the client or the host kept from being measured is measured again up to this many times in all."""
+
 MOST_ROUNDS = 8
 SEEDS = 100
 """Seeds between two rounds: more than one measurement uses."""
@@ -127,11 +130,14 @@ class _Tuner:
         return self._outcome(default, best, worth)
 
     def _search(self) -> None:
-        first = self._try(SEARCH, 0, self._space.default, "search: the default")
+        for _ in range(TRIES):
+            first = self._try(SEARCH, 0, self._space.default, "search: the default")
+            if not math.isnan(first.capacity_rps):
+                break
         if first.out or math.isnan(first.capacity_rps):
             reason = first.out or "no probe was valid"
             raise MeasurementError(f"the default configuration cannot be measured: {reason}", first.limits)
-        self._asked.tell(first.configuration, first.capacity_rps)
+        self._asked.tell(first.configuration, _value(first))
         number = 1
         while self._clock() - self._began < SEARCH_SHARE * self._budget_s:
             configuration = self._asked.ask()
@@ -139,13 +145,11 @@ class _Tuner:
                 return
             number += 1
             trial = self._try(SEARCH, 0, configuration, f"search: configuration {number}")
-            self._asked.tell(configuration, trial.capacity_rps)
+            self._asked.tell(configuration, _value(trial))
 
     def _finalists(self) -> list[dict[str, Value]]:
         """The best few of the search beside the default."""
-        usable = [
-            trial for trial in self._trials if trial.capacity_rps > 0 and trial.configuration != self._space.default
-        ]
+        usable = [trial for trial in self._trials if _value(trial) > 0 and trial.configuration != self._space.default]
         usable.sort(key=lambda trial: -trial.capacity_rps)
         return [
             trial.configuration for trial in usable[:FINALISTS] if trial.capacity_rps >= WITHIN * usable[0].capacity_rps
@@ -204,9 +208,7 @@ class _Tuner:
     def _known(self, configuration: Configuration) -> float:
         """About what the capacity of a configuration is; 0 where it was not measured, or was only bounded."""
         known = [
-            float(one.capacity_rps)
-            for one in self._trials
-            if one.configuration == configuration and one.capacity_rps > 0 and not one.limits
+            float(one.capacity_rps) for one in self._trials if one.configuration == configuration and _value(one) > 0
         ]
         return statistics.median(known) if known else 0.0
 
@@ -219,9 +221,7 @@ class _Tuner:
 
     def _values(self, stage: str, configuration: Configuration) -> dict[int, float]:
         """Capacity by round; NaN where the client or the host was at its limit."""
-        return {
-            one.round: math.nan if one.limits else float(one.capacity_rps) for one in self._of(stage, configuration)
-        }
+        return {one.round: _value(one) for one in self._of(stage, configuration)}
 
     @property
     def _left_s(self) -> float:
@@ -256,6 +256,11 @@ class _Tuner:
             proposed_by=self._asked.name,
             configurations=self._space.size,
         )
+
+
+def _value(trial: Trial) -> float:
+    """The capacity; NaN where the client or the host was at its limit, so that it is only a lower bound."""
+    return math.nan if trial.limits else float(trial.capacity_rps)
 
 
 def _estimate(values: dict[int, float]) -> Estimate:

@@ -34,8 +34,8 @@ def sentences(tuning: Tuning) -> list[str]:
     limited = [trial for trial in outcome.trials if trial.limits]
     if limited:
         told.append(
-            f"{len(limited)} of {len(outcome.trials)} measurements were limited by the client or the host, and no such "
-            f"one counts in the final rounds and in the confirmation: {all_words(limited[-1].limits)}."
+            f"{len(limited)} of {len(outcome.trials)} measurements were limited by the client or the host, and none of "
+            f"them counts: {all_words(limited[-1].limits)}."
         )
     if out := _out(outcome):
         told.append(f"{len(out)} configuration{'s were' if len(out) > 1 else ' was'} out, for example: {out[0].out}.")

@@ -49,7 +49,7 @@ def test_a_real_server_is_tuned(copy: ScratchCopy) -> None:
     assert "Traceback" not in done.stderr
     if done.returncode:
         assert "the default configuration cannot be measured" in done.stderr
-        assert "measurements kept: 1, in " in done.stderr
+        assert f"measurements kept: {len(trials)}, in " in done.stderr
         return
     tuning = read_tuning(folder / "tuned.json")
     assert [one.number for one in tuning.outcome.trials] == [one["number"] for one in trials]
@@ -74,9 +74,7 @@ def test_ctrl_c_keeps_what_was_measured(copy: ScratchCopy) -> None:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    (first,) = map(json.loads, journal.read_text(encoding="utf-8").splitlines())
-    if first["capacity_rps"] is not None:  # else the machine was so busy that it ended of itself
-        assert process.returncode == 130
+    assert process.returncode == 130
     assert "measurements kept: 1, in " in told
     left = subprocess.run(["pgrep", "-f", str(copy.root)], capture_output=True, text=True, check=False)
     assert left.stdout == ""

@@ -13,7 +13,7 @@ from loadtest.errors import MeasurementError, UsageError
 from loadtest.experiments.capacity_search import find_capacity
 from loadtest.experiments.proposals import Parzen, Space, proposals
 from loadtest.experiments.simulated_queue import exponential, queue_run
-from loadtest.experiments.tuning import Measured, Observer, affordable, tune
+from loadtest.experiments.tuning import TRIES, Measured, Observer, affordable, tune
 from loadtest.judge.findings import FOREIGN_LOAD, Finding
 from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
@@ -203,7 +203,7 @@ def test_rounds_are_interleaved_over_the_same_schedules() -> None:
 
 
 def test_a_client_at_its_limit_decides_nothing() -> None:
-    """A lower bound is none of the values that a ratio is made of."""
+    """A lower bound is no value: such a configuration gets into no later stage, however high it is."""
     bench = Bench(batching)
 
     def measure(configuration: Configuration, seed: int, near: float) -> Measured:
@@ -213,8 +213,9 @@ def test_a_client_at_its_limit_decides_nothing() -> None:
 
     outcome = tune(space_of(), measure, budget_s=10 * MINUTE, clock=lambda: bench.now)
     assert not outcome.better
-    assert not outcome.ratio.known
     assert outcome.tuned == outcome.default
+    assert any(trial.limits for trial in outcome.trials)
+    assert {trial.configuration["batch"] for trial in outcome.trials if trial.stage != SEARCH} == {1}
 
 
 def test_a_default_that_meets_the_objective_at_no_rate_is_beaten() -> None:
@@ -235,9 +236,11 @@ def test_a_default_that_cannot_be_measured_ends_it() -> None:
     with pytest.raises(MeasurementError, match="default configuration cannot be measured: port 8080 is in use"):
         tune(space_of(), out, budget_s=MINUTE, clock=lambda: bench.now)
     busy = [Finding(FOREIGN_LOAD, {"share": 0.5})]
+    told = Bench(batching)
     with pytest.raises(MeasurementError) as refused:
-        tune(space_of(), lambda *_: Measured(math.nan, limits=busy), budget_s=MINUTE, clock=lambda: bench.now)
+        tune(space_of(), lambda *_: Measured(math.nan, limits=busy), budget_s=MINUTE, observer=told)
     assert list(refused.value.findings) == busy
+    assert len(told.told) == TRIES
 
 
 def test_few_configurations_are_all_tried_once() -> None:
