@@ -27,6 +27,8 @@ def sentences(tuning: Tuning) -> list[str]:
             f"{tuning.label}: its default is as good as the best that was found: {_span(outcome.default_rps)} "
             f"requests/s beside {_span(outcome.tuned_rps)}, {_times(outcome.ratio)} as many."
         )
+    elif any(trial.stage == CONFIRMATION for trial in outcome.trials):
+        told.append(f"{tuning.label}: whether anything is better than its default could not be measured.")
     else:
         told.append(
             f"{tuning.label}: nothing better than its default was found ({_span(outcome.default_rps)} requests/s)."

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from loadtest.errors import UsageError
 from loadtest.experiments.tuned_servers import FILE, TunedServers, folder_of, read_tuning, shown, with_tuned
 from loadtest.experiments.tuning_trial import write_configuration
-from loadtest.judge.intervals import Estimate
-from loadtest.judge.tuning_result import SEARCH, KnobWorth, Outcome, Trial, Tuning
+from loadtest.judge.intervals import NOT_KNOWN, Estimate
+from loadtest.judge.tuning_result import CONFIRMATION, SEARCH, KnobWorth, Outcome, Trial, Tuning
 from loadtest.machine.host import describe_host
 from loadtest.records import json_schema, to_json
 from loadtest.report.tuning_report import render, sentences
@@ -193,3 +193,7 @@ def test_the_report_tells_default_and_tuned(servers: Mapping[str, Server], artif
     assert "| batch_size 8, workers 2 | 1,100 | 310 |" in text
     level = tuning_of(torchserve, artifact, {"batch_size": 8}, better=False)
     assert "its default is as good as the best that was found" in sentences(level)[0]
+    busy = replace(level.outcome, ratio=NOT_KNOWN, trials=[replace(level.outcome.trials[0], stage=CONFIRMATION)])
+    assert "could not be measured" in sentences(replace(level, outcome=busy))[0]
+    nothing = replace(level.outcome, ratio=NOT_KNOWN, trials=level.outcome.trials[:1])
+    assert "nothing better than its default was found" in sentences(replace(level, outcome=nothing))[0]
