@@ -58,7 +58,7 @@ def test_torchserve(servers: Mapping[str, Server], artifact: Artifact, tmp_path:
 @pytest.mark.slow
 def test_tf_serving(servers: Mapping[str, Server], artifact: Artifact, tmp_path: Path) -> None:
     """With and without batching; the real server and its stand-in take the same flags and file."""
-    changes = {"batching": "on", "max_batch_size": 64, "rest_api_num_threads": 16, "intra_op": 2}
+    changes: dict[str, Value] = {"batching": "on", "max_batch_size": 64, "rest_api_num_threads": 16, "intra_op": 2}
     with started(servers["tf_serving"], changes, artifact, tmp_path) as running:
         assert "--enable_batching" in running.command
         assert f"--batching_parameters_file={tmp_path}/batching.config" in running.command
