@@ -30,8 +30,8 @@ from werkzeug.exceptions import (
 from flask_server.app import DRAIN_LIMIT, LoadingModel, create_app, error_body
 
 SMALL = 64 * 1024
-"""A body declared to be no larger than this, in bytes, always has room; granian bounds how many requests there are. It is
-answered on the event loop. A larger one takes a thread, since it takes long enough to keep others waiting."""
+"""A body declared to be no larger than this, in bytes, always has room, since granian bounds how many requests there
+are. It is answered on the event loop. A larger one takes a thread: it takes long enough to keep others waiting."""
 
 LARGE_BODIES = 8
 """How many bodies of the largest size have room at once, until they are answered. Beyond that a request gets a 503."""

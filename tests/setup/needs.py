@@ -46,12 +46,15 @@ def held_by(server: Server, artifact: Artifact, folder: Path) -> Held:
     watched = replace(launch, env={**launch.env, "PYTHONPATH": paths})
     with running(LocalLauncher(artifact, UNPINNED, any_port=True), [replace(server, launches=(watched,))]):
         _wait_until_all_have_told_again(folder)
-    # Pairs: several processes have a module named __main__, each another file.
-    held = {pair for path in folder.glob("*.json") for pair in json.loads(path.read_text())["held"].items()}
+    held: dict[str, str] = {}
+    for path in folder.glob("*.json"):
+        held |= json.loads(path.read_text())["held"]
+    # What a process began with: the launcher, which checks the settings and becomes the server, or the server's own.
+    del held["__main__"]
     distributions = importlib.metadata.packages_distributions()
-    tops = {name.partition(".")[0] for name, _ in held}
+    tops = {name.partition(".")[0] for name in held}
     packages = {canonicalize_name(one) for top in tops for one in distributions.get(top, ())}
-    here = {Path(place).relative_to(ROOT) for _, place in held if Path(place).is_relative_to(ROOT)}
+    here = {Path(place).relative_to(ROOT) for place in held.values() if Path(place).is_relative_to(ROOT)}
     return Held(frozenset(packages), frozenset(str(path) for path in here if path.parts[0] != ".venv"))
 
 
