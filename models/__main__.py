@@ -1,9 +1,11 @@
-"""Command line: python -m models build|list|verify|forward [WORKLOAD]."""
+"""Command line: python -m models build|list|verify|forward|forms [WORKLOAD]."""
 
 import json
+import shlex
 import signal
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -12,6 +14,8 @@ from models import export_parity, forward_timing
 from models.artifact_manifest import check_files, read, root
 from models.build import build, source_sha256
 from models.errors import BrokenArtifactError, ModelsError
+from models.forms import measure, table
+from models.forms.all_forms import FORMS, select
 from models.framework_messages import silence_framework_messages
 from models.workload import discover, find
 
@@ -81,6 +85,27 @@ def forward_command(workload: str, batch: int, threads: int) -> None:
     folder = root() / found.workload.name / str(found.workload.version)
     timings = forward_timing.measure(folder, read(folder), batch=batch, threads=threads)
     click.echo(json.dumps([asdict(timing) for timing in timings]))
+
+
+@cli.command("forms")
+@click.argument("workload")
+@click.option("--forms", help=f"Forms to try, with commas: {', '.join(FORMS)}. Without it all of them.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for WORKLOAD.json and WORKLOAD.md."
+)
+def forms_command(workload: str, forms: str | None, out: Path | None) -> None:
+    """Try every form of WORKLOAD that the frameworks offer: what it needs, how fast it is, what it does to the code."""
+    chosen, found = select(forms), find(workload)
+    folder = root() / found.workload.name / str(found.workload.version)
+    manifest = read(folder)
+    check_files(folder, manifest)
+    command = shlex.join(["python", "-m", "models", *sys.argv[1:]])
+    findings = measure.measure(folder, manifest, chosen, command, say=click.echo)
+    click.echo(f"\n{table.render(findings)}", nl=False)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{workload}.json").write_text(json.dumps(asdict(findings), indent=2) + "\n", encoding="utf-8")
+        (out / f"{workload}.md").write_text(table.render(findings), encoding="utf-8")
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

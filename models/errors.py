@@ -27,3 +27,7 @@ class ExportParityError(ModelsError):
 
 class BrokenArtifactError(ModelsError):
     """An artifact on disk is missing, altered, incomplete or unreadable."""
+
+
+class FormError(ModelsError):
+    """A form of a model is unknown, or what it needs is missing."""

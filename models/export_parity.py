@@ -45,7 +45,7 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
         for name, forward in exports.items():
             asked = [(name, whole, golden), (f"{name}, one by one,", 1, golden)]
             asked += [(f"{name}, load inputs,", min(CHUNK, manifest.max_instances), one) for one in (load, fresh)]
-            worst[name] = max(_ask(what, forward, most, one, manifest) for what, most, one in asked)
+            worst[name] = max(ask(what, forward, most, one, manifest) for what, most, one in asked)
     if serving_bytes.offered(manifest.inputs):
         name = serving_bytes.SIGNATURE
         forward = read_back.saved_model(version, manifest.inputs, manifest.outputs, name)
@@ -56,7 +56,19 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
     return worst
 
 
-def _ask(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors], manifest: Manifest) -> float:
+def ask(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors], manifest: Manifest) -> float:
+    """Ask a forward pass for the answers to some examples, and return the largest difference from the right ones.
+
+    Args:
+        what: What it is called in an error.
+        forward: The forward pass.
+        most: Examples in a batch.
+        right: The examples, and the right answers.
+        manifest: Of the artifact; gives the outputs and the tolerance.
+
+    Raises:
+        ExportParityError: An answer differs.
+    """
     examples, expected = right
     return _largest(what, answers(forward, examples, manifest.inputs, most), expected, manifest)
 

@@ -61,11 +61,7 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     torch.set_num_threads(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    examples, _ = example_files.read(folder, manifest.load)
-    by_length = np.arange(examples.size) if examples.lengths is None else np.argsort(examples.lengths, kind="stable")
-    # From the middle of each of so many equal parts.
-    rows = by_length[((np.arange(INPUTS) + 0.5) * examples.size / INPUTS).astype(np.int64)]
-    inputs = [examples.repeated(int(row), manifest.inputs, batch) for row in rows]
+    inputs = taking_turns(folder, manifest, batch)
     version = folder / "saved_model" / str(manifest.version)
     loads: dict[str, Callable[[], Forward]] = {
         "torch": lambda: read_back.torch_form(folder / "torch"),
@@ -73,15 +69,28 @@ def measure(folder: Path, manifest: Manifest, *, batch: int, threads: int) -> li
     }
     timings = []
     for runtime, load in loads.items():
-        forward = load()
-        for one, _ in zip(itertools.cycle(inputs), range(WARMUP_CALLS), strict=False):
-            forward(one)
-        times = _times(forward, inputs)
-        every = sorted(itertools.chain(*times))
-        mean = statistics.fmean(statistics.median(of_one) for of_one in times)
-        p99 = statistics.quantiles(every, n=100)[98]
-        timings.append(ForwardTiming(runtime, batch, len(every), statistics.median(every), p99, mean))
+        timings.append(time_passes(runtime, load(), inputs, batch))
     return timings
+
+
+def taking_turns(folder: Path, manifest: Manifest, batch: int) -> list[Tensors]:
+    """`INPUTS` of the inputs for load tests, from the shortest to the longest, each `batch` times."""
+    examples, _ = example_files.read(folder, manifest.load)
+    by_length = np.arange(examples.size) if examples.lengths is None else np.argsort(examples.lengths, kind="stable")
+    # From the middle of each of so many equal parts.
+    rows = by_length[((np.arange(INPUTS) + 0.5) * examples.size / INPUTS).astype(np.int64)]
+    return [examples.repeated(int(row), manifest.inputs, batch) for row in rows]
+
+
+def time_passes(runtime: str, forward: Forward, inputs: Sequence[Tensors], batch: int) -> ForwardTiming:
+    """Time a forward pass that is loaded, after a warm-up, over inputs that take turns."""
+    for one, _ in zip(itertools.cycle(inputs), range(WARMUP_CALLS), strict=False):
+        forward(one)
+    times = _times(forward, inputs)
+    every = sorted(itertools.chain(*times))
+    mean = statistics.fmean(statistics.median(of_one) for of_one in times)
+    p99 = statistics.quantiles(every, n=100)[98]
+    return ForwardTiming(runtime, batch, len(every), statistics.median(every), p99, mean)
 
 
 def _times(forward: Forward, inputs: Sequence[Tensors]) -> list[list[float]]:

@@ -1,0 +1,152 @@
+"""Try the forms of one model, each step in a process of its own, first where no C++ compiler can be found."""
+
+import datetime
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from models.artifact_manifest import Manifest
+from models.forms.finding import Answered, Branch, BuiltForm, Calls, Finding, Findings, Probes
+from models.forms.form import Form
+from models.forward_timing import ForwardTiming
+
+PATIENCE_S = 600
+ROOT = Path(__file__).resolve().parents[2]
+VERSIONS = ("numpy", "tensorflow", "torch")
+
+
+def measure(
+    artifact: Path, manifest: Manifest, forms: Sequence[Form], command: str, say: Callable[[str], None]
+) -> Findings:
+    """Build, ask and time each form of a model.
+
+    Args:
+        artifact: The artifact of the model.
+        manifest: Its manifest.
+        forms: Those to try.
+        command: What the user typed, for the record.
+        say: Receives a line for each form, when it is done.
+    """
+    found = []
+    for form in forms:
+        with tempfile.TemporaryDirectory(prefix="form-") as scratch:
+            found.append(_try(form, artifact, Path(scratch)))
+        say(f"{form.title}: {_in_short(found[-1])}")
+    return Findings(
+        workload=manifest.workload,
+        version=manifest.version,
+        command=command,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        machine=_machine(),
+        versions={"python": platform.python_version(), **{name: manifest.versions[name] for name in VERSIONS}},
+        forms=found,
+    )
+
+
+def _try(form: Form, artifact: Path, scratch: Path) -> Finding:
+    finding = Finding(form=form.name, title=form.title, framework=form.framework)
+    build, needed, without = _with_and_without("build", form, artifact, scratch)
+    if "refused" in build:
+        return replace(finding, refused=build["refused"], probes=_probes(form, artifact, scratch))
+    finding = replace(finding, compiler_to_build=needed, without_compiler=without, built=BuiltForm(**build))
+    answered, needed, without = _with_and_without("answer", form, artifact, scratch)
+    if "refused" in answered:
+        return replace(finding, refused=answered["refused"], probes=_probes(form, artifact, scratch))
+    return replace(
+        finding,
+        compiler_to_run=needed,
+        without_compiler=finding.without_compiler or without,
+        answered=_answered(answered),
+        probes=_probes(form, artifact, scratch),
+    )
+
+
+def _with_and_without(action: str, form: Form, artifact: Path, scratch: Path) -> tuple[dict[str, Any], bool, str]:
+    """Take a step without a compiler, and where that fails with one.
+
+    Returns:
+        What came of it, whether the compiler made the difference, and what was said without one.
+    """
+    done = _step(action, form, artifact, scratch, compiler=False)
+    if "refused" not in done:
+        return done, False, ""
+    again = _step(action, form, artifact, scratch, compiler=True)
+    needed = "refused" not in again
+    return again, needed, done["refused"] if needed else ""
+
+
+def _probes(form: Form, artifact: Path, scratch: Path) -> Probes | None:
+    done = _step("probe", form, artifact, scratch, compiler=True)
+    if "refused" in done:
+        return None
+    return Probes(_calls(done["prints"]), _calls(done["breakpoints"]), Branch(**done["branch"]))
+
+
+def _calls(done: Mapping[str, Any]) -> Calls:
+    return Calls(**{**done, "each": tuple(done["each"])})
+
+
+def _answered(done: Mapping[str, Any]) -> Answered:
+    batches = {int(size): fault for size, fault in done["batches"].items()}
+    return Answered(**{**done, "batches": batches, "timings": tuple(ForwardTiming(**one) for one in done["timings"])})
+
+
+def _step(action: str, form: Form, artifact: Path, scratch: Path, *, compiler: bool) -> dict[str, Any]:
+    """Take one step in a process of its own; that it crashes or does not end is a refusal."""
+    name = f"{action}-{'with' if compiler else 'without'}"
+    files = scratch / ("files" if action != "probe" else name)
+    if action != "answer":
+        shutil.rmtree(files, ignore_errors=True)
+        files.mkdir()
+    result = scratch / f"{name}.json"
+    command = [sys.executable, "-m", "models.forms.step", action, form.name, str(artifact), str(files), str(result)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        # A cache of its own: what an earlier run compiled must not make this one look faster.
+        "TORCHINDUCTOR_CACHE_DIR": str(scratch / f"cache-{name}"),
+    }
+    if not compiler:
+        environment["PATH"] = ""
+        environment.pop("CXX", None)
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return {"refused": f"did not end within {PATIENCE_S} s"}
+    if result.exists():
+        outcome: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+        return outcome
+    if done.returncode < 0:
+        return {"refused": f"crashed: {signal.Signals(-done.returncode).name}"}
+    lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+    return {"refused": f"ended with exit code {done.returncode}: {lines[-1][:200]}"}
+
+
+def _in_short(finding: Finding) -> str:
+    if finding.refused:
+        return f"refused: {finding.refused}"
+    assert finding.answered is not None  # it was built and asked, or it says why not
+    if finding.answered.difference is None:
+        return f"answers wrongly: {finding.answered.fault}"
+    first = finding.answered.timings[0].p50_ms if finding.answered.timings else float("nan")
+    return f"first answer after {finding.answered.first_answer_s:.2f} s, then {first:.3f} ms"
+
+
+def _machine() -> str:
+    """The processor and its cores."""
+    processor = platform.processor() or platform.machine()
+    described = Path("/proc/cpuinfo")
+    if described.exists():
+        named = [line.partition(":")[2].strip() for line in described.read_text().splitlines() if "model name" in line]
+        processor = named[0] if named else processor
+    return f"{processor}, {os.cpu_count()} cores"

@@ -1,0 +1,34 @@
+"""torch.compile: the module's code on disk, compiled by the process that serves it, at its first calls."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from models.examples import Forward
+from models.forms.calling import copy_files, over_torch
+from models.forms.cpp_compiler import naming_the_compiler
+from models.forms.form import Source
+from models.tensors import Tensors
+
+
+class TorchCompiled:
+    """The module behind `torch.compile`, with its defaults."""
+
+    name: ClassVar[str] = "compiled"
+    title: ClassVar[str] = "torch.compile"
+    framework: ClassVar[str] = "torch"
+
+    def build(self, source: Source, folder: Path) -> None:
+        """See Form."""
+        copy_files(source, folder)
+
+    def load(self, source: Source, folder: Path) -> Forward:
+        """See Form."""
+        import torch
+
+        forward = over_torch(torch.compile(source.module()), source)
+
+        def compiled(tensors: Tensors) -> Tensors:
+            with naming_the_compiler("torch.compile", "where the model runs"):
+                return forward(tensors)
+
+        return compiled
