@@ -117,7 +117,7 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
         value = app.config[name]
         if not isinstance(value, int) or value < 1:
             raise BuiltModelError(f"{name} must be a whole number from 1, not {value!r}")
-    artifact.check(RUNTIMES[app.config["RUNTIME"]].files)
+    RUNTIMES[app.config["RUNTIME"]].check(artifact)
     return app, artifact
 
 

@@ -6,6 +6,9 @@ Each has a module of its own, imported only when its predictor is made: a deploy
 import hashlib
 import importlib
 import json
+import os
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -69,15 +72,19 @@ class BuiltModel:
             path = folder / "manifest.json"
             raise BuiltModelError(f"{path} is not a manifest ({error!r}): run `{REBUILD}`") from None
 
-    def check(self, prefix: str) -> None:
+    def check(self, prefix: str, build: str = REBUILD) -> None:
         """Compare the files whose path starts with `prefix` with the manifest.
+
+        Args:
+            prefix: How their paths start.
+            build: The command that makes them.
 
         Raises:
             BuiltModelError: One is missing or was altered, or there is none.
         """
         names = [name for name in self.sha256 if name.startswith(prefix)]
         if not names:
-            raise BuiltModelError(f"{self.folder / 'manifest.json'} lists no file {prefix}*: run `{REBUILD}`")
+            raise BuiltModelError(f"{self.folder / 'manifest.json'} lists no file {prefix}*: run `{build}`")
         for name in names:
             path = self.folder / name
             try:
@@ -114,11 +121,26 @@ class Runtime:
         module: Where its predictor stands.
         predictor: Its class.
         files: How the paths of the artifact's files start that it loads.
+        build: The command that makes these files; a template over ``workload``.
+        compiles: Whether it needs a C++ compiler when it runs.
     """
 
     module: str
     predictor: str
     files: str
+    build: str = REBUILD
+    compiles: bool = False
+
+    def check(self, artifact: BuiltModel) -> None:
+        """Look for what would keep it from loading the artifact.
+
+        Raises:
+            BuiltModelError: A file is missing or was altered, or there is no compiler.
+        """
+        artifact.check(self.files, self.build.format(workload=artifact.workload))
+        compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+        if self.compiles and not shutil.which(compiler):
+            raise BuiltModelError(f"torch.compile needs a C++ compiler: install {compiler}, or name one in $CXX")
 
     def load(self, artifact: BuiltModel, threads: int) -> Predictor:
         """Import the framework and load the artifact, to compute with so many threads."""
@@ -128,5 +150,12 @@ class Runtime:
 
 RUNTIMES = {
     "torch": Runtime("flask_server.torch_predictor", "TorchPredictor", "torch/"),
+    "torch_compiled": Runtime("flask_server.compiled_predictor", "CompiledPredictor", "torch/", compiles=True),
+    "torch_aotinductor": Runtime(
+        "flask_server.aotinductor_predictor",
+        "AotInductorPredictor",
+        "forms/aotinductor/",
+        build="python -m models build {workload} --forms aotinductor",
+    ),
     "tensorflow": Runtime("flask_server.tensorflow_predictor", "TensorFlowPredictor", "saved_model/"),
 }

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -13,6 +13,9 @@ from flask_server.predictor import BuiltModel
 class TorchPredictor:
     """The artifact's torch/ folder, through the loader that it brings."""
 
+    prepare: ClassVar[Callable[..., Any] | None] = None
+    """What makes of the module that which is called in its place."""
+
     def __init__(self, artifact: BuiltModel, threads: int) -> None:
         torch.set_num_threads(threads)
         folder = artifact.folder / "torch"
@@ -21,7 +24,7 @@ class TorchPredictor:
         assert spec.loader is not None
         loader = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loader)
-        self._forward: Callable[[Tensors], Tensors] = loader.load_predictor(folder)
+        self._forward: Callable[[Tensors], Tensors] = loader.load_predictor(folder, self.prepare)
 
     def predict(self, inputs: Tensors) -> Tensors:
         """See Predictor."""

@@ -14,7 +14,7 @@ from models import export_parity, forward_timing
 from models.artifact_manifest import check_files, read, root
 from models.build import build, source_sha256
 from models.errors import BrokenArtifactError, ModelsError
-from models.forms import measure, table
+from models.forms import deployed, measure, table
 from models.forms.all_forms import FORMS, select
 from models.framework_messages import silence_framework_messages
 from models.workload import discover, find
@@ -27,15 +27,17 @@ def cli() -> None:
 
 @cli.command("build")
 @click.argument("workload", required=False)
+@click.option("--forms", help=f"Forms to hold beside the eager one, with commas: {', '.join(deployed.DEPLOYABLE)}.")
 @click.option("--force", is_flag=True, help="Build even if nothing changed.")
-def build_command(workload: str | None, force: bool) -> None:
+def build_command(workload: str | None, forms: str | None, force: bool) -> None:
     """Build the artifact of WORKLOAD, or of every workload whose packages are installed."""
+    wanted = deployed.select(forms)
     for found in [find(workload)] if workload else discover().values():
         missing = [file.missing for file in found.workload.packaged_files if not file.is_installed]
         if missing and not workload:
             click.echo(f"{found.workload.name} v{found.workload.version} not built: {missing[0]}")
             continue
-        built = build(found, root(), force=force, say=click.echo)
+        built = build(found, root(), forms=wanted, force=force, say=click.echo)
         manifest = built.manifest
         click.echo(
             f"{manifest.workload} v{manifest.version} {'built' if built.made else 'unchanged'}: {built.folder} "

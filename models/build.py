@@ -8,7 +8,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from models import example_files, export_parity, load_inputs, mar, read_back, sa
 from models.artifact_manifest import SCHEMA_VERSION, Manifest, MeasuredQuality, check_files, read, scan, write
 from models.errors import BrokenArtifactError, ExportError, QualityError
 from models.examples import Examples, answers
+from models.forms import deployed, sources
 from models.tensors import Tensors, rows
 from models.workload import Found, Workload, discover
 
@@ -51,6 +52,7 @@ def build(
     root: Path,
     *,
     handler_files: tuple[Path, ...] = mar.HANDLER_FILES,
+    forms: Sequence[str] = (),
     force: bool = False,
     say: Say = lambda line: None,
 ) -> Built:
@@ -60,6 +62,7 @@ def build(
         found: The workload and its file.
         root: Folder of all artifacts, created.
         handler_files: TorchServe's handler and the modules it imports, for the .mar.
+        forms: Forms that the artifact has to hold beside the eager one, of `deployed.DEPLOYABLE`.
         force: Build even when nothing changed.
         say: Receives a line at the start, and one for each stage at its end with the seconds that it took.
 
@@ -71,11 +74,11 @@ def build(
     source = source_sha256(found, handler_files)
     folder = root / workload.name / str(workload.version)
     with _exclusive(root):
-        if not force and (manifest := _intact(folder, source)):
+        if not force and (manifest := _intact(folder, source, forms)):
             return Built(folder, manifest, made=False)
         staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=root))
         try:
-            manifest = _fill(workload, source, handler_files, staging / "artifact", staging / "scratch", say)
+            manifest = _fill(workload, source, handler_files, forms, staging / "artifact", staging / "scratch", say)
             _move(staging / "artifact", folder, staging / "replaced")
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -115,18 +118,25 @@ def _exclusive(root: Path) -> Iterator[None]:
         yield
 
 
-def _intact(folder: Path, source: str) -> Manifest | None:
+def _intact(folder: Path, source: str, forms: Sequence[str]) -> Manifest | None:
     """Return the manifest of an artifact that need not be built again."""
     try:
         manifest = read(folder)
         check_files(folder, manifest)
     except BrokenArtifactError:
         return None
-    return manifest if manifest.source_sha256 == source else None
+    held = all(deployed.in_artifact(name, manifest) for name in forms)
+    return manifest if held and manifest.source_sha256 == source else None
 
 
 def _fill(
-    workload: Workload, source: str, handler_files: tuple[Path, ...], folder: Path, scratch: Path, say: Say
+    workload: Workload,
+    source: str,
+    handler_files: tuple[Path, ...],
+    forms: Sequence[str],
+    folder: Path,
+    scratch: Path,
+    say: Say,
 ) -> Manifest:
     """Make `folder` and in it every file of the artifact, checked."""
     folder.mkdir()
@@ -168,6 +178,9 @@ def _fill(
     torch_export.write(workload, weights_path, form)
     mar.write(name, version, form, handler_files, folder / "model_store", scratch)
     done("exported the PyTorch form and the .mar")
+    for more in forms:
+        deployed.build(more, sources.of_torch_form(form, workload.inputs, workload.outputs, golden), folder)
+        done(f"built the form {more}")
 
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,

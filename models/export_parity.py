@@ -11,6 +11,7 @@ from models import example_files, read_back, serving_bytes
 from models.artifact_manifest import Manifest
 from models.errors import ExportParityError
 from models.examples import CHUNK, Examples, Forward, answers
+from models.forms import deployed
 from models.tensors import Tensors, TensorSpec
 
 
@@ -39,6 +40,7 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
             "saved_model": read_back.saved_model(version, manifest.inputs, manifest.outputs),
             "torch": read_back.torch_form(folder / "torch"),
             "model_store": read_back.torch_form(Path(unpacked)),
+            **deployed.load(folder, manifest),
         }
         worst = {}
         whole = min(golden[0].size, manifest.max_instances)

@@ -42,8 +42,11 @@ class Handler:
         # TorchServe does not set torch's threads, so the torch of each worker would use every core.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         torch.set_num_interop_threads(1)
-        self.predict = load_predictor(folder)
-        self.predict(self.interface.smallest())
+        self.form = os.environ.get("TORCH_FORM", "eager")
+        self.predict = load_predictor(folder, torch.compile if self.form == "compiled" else None)
+        # Compiled, two sizes lead to code for any; one instance alone gets its own.
+        for size in (2, 3, 1) if self.form == "compiled" else (1,):
+            self.predict({name: np.repeat(one, size, 0) for name, one in self.interface.smallest().items()})
 
     def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
         """Answer a dynamic batch: one entry of `data` per request, one or more instances in each request.
@@ -104,6 +107,7 @@ class Handler:
             "workload": self.workload["workload"],
             "version": self.workload["version"],
             "torch": torch.__version__,
+            "form": self.form,
             "torch_threads": torch.get_num_threads(),
             "torch_interop_threads": torch.get_num_interop_threads(),
         }

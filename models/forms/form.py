@@ -46,3 +46,9 @@ class Form(Protocol):
 
     def load(self, source: Source, folder: Path) -> Forward:
         """Load what `build` wrote. Only forms that are Python code make the module of `source` again."""
+
+
+def told(error: BaseException) -> str:
+    """An error in one line: its class and the beginning of what it says."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first[:200]}"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from models.forms.finding import REFUSED, RIGHT, WRONG, Branch, Calls, Probes
-from models.forms.form import Form, Source
+from models.forms.form import Form, Source, told
 from models.tensors import Tensors, TensorSpec
 
 MARK = b"the model's print"
@@ -112,9 +112,3 @@ def _stopped() -> Iterator[Callable[[], int]]:
         yield lambda: len(reached)
     finally:
         sys.breakpointhook = before
-
-
-def told(error: BaseException) -> str:
-    """An error in one line: its class and the beginning of what it says."""
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first[:200]}"

@@ -5,7 +5,9 @@ from typing import Any
 
 from models import example_files, weights_file
 from models.artifact_manifest import Manifest
+from models.examples import Examples
 from models.forms.form import Source
+from models.tensors import TensorSpec
 from models.workload import find
 
 FRAMEWORKS = ("torch", "tensorflow")
@@ -24,20 +26,26 @@ def of_artifact(framework: str, folder: Path, manifest: Manifest) -> Source:
         BrokenArtifactError: A file of the artifact cannot be read.
     """
     golden, _ = example_files.read(folder, manifest.golden)
-    example = golden.repeated(0, manifest.inputs, 2)
     if framework == "torch":
-        files = tuple(folder / "torch" / name for name in ("network.py", "weights.safetensors"))
-        return Source(lambda: _torch_module(folder / "torch"), manifest.inputs, manifest.outputs, example, files)
+        return of_torch_form(folder / "torch", manifest.inputs, manifest.outputs, golden)
     found, weights = find(manifest.workload), folder / "weights.safetensors"
     files = (found.source, weights)
 
     def twin() -> Any:
         return found.workload.twin(weights_file.read(weights))
 
-    return Source(twin, manifest.inputs, manifest.outputs, example, files)
+    return Source(twin, manifest.inputs, manifest.outputs, golden.repeated(0, manifest.inputs, 2), files)
 
 
-def _torch_module(folder: Path) -> Any:
-    from models.shipped.load import load
+def of_torch_form(
+    folder: Path, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], golden: Examples
+) -> Source:
+    """The model as the PyTorch code in `folder`, which `models.torch_export` wrote."""
 
-    return load(folder)
+    def module() -> Any:
+        from models.shipped.load import load
+
+        return load(folder)
+
+    files = tuple(folder / name for name in ("network.py", "weights.safetensors"))
+    return Source(module, inputs, outputs, golden.repeated(0, inputs, 2), files)

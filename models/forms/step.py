@@ -22,8 +22,8 @@ from models.examples import Examples, Forward
 from models.forms import sources
 from models.forms.all_forms import FORMS
 from models.forms.finding import Answered, BuiltForm
-from models.forms.form import Form, Source
-from models.forms.probes import probe, told
+from models.forms.form import Form, Source, told
+from models.forms.probes import probe
 from models.framework_messages import silence_framework_messages
 from models.tensors import Tensors
 

@@ -1,5 +1,6 @@
 """AOTInductor: the graph of torch.export as machine code in a .pt2 file, compiled before it is deployed."""
 
+import warnings
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +23,8 @@ class TorchAotInductor:
         import torch
 
         program = torch_exported.program(source)
-        with naming_the_compiler("AOTInductor", "where the model is built"):
+        with naming_the_compiler("AOTInductor", "where the model is built"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             torch._inductor.aoti_compile_and_package(program, package_path=str(folder / torch_exported.FILE))
 
     def load(self, source: Source, folder: Path) -> Forward:

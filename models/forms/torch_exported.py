@@ -1,5 +1,7 @@
 """torch.export: one graph of the whole model, traced with symbols for the sizes that vary, in a .pt2 file."""
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +27,10 @@ def program(source: Source) -> Any:
     length = torch.export.Dim("length", min=varying[0], max=varying[1]) if varying else None
     shapes = tuple({0: batch} | ({spec.axis: length} if spec.axis and length else {}) for spec in source.inputs)
     example = tuple(to_torch(source.example[spec.name]) for spec in source.inputs)
-    with torch.no_grad():
+    # What torch cannot export it raises; its log would show the whole graph besides.
+    torch._logging.set_logs(all=logging.CRITICAL)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return torch.export.export(source.module(), example, dynamic_shapes=shapes)
 
 

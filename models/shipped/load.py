@@ -46,15 +46,21 @@ def load(folder: str | Path) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def load_predictor(folder: str | Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+def load_predictor(
+    folder: str | Path, prepare: Callable[[nn.Module], Callable[..., Any]] | None = None
+) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
     """Load the model as a function from inputs to outputs, NumPy arrays (batch, *shape) by the names of workload.json.
+
+    Args:
+        folder: As for `load`.
+        prepare: Makes of the module what is called in its place, such as `torch.compile`.
 
     Raises:
         FileNotFoundError, ValueError, RuntimeError: As `load`.
     """
     # An array may be a view of a request's body, which cannot be written to; nothing here writes to its inputs.
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-    model = load(folder)
+    model = prepare(load(folder)) if prepare else load(folder)
     interface = json.loads((Path(folder) / "workload.json").read_text())
     inputs, outputs = ([tensor["name"] for tensor in interface[side]] for side in ("inputs", "outputs"))
 
