@@ -92,17 +92,18 @@ def forward_command(workload: str, batch: int, threads: int) -> None:
 @cli.command("forms")
 @click.argument("workload")
 @click.option("--forms", help=f"Forms to try, with commas: {', '.join(FORMS)}. Without it all of them.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=1, show_default=True, help="Times that each is timed.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for WORKLOAD.json and WORKLOAD.md."
 )
-def forms_command(workload: str, forms: str | None, out: Path | None) -> None:
+def forms_command(workload: str, forms: str | None, rounds: int, out: Path | None) -> None:
     """Try every form of WORKLOAD that the frameworks offer: what it needs, how fast it is, what it does to the code."""
     chosen, found = select(forms), find(workload)
     folder = root() / found.workload.name / str(found.workload.version)
     manifest = read(folder)
     check_files(folder, manifest)
     command = shlex.join(["python", "-m", "models", *sys.argv[1:]])
-    findings = measure.measure(folder, manifest, chosen, command, say=click.echo)
+    findings = measure.measure(folder, manifest, chosen, rounds=rounds, command=command, say=click.echo)
     click.echo(f"\n{table.render(findings)}", nl=False)
     if out:
         out.mkdir(parents=True, exist_ok=True)

@@ -104,7 +104,7 @@ class Finding:
         without_compiler: What the form said where it needed a compiler and had none.
         refused: Why there is no such form of this model, or no answer from it; empty where there is.
         built: What building took.
-        answered: What the form did then.
+        rounds: What the form did then, in a process of its own each time, the forms taking turns.
         probes: What a model of a few lines showed; None where that failed as a whole.
     """
 
@@ -116,8 +116,13 @@ class Finding:
     without_compiler: str = ""
     refused: str = ""
     built: BuiltForm | None = None
-    answered: Answered | None = None
+    rounds: tuple[Answered, ...] = ()
     probes: Probes | None = None
+
+    @property
+    def answered(self) -> Answered | None:
+        """The first round; whether answers are right does not change from one to the next."""
+        return self.rounds[0] if self.rounds else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,8 @@
 """The forms of a model as a Markdown table, and below it what was said where something was refused."""
 
+import statistics
+from collections.abc import Sequence
+
 from models.forms.finding import REFUSED, WRONG, Answered, Calls, Finding, Findings
 
 MIB = 1024 * 1024
@@ -29,7 +32,8 @@ def render(findings: Findings) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in findings.versions.items())
     told = (
         f"Measured on {findings.date} by `{findings.command}`: {findings.workload} v{findings.version} "
-        f"on one thread of {findings.machine}; {versions}."
+        f"on one thread of {findings.machine}; {versions}. "
+        "Of several rounds: the median, with the range."
     )
     return "\n".join([*lines, "", told, *([""] if notes else []), *notes]) + "\n"
 
@@ -41,10 +45,10 @@ def _cells(form: Finding) -> list[str]:
         _compiler(form),
         f"{built.seconds:.2f}" if built else "refused",
         f"{built.bytes / MIB:.2f}" if built else "-",
-        f"{answered.import_s:.1f}" if answered else "-",
-        f"{answered.first_answer_s:.2f}" if answered else "refused" if built else "-",
-        *(_time(answered, batch) for batch in BATCHES),
-        f"{answered.peak_bytes / MIB:.0f}" if answered else "-",
+        _spread([one.import_s for one in form.rounds]),
+        _spread([one.first_answer_s for one in form.rounds]) if answered or not built else "refused",
+        *(_time(form.rounds, batch) for batch in BATCHES),
+        f"{max(one.peak_bytes for one in form.rounds) / MIB:.0f}" if answered else "-",
         _difference(answered),
         _sizes(answered),
         *((_reached(form.probes.prints), _reached(form.probes.breakpoints)) if form.probes else ("-", "-")),
@@ -60,9 +64,16 @@ def _compiler(form: Finding) -> str:
     return "no" if form.answered else "-"
 
 
-def _time(answered: Answered | None, batch: int) -> str:
-    timed = [one for one in answered.timings if one.batch == batch] if answered else []
-    return f"{timed[0].p50_ms:.3g}" if timed else "-"
+def _time(rounds: Sequence[Answered], batch: int) -> str:
+    return _spread([one.p50_ms for answered in rounds for one in answered.timings if one.batch == batch])
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The median, and behind it the smallest and the largest value where there are several."""
+    if not values:
+        return "-"
+    middle = f"{statistics.median(values):.3g}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.3g} to {max(values):.3g})"
 
 
 def _difference(answered: Answered | None) -> str:

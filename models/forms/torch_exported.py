@@ -1,5 +1,7 @@
 """torch.export: one graph of the whole model, traced with symbols for the sizes that vary, in a .pt2 file."""
 
+import contextlib
+import io
 import logging
 import warnings
 from pathlib import Path
@@ -27,9 +29,9 @@ def program(source: Source) -> Any:
     length = torch.export.Dim("length", min=varying[0], max=varying[1]) if varying else None
     shapes = tuple({0: batch} | ({spec.axis: length} if spec.axis and length else {}) for spec in source.inputs)
     example = tuple(to_torch(source.example[spec.name]) for spec in source.inputs)
-    # What torch cannot export it raises; its log would show the whole graph besides.
+    # What torch cannot export it raises; besides, it would log it and print the whole graph.
     torch._logging.set_logs(all=logging.CRITICAL)
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         return torch.export.export(source.module(), example, dynamic_shapes=shapes)
 
