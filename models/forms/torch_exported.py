@@ -30,7 +30,7 @@ def program(source: Source) -> Any:
     shapes = tuple({0: batch} | ({spec.axis: length} if spec.axis and length else {}) for spec in source.inputs)
     example = tuple(to_torch(source.example[spec.name]) for spec in source.inputs)
     # What torch cannot export it raises; besides, it would log it and print the whole graph.
-    torch._logging.set_logs(all=logging.CRITICAL)
+    torch._logging.set_logs(all=logging.CRITICAL)  # type: ignore[attr-defined]  # documented, but not in __all__
     with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         return torch.export.export(source.module(), example, dynamic_shapes=shapes)
