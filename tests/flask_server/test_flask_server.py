@@ -282,7 +282,10 @@ def test_port_in_use_is_one_line(artifact: Artifact) -> None:
     ("environment", "message"),
     [
         ({"FLASK_SERVER_ARTIFACT": "nowhere"}, "no model at nowhere: run `python -m models build` first"),
-        ({"FLASK_SERVER_RUNTIME": "onnx"}, "unknown runtime 'onnx': choose one of torch, tensorflow"),
+        (
+            {"FLASK_SERVER_RUNTIME": "onnx"},
+            "unknown runtime 'onnx': choose one of torch, torch_compiled, torch_aotinductor, tensorflow",
+        ),
         ({"FLASK_SERVER_RUNTIME_THREADS": "0"}, "RUNTIME_THREADS must be a whole number from 1, not 0"),
         ({"FLASK_SERVER_BODY_TIMEOUT": "soon"}, "BODY_TIMEOUT must be a whole number from 1, not 'soon'"),
     ],
