@@ -28,6 +28,7 @@ from loadtest.servers.server_toml import load_servers
 
 HERE = Path(__file__).resolve().parent
 OURS = "flask_server"
+OTHERS = ("flask_server:tensorflow", "flask_server:gunicorn", "tf_serving", "torchserve")
 GRANIAN = (
     "granian --interface rsgi --http 1 --no-ws --loop uvloop --workers 1 --host {host} --port {ports[rest]} --factory"
 )
@@ -41,11 +42,10 @@ PEERS = {
 
 
 def sides(servers: Mapping[str, Server]) -> list[Server]:
-    """Flask's service, its peers, its variants, and the other servers as they are by default."""
+    """Flask's service, its peers, and the server folders that are held against it."""
     ours = servers[OURS]
     peers = [_peer(ours, label, command.split()) for label, command in PEERS.items()]
-    others = [server for key, server in servers.items() if key != OURS and (":" not in key or server.name == OURS)]
-    return [ours, *peers, *others]
+    return [ours, *peers, *(servers[key] for key in OTHERS)]
 
 
 def _peer(ours: Server, label: str, command: Sequence[str]) -> Server:

@@ -146,12 +146,12 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     # A URL without a variable is found sooner than by the pattern below, which is for other names.
     @app.post(f"/v1/models/{artifact.workload}:predict")
     def predict() -> ResponseReturnValue:
-        form = chosen_format(request.mimetype)
+        form = FORMATS.get(request.content_type or "") or chosen_format(request.mimetype)
         if form is None:
             raise UnsupportedMediaType(f"send one of these, with the header Content-Type: {', '.join(FORMATS)}")
         body = request.get_data(cache=False)
         # Werkzeug silently truncates a body of unknown length at the limit. (Granian always knows the length.)
-        if request.content_length is None and len(body) >= app.config["MAX_CONTENT_LENGTH"]:
+        if len(body) >= app.config["MAX_CONTENT_LENGTH"] and request.content_length is None:
             raise RequestEntityTooLarge
         inputs = form.read(body, request.headers.get, artifact.interface)
         answer = form.write(model.predictor(LOADING_S).predict(inputs))

@@ -338,7 +338,7 @@ def with_loader(artifact: Artifact, folder: Path, loader: str) -> Path:
 
 def test_damaged_model_is_reported_and_not_served(artifact: Artifact, tmp_path: Path) -> None:
     """A model that cannot be loaded leaves the service at 503 with the reason, and a prediction gets the same."""
-    with_loader(artifact, tmp_path, "def load_predictor(folder):\n    raise ValueError('damaged')\n")
+    with_loader(artifact, tmp_path, "def load_predictor(folder, prepare):\n    raise ValueError('damaged')\n")
     client = create_app({"ARTIFACT": tmp_path}).test_client()
     deadline = time.monotonic() + 60
     while "loading" in (answer := client.get("/healthz")).get_json()["error"]:
@@ -351,7 +351,7 @@ def test_damaged_model_is_reported_and_not_served(artifact: Artifact, tmp_path: 
 
 def test_crash_in_a_prediction_is_a_json_500(artifact: Artifact, tmp_path: Path) -> None:
     """An exception that nobody foresaw becomes a 500 in JSON, without its internals."""
-    loader = "def load_predictor(folder):\n    return lambda inputs: 1 / 0 if inputs['image'].any() else {}\n"
+    loader = "def load_predictor(folder, prepare):\n    return lambda inputs: 1 / 0 if inputs['image'].any() else {}\n"
     with_loader(artifact, tmp_path, loader)
     client = create_app({"ARTIFACT": tmp_path}).test_client()
     deadline = time.monotonic() + 60
