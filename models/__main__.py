@@ -64,10 +64,7 @@ def list_command() -> None:
 @click.argument("workload", required=False)
 def verify_command(workload: str | None) -> None:
     """Hash the artifact of WORKLOAD, or of every workload that is built, again and repeat its parity check."""
-    chosen = [find(workload)] if workload else list(discover().values())
-    folders = [root() / found.workload.name / str(found.workload.version) for found in chosen]
-    built = [folder for folder in folders if folder.exists()]
-    for folder in built if built and not workload else folders:
+    for folder in _folders(workload):
         manifest = read(folder)
         check_files(folder, manifest)
         worst = max(export_parity.check(folder, manifest).values())
@@ -90,25 +87,34 @@ def forward_command(workload: str, batch: int, threads: int) -> None:
 
 
 @cli.command("forms")
-@click.argument("workload")
+@click.argument("workload", required=False)
 @click.option("--forms", help=f"Forms to try, with commas: {', '.join(FORMS)}. Without it all of them.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=1, show_default=True, help="Times that each is timed.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for WORKLOAD.json and WORKLOAD.md."
 )
-def forms_command(workload: str, forms: str | None, rounds: int, out: Path | None) -> None:
-    """Try every form of WORKLOAD that the frameworks offer: what it needs, how fast it is, what it does to the code."""
-    chosen, found = select(forms), find(workload)
-    folder = root() / found.workload.name / str(found.workload.version)
-    manifest = read(folder)
-    check_files(folder, manifest)
+def forms_command(workload: str | None, forms: str | None, rounds: int, out: Path | None) -> None:
+    """Try every form of WORKLOAD, or of every workload that is built: what it needs, how fast it is, what it keeps."""
+    chosen = select(forms)
     command = shlex.join(["python", "-m", "models", *sys.argv[1:]])
-    findings = measure.measure(folder, manifest, chosen, rounds=rounds, command=command, say=click.echo)
-    click.echo(f"\n{table.render(findings)}", nl=False)
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"{workload}.json").write_text(json.dumps(asdict(findings), indent=2) + "\n", encoding="utf-8")
-        (out / f"{workload}.md").write_text(table.render(findings), encoding="utf-8")
+    for folder in _folders(workload):
+        manifest = read(folder)
+        check_files(folder, manifest)
+        findings = measure.measure(folder, manifest, chosen, rounds=rounds, command=command, say=click.echo)
+        click.echo(f"\n{table.render(findings)}", nl=False)
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            written = out / f"{manifest.workload}.json"
+            written.write_text(json.dumps(asdict(findings), indent=2) + "\n", encoding="utf-8")
+            written.with_suffix(".md").write_text(table.render(findings), encoding="utf-8")
+
+
+def _folders(workload: str | None) -> list[Path]:
+    """The artifact of a workload, or of every one that is built; where none is, of all, and reading says what to do."""
+    chosen = [find(workload)] if workload else list(discover().values())
+    folders = [root() / found.workload.name / str(found.workload.version) for found in chosen]
+    built = [folder for folder in folders if folder.exists()]
+    return built if built and not workload else folders
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
