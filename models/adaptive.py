@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.digit_images import split
 from models.errors import WorkloadError
-from models.examples import Examples
 from models.quality import accuracy
 from models.tensors import TensorSpec
 from models.workload import Trained, Weights, Workload
@@ -40,24 +40,17 @@ def train(seed: int) -> Trained:
         WorkloadError: At one of the stages no held-out digit leaves.
     """
     import torch
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
-    images, classes = load_digits(return_X_y=True)
-    images = (images.reshape(-1, 8, 8) / 16).astype(np.float32)  # 16 is the set's full white
-    seen, held_out, seen_classes, held_out_classes = train_test_split(
-        images, classes.astype(np.int64), test_size=0.2, stratify=classes, random_state=seed
-    )
+    seen, held_out = split(seed)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # several threads add up in no fixed order
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            weights = _fit(network(), torch.from_numpy(seen), torch.from_numpy(seen_classes))
+            weights = _fit(network(), torch.from_numpy(seen.inputs["image"]), torch.from_numpy(seen.labels))
     finally:
         torch.set_num_threads(threads)
-    everything = Examples({"image": held_out}, held_out_classes)
-    return Trained(weights, everything, everything.part(_of_each_depth(depths(weights, held_out))))
+    return Trained(weights, held_out, held_out.part(_of_each_depth(depths(weights, held_out.inputs["image"]))))
 
 
 def _fit(module: "nn.Module", images: "torch.Tensor", classes: "torch.Tensor") -> Weights:

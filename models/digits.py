@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.examples import Examples
+from models.digit_images import split
 from models.quality import accuracy
 from models.tensors import TensorSpec
 from models.workload import Trained, Weights, Workload
@@ -31,16 +31,9 @@ def train(seed: int) -> Trained:
     against a broken build; as an estimate for new handwriting it is optimistic.
     """
     import torch
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
     from torch import nn
 
-    images, classes = load_digits(return_X_y=True)
-    images = (images.reshape(-1, 8, 8) / 16).astype(np.float32)  # 16 is the set's full white
-    seen, held_out, seen_classes, held_out_classes = train_test_split(
-        images, classes.astype(np.int64), test_size=0.2, stratify=classes, random_state=seed
-    )
-
+    seen, held_out = split(seed)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # several threads add up in no fixed order
     try:
@@ -49,7 +42,7 @@ def train(seed: int) -> Trained:
             module = network()
             assert isinstance(module, nn.Sequential)
             logits = module[:-1]  # the loss applies its own softmax
-            x, y = torch.from_numpy(seen), torch.from_numpy(seen_classes)
+            x, y = torch.from_numpy(seen.inputs["image"]), torch.from_numpy(seen.labels)
             loss = nn.CrossEntropyLoss(label_smoothing=0.05)
             optimizer = torch.optim.Adam(logits.parameters(), lr=3e-3, weight_decay=1e-4)
             schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
@@ -64,11 +57,7 @@ def train(seed: int) -> Trained:
             weights = {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
     finally:
         torch.set_num_threads(threads)
-    return Trained(
-        weights=weights,
-        held_out=Examples({"image": held_out}, held_out_classes),
-        golden=Examples({"image": held_out[:GOLDEN]}, held_out_classes[:GOLDEN]),
-    )
+    return Trained(weights=weights, held_out=held_out, golden=held_out.part(slice(GOLDEN)))
 
 
 def network() -> "nn.Module":
