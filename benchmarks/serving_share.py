@@ -33,8 +33,8 @@ from loadtest.servers.server_toml import load_servers, select_servers
 from loadtest.wire.golden_target import golden_target
 
 HERE = Path(__file__).resolve().parent
-CONNECTIONS = 8
-"""In the closed loop."""
+CONNECTIONS, WARMUP_S = 8, 15.0
+"""Of the closed loop; the warm-up ends before where the server is steady, and its bound is in seconds."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Reached:
 
 def under_load(running: RunningServer, launcher: LocalLauncher, wire: str, seconds: float) -> tuple[MeasuredRun, Usage]:
     """A closed loop of distinct requests over one wire format, every answer checked."""
-    load = Load(Closed(seconds), warmup_s=15.0, connections=CONNECTIONS)
+    load = Load(Closed(seconds), warmup_s=WARMUP_S, connections=CONNECTIONS)
     artifact = launcher.artifact
     endpoint = golden_target(wire, running.url_over(wire), artifact.workload, artifact.load)
     run, usage = measure(
