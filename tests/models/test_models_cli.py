@@ -184,7 +184,7 @@ def test_verify_repeats_the_parity_check(cli: Run, artifact: Path) -> None:
 @pytest.mark.parametrize("command", ["build", "verify"])
 def test_unknown_workload_lists_the_known(cli: Run, command: str) -> None:
     """An unknown workload is one line with the names there are."""
-    assert "unknown workload 'cats'; known: digits" in refused(cli(command, "cats"))
+    assert "unknown workload 'cats'; known: adaptive, digits" in refused(cli(command, "cats"))
 
 
 def test_verify_without_artifact_says_how_to_make_it(cli: Run, root: Path) -> None:
