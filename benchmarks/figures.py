@@ -30,6 +30,9 @@ def write_figures(page: Path, figures: str, name: str = "figures") -> None:
     page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
+SPREAD = "Medians over the rounds, with the smallest and the largest."
+
+
 def in_closed_loop(benchmark: str, connections: int, request: str) -> str:
     """What stands over the figures of servers in a closed loop: when, by which command, and on what they were taken.
 
@@ -43,8 +46,7 @@ def in_closed_loop(benchmark: str, connections: int, request: str) -> str:
     command = f"scripts/bench {benchmark} {shlex.join(sys.argv[1:])}"
     return (
         f"Measured on {datetime.date.today()} by `{command}`: {where}, one core "
-        f"for the server and one for the client, {connections} connections in a closed loop, {request}. Medians over "
-        "the rounds, with the smallest and the largest."
+        f"for the server and one for the client, {connections} connections in a closed loop, {request}."
     )
 
 

@@ -1,13 +1,14 @@
-"""Where the CPU time of a request goes in each server, layer by layer, found by sampling the stacks of its threads.
+"""Where the CPU time of a request goes in Flask's service and in its peers, layer by layer, by sampled stacks.
 
     python -m models build digits
     scripts/bench layers
 
-Each server answers a closed loop of `digits` images as JSON on one core. Meanwhile py-spy samples the stacks of its
-Python processes from the other core, without stopping them. A thread's CPU time, by the kernel's accounts, is shared
-out among the layers as its samples are. A process that is not Python, and a thread in which no Python runs, is one
-layer as a whole. Where the kernel lets no process read another's memory (`kernel.yama.ptrace_scope`), it needs root.
-Written to benchmarks/RESULTS.md.
+Each side answers a closed loop of `digits` images as JSON on one core. Meanwhile py-spy samples the stacks of its
+threads from the other core; it stops the process for each sample, since it would lose deep stacks otherwise. A thread's
+CPU time, by the kernel's accounts, is shared out among the layers as its samples are; that of a thread without Python
+is the HTTP server's. In a process that is stopped a thread that waits looks like one that works, so only sides that
+answer on one thread can be broken down this way. Where the kernel lets no process read another's memory
+(`kernel.yama.ptrace_scope`), it needs root. Written to benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -39,13 +40,12 @@ from loadtest.servers.server_toml import load_servers
 HERE = Path(__file__).resolve().parent
 SPY = Path(sys.executable).with_name("py-spy")
 SAMPLES_PER_S = 200
-HTTP, FRAMEWORK, PARSING, FORWARD, ENCODING, HANDING_OVER, OTHER = LAYERS = (
+HTTP, FRAMEWORK, PARSING, FORWARD, ENCODING, OTHER = LAYERS = (
     "HTTP server",
     "framework",
     "parsing",
     "forward pass",
     "encoding",
-    "handing over",
     "other",
 )
 
@@ -53,24 +53,20 @@ INSIDE = (
     (PARSING, "/json_rows.py", ("parse_instances", "_read")),
     (ENCODING, "/json_rows.py", ("encode_predictions", "_write")),
     (FORWARD, "/load.py", ("load_predictor.<locals>.predict",)),
-    (PARSING, "/embedded/json_body.py", ("parse",)),
-    (PARSING, "/embedded/json_predict.py", ("read",)),
-    (ENCODING, "/embedded/json_predict.py", ("write",)),
-    (FORWARD, "/embedded/servable.py", ("Servable.run",)),
-    (PARSING, "/json/", ("loads",)),
 )
 """A sample with one of these calls in its stack is of that layer, whatever runs inside: layer, file, functions."""
 
 BY_FILE = (
-    (HANDING_OVER, ("/ts/protocol/", "/ts/model_service_worker.py", "/concurrent/futures/", "/embedded/workers.py")),
-    (HTTP, ("/granian/", "/rsgi.py", "/uvicorn/", "/asyncio/", "/uvloop/", "/embedded/http_app.py")),
-    (FRAMEWORK, ("/flask/", "/werkzeug/", "/blinker/", "/flask_server/", "/fastapi/", "/starlette/", "/pydantic/")),
-    (FRAMEWORK, ("/service_peers.py", "/anyio/", "/tf_serving/embedded/", "/ts/", "/handler.py")),
+    (HTTP, ("/granian/", "/rsgi.py", "/uvicorn/", "/asyncio/", "/uvloop/")),
+    (
+        FRAMEWORK,
+        ("/flask/", "/werkzeug/", "/blinker/", "/flask_server/", "/fastapi/", "/starlette/", "/service_peers.py"),
+    ),
 )
 """Any other sample is of the layer of the innermost call that stands in one of these files."""
 
-NATIVE = {"tf_serving": FORWARD}
-"""What threads without Python do, by the server; of the others they are those of the HTTP server."""
+ONE_THREAD = 3
+"""So many of the sides of benchmarks/servers.py, the first ones, answer on one thread."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,7 @@ def broken_down(server: Server, launcher: LocalLauncher, seconds: float) -> tupl
         with ThreadPoolExecutor(1) as load:
             under = load.submit(under_load, running, launcher, DEFAULT_WIRE, WARMUP_S + seconds)
             time.sleep(WARMUP_S)
-            spent = sampled(process_tree(running.pid), seconds, NATIVE.get(server.name, HTTP))
+            spent = sampled(process_tree(running.pid), seconds)
             run, usage = under.result()
     finally:
         running.stop()
@@ -137,13 +133,12 @@ def broken_down(server: Server, launcher: LocalLauncher, seconds: float) -> tupl
     return running.label, Breakdown(layers, ", ".join(faults))
 
 
-def sampled(family: Sequence[psutil.Process], seconds: float, native: str) -> dict[str, float]:
+def sampled(family: Sequence[psutil.Process], seconds: float) -> dict[str, float]:
     """CPU seconds of some processes by layer.
 
     Args:
         family: The processes.
         seconds: How long they are watched.
-        native: The layer of Python's threads in which no Python runs.
     """
     python = [process for process in family if "python" in process.name()]
     before = {process.pid: _thread_times(process) for process in family}
@@ -151,7 +146,7 @@ def sampled(family: Sequence[psutil.Process], seconds: float, native: str) -> di
         watchers = []
         for process in python:
             command = [str(SPY), "record", "--pid", str(process.pid), "--duration", f"{seconds:.0f}", "--threads"]
-            command += ["--rate", str(SAMPLES_PER_S), "--nonblocking", "--full-filenames", "--nolineno"]
+            command += ["--rate", str(SAMPLES_PER_S), "--full-filenames", "--nolineno"]
             command += ["--format", "raw", "--output", f"{folder}/{process.pid}"]
             watchers.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
         for watcher in watchers:
@@ -165,7 +160,7 @@ def sampled(family: Sequence[psutil.Process], seconds: float, native: str) -> di
             cpu = now - before[process.pid].get(thread, 0.0)
             layers = seen.get(process.pid, {}).get(thread)
             if not layers:
-                spent[native] += cpu
+                spent[HTTP] += cpu
                 continue
             for layer, times in layers.items():
                 spent[layer] += cpu * times / layers.total()
@@ -199,12 +194,12 @@ def main() -> None:
         sys.exit("py-spy is not installed: scripts/venv --dev")
     launcher = LocalLauncher(load_artifact("digits"), choose_placement(pin=True, client_cores=1), any_port=True)
     found = {}
-    for server in sides(load_servers()):
+    for server in sides(load_servers())[:ONE_THREAD]:
         label, one = broken_down(server, launcher, arguments.duration)
         found[label] = one
         print(f"{label}: {one}", file=sys.stderr)  # noqa: T201  (progress)
     head = in_closed_loop("layers", CONNECTIONS, "one `digits` image as JSON in a request")
-    text = "\n".join([head, "", *table(found)])
+    text = "\n".join([f"{head} {SAMPLES_PER_S} samples a second.", "", *table(found)])
     print(text)  # noqa: T201  (a script's own output)
     if not arguments.dry:
         write_figures(HERE / "RESULTS.md", text, "layers")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.figures import in_closed_loop, spread, write_figures
+from benchmarks.figures import SPREAD, in_closed_loop, spread, write_figures
 from benchmarks.serving_share import CONNECTIONS, under_load
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.machine.placement import choose_placement
@@ -105,7 +105,7 @@ def main() -> None:
     arguments = parser.parse_args()
     found = measured(sides(load_servers()), arguments.rounds, arguments.duration)
     head = in_closed_loop("servers", CONNECTIONS, "one `digits` image as JSON in a request")
-    text = "\n".join([f"{head} A ratio is that of one round.", "", *table(found)])
+    text = "\n".join([f"{head} {SPREAD} A ratio is that of one round.", "", *table(found)])
     print(text)  # noqa: T201  (a script's own output)
     if not arguments.dry:
         write_figures(HERE / "RESULTS.md", text, "servers")

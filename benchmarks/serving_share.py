@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.figures import in_closed_loop, spread, write_figures
+from benchmarks.figures import SPREAD, in_closed_loop, spread, write_figures
 from loadtest.experiments.measured_run import measure
 from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.launcher import LocalLauncher
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print only")
     arguments = parser.parse_args()
     servers = select_servers(arguments.servers, load_servers())
-    lines = [in_closed_loop("serving_share", CONNECTIONS, "one instance in a request")]
+    lines = [f"{in_closed_loop('serving_share', CONNECTIONS, 'one instance in a request')} {SPREAD}"]
     for workload in arguments.workloads.split(","):
         found = measured(workload, servers, arguments.rounds, arguments.duration)
         lines += ["", *table(workload, found)]
