@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.figures import in_closed_loop, write_figures
 from benchmarks.servers import sides
-from benchmarks.serving_share import CONNECTIONS, WARMUP_S, under_load
+from benchmarks.serving_share import CONNECTIONS, WARMUP_S, cpu_of_request, faults_of, under_load
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.launch.local import LocalServer
 from loadtest.machine.placement import choose_placement
@@ -127,10 +127,9 @@ def broken_down(server: Server, launcher: LocalLauncher, seconds: float) -> tupl
     finally:
         running.stop()
     whole = sum(spent.values())
-    per_request = usage.cpu_s / max(run.tally.ok, 1) * 1e6
+    per_request = cpu_of_request(run, usage) * 1e6
     layers = {layer: spent[layer] / whole * per_request for layer in LAYERS}
-    faults = [*(reason.code for reason in run.verdict.reasons), *sorted(run.tally.errors)]
-    return running.label, Breakdown(layers, ", ".join(faults))
+    return running.label, Breakdown(layers, faults_of(run))
 
 
 def sampled(family: Sequence[psutil.Process], seconds: float) -> dict[str, float]:

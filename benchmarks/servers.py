@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.figures import SPREAD, in_closed_loop, spread, write_figures
-from benchmarks.serving_share import CONNECTIONS, under_load
+from benchmarks.serving_share import CONNECTIONS, cpu_of_request, faults_of, under_load
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.machine.placement import choose_placement
 from loadtest.servers.artifact import load_artifact
@@ -69,9 +69,8 @@ def measured(servers: Sequence[Server], rounds: int, seconds: float) -> dict[str
                 run, usage = under_load(running, launcher, DEFAULT_WIRE, seconds)
             finally:
                 running.stop()
-            faults = [*(reason.code for reason in run.verdict.reasons), *sorted(run.tally.errors)]
-            figures = (usage.cpu_s / max(run.tally.ok, 1) * 1e6, run.throughput_rps)
-            print(f"{running.label}: {figures} {', '.join(faults)}", file=sys.stderr)  # noqa: T201  (progress)
+            faults, figures = faults_of(run), (cpu_of_request(run, usage) * 1e6, run.throughput_rps)
+            print(f"{running.label}: {figures} {faults}", file=sys.stderr)  # noqa: T201  (progress)
             found[running.label].append((math.nan, math.nan) if faults else figures)
     return found
 

@@ -66,6 +66,16 @@ def under_load(running: RunningServer, launcher: LocalLauncher, wire: str, secon
     return run, usage
 
 
+def faults_of(run: MeasuredRun) -> str:
+    """Why a run cannot be believed, and how its requests failed; empty where it counts."""
+    return ", ".join([*(reason.code for reason in run.verdict.reasons), *sorted(run.tally.errors)])
+
+
+def cpu_of_request(run: MeasuredRun, usage: Usage) -> float:
+    """CPU time of the server for a request that it answered, in seconds."""
+    return usage.cpu_s / max(run.tally.ok, 1)
+
+
 def measured(
     workload: str, servers: Sequence[Server], rounds: int, seconds: float
 ) -> dict[tuple[str, str], list[Reached]]:
@@ -85,8 +95,8 @@ def measured(
                     reached = Reached(
                         run.throughput_rps * forward_ms / 1e3,
                         forward_ms,
-                        usage.cpu_s / max(run.tally.ok, 1) * 1e3,
-                        ", ".join([*(reason.code for reason in run.verdict.reasons), *sorted(run.tally.errors)]),
+                        cpu_of_request(run, usage) * 1e3,
+                        faults_of(run),
                     )
                     found[running.label, wire].append(reached)
                     print(f"{workload}, {running.label}, {wire}: {reached}", file=sys.stderr)  # noqa: T201

@@ -129,7 +129,7 @@ def tune(
         label=runner.label,
         workload=workload,
         workload_version=launcher.artifact.version,
-        weights_sha256=launcher.artifact.manifest["files"]["weights.safetensors"]["sha256"],
+        weights_sha256=launcher.artifact.weights_sha256,
         wire=wire,
         batch=batch,
         connections=connections,

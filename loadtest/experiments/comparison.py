@@ -127,7 +127,7 @@ def _workload(artifact: Artifact) -> MeasuredWorkload:
         tolerance=artifact.tolerance,
         torch_form=manifest.get("torch_form"),
         versions=manifest["versions"],
-        weights_sha256=manifest["files"]["weights.safetensors"]["sha256"],
+        weights_sha256=artifact.weights_sha256,
     )
 
 

@@ -135,7 +135,6 @@ def _check(
         UsageError: If it was; the text says with what.
     """
     launch = server.launch()
-    weights = artifact.manifest["files"]["weights.safetensors"]["sha256"]
     software = {
         name: (tuning.versions.get(name, "none"), versions.get(name, "none"))
         for name in sorted({*tuning.versions, *versions})
@@ -143,7 +142,7 @@ def _check(
     pairs = {
         "the server": (tuning.server, server.key),
         "the model": (f"{tuning.workload} {tuning.workload_version}", f"{artifact.workload} {artifact.version}"),
-        "the weights": (tuning.weights_sha256[:12], weights[:12]),
+        "the weights": (tuning.weights_sha256[:12], artifact.weights_sha256[:12]),
         "cores": (tuning.cores, cores),
         "what is started": (tuning.label, launch.label or server.label),
         "the knobs": (", ".join(tuning.outcome.tuned), ", ".join(knob.name for knob in space_of(server).knobs)),

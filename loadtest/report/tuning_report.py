@@ -5,6 +5,7 @@ import shlex
 
 from loadtest.judge.intervals import Estimate
 from loadtest.judge.tuning_result import CONFIRMATION, SEARCH, Outcome, Trial, Tuning
+from loadtest.report.reading import span
 from loadtest.report.table import markdown_rows
 from loadtest.report.wording import all_words
 from loadtest.servers.tuning_space import Configuration, TuningSpace
@@ -19,19 +20,19 @@ def sentences(tuning: Tuning) -> list[str]:
     told = []
     if outcome.better:
         told.append(
-            f"{tuning.label}, {tuning.words}: {_span(outcome.tuned_rps)} requests/s, {_times(outcome.ratio)} its "
-            f"default's {_span(outcome.default_rps)}."
+            f"{tuning.label}, {tuning.words}: {span(outcome.tuned_rps, 0)} requests/s, {_times(outcome.ratio)} its "
+            f"default's {span(outcome.default_rps, 0)}."
         )
     elif outcome.ratio.known:
         told.append(
-            f"{tuning.label}: its default is as good as the best that was found: {_span(outcome.default_rps)} "
-            f"requests/s beside {_span(outcome.tuned_rps)}, {_times(outcome.ratio)} as many."
+            f"{tuning.label}: its default is as good as the best that was found: {span(outcome.default_rps, 0)} "
+            f"requests/s beside {span(outcome.tuned_rps, 0)}, {_times(outcome.ratio)} as many."
         )
     elif any(trial.stage == CONFIRMATION for trial in outcome.trials):
         told.append(f"{tuning.label}: whether anything is better than its default could not be measured.")
     else:
         told.append(
-            f"{tuning.label}: nothing better than its default was found ({_span(outcome.default_rps)} requests/s)."
+            f"{tuning.label}: nothing better than its default was found ({span(outcome.default_rps, 0)} requests/s)."
         )
     limited = [trial for trial in outcome.trials if trial.limits]
     if limited:
@@ -150,18 +151,8 @@ def _number(value: float) -> str:
     return "—" if math.isnan(value) else f"{value:,.0f}"
 
 
-def _span(estimate: Estimate) -> str:
-    if not estimate.known:
-        return "—"
-    interval = "" if math.isnan(estimate.low) else f" [{estimate.low:,.0f} to {estimate.high:,.0f}]"
-    return f"{estimate.value:,.0f}{interval}"
-
-
 def _times(ratio: Estimate) -> str:
-    if not ratio.known:
-        return "—"
-    interval = "" if math.isnan(ratio.low) else f" [{ratio.low:.2f} to {ratio.high:.2f}]"
-    return f"{ratio.value:.2f}{interval} times"
+    return f"{span(ratio, 2)} times" if ratio.known else span(ratio, 2)
 
 
 def _worth(ratio: Estimate) -> str:

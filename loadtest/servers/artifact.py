@@ -10,7 +10,7 @@ import numpy as np
 from loadtest.errors import ArtifactError
 from loadtest.servers.examples import Examples
 from loadtest.servers.expectation import Golden
-from loadtest.servers.manifest import ManifestError, read_manifest
+from loadtest.servers.manifest import WEIGHTS, ManifestError, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +42,11 @@ class Artifact:
     def version(self) -> str:
         """Version of the model."""
         return str(self.manifest["version"])
+
+    @property
+    def weights_sha256(self) -> str:
+        """Digest of the weights that every export was made from."""
+        return str(self.manifest["files"][WEIGHTS]["sha256"])
 
     @property
     def tolerance(self) -> float:

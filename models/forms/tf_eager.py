@@ -8,6 +8,13 @@ from models.forms.calling import copy_files, over_tensorflow
 from models.forms.form import Source
 
 
+def signature(source: Source) -> list[Any]:
+    """The inputs of a `tf.function` that takes batches of any size."""
+    import tensorflow as tf
+
+    return [tf.TensorSpec([None, *spec.shape], spec.dtype, name=spec.name) for spec in source.inputs]
+
+
 class TensorFlowEager:
     """The twin itself, its code and weights on disk."""
 
@@ -24,16 +31,11 @@ class TensorFlowEager:
         return over_tensorflow(source.module(), source)
 
 
-class TensorFlowFunction:
+class TensorFlowFunction(TensorFlowEager):
     """The twin behind `tf.function`, which makes a graph at the first call."""
 
     name: ClassVar[str] = "tf-function"
     title: ClassVar[str] = "tf.function"
-    framework: ClassVar[str] = "tensorflow"
-
-    def build(self, source: Source, folder: Path) -> None:
-        """See Form."""
-        copy_files(source, folder)
 
     def load(self, source: Source, folder: Path) -> Forward:
         """See Form."""
@@ -44,5 +46,4 @@ class TensorFlowFunction:
         def call(*inputs: Any) -> Any:
             return twin(*inputs)
 
-        signature = [tf.TensorSpec([None, *spec.shape], spec.dtype, name=spec.name) for spec in source.inputs]
-        return over_tensorflow(tf.function(call, input_signature=signature), source)
+        return over_tensorflow(tf.function(call, input_signature=signature(source)), source)

@@ -6,22 +6,9 @@ from typing import Any, ClassVar
 from models import read_back
 from models.examples import Forward
 from models.forms.form import Source
+from models.forms.tf_eager import signature
 from models.savedmodel import SIGNATURE
 from models.workload import by_name
-
-
-def _save(source: Source, folder: Path, *, xla: bool) -> None:
-    import tensorflow as tf
-
-    twin = source.module()
-
-    def serve(*inputs: Any) -> dict[str, Any]:
-        return by_name(source.outputs, twin(*inputs))
-
-    signature = [tf.TensorSpec([None, *spec.shape], spec.dtype, name=spec.name) for spec in source.inputs]
-    # An attribute of the module, or it is not saved.
-    twin.serve = tf.function(serve, input_signature=signature, jit_compile=True if xla else None)
-    tf.saved_model.save(twin, str(folder), signatures={SIGNATURE: twin.serve})
 
 
 class TensorFlowSavedModel:
@@ -30,27 +17,29 @@ class TensorFlowSavedModel:
     name: ClassVar[str] = "saved-model"
     title: ClassVar[str] = "SavedModel signature"
     framework: ClassVar[str] = "tensorflow"
+    xla: ClassVar[bool] = False
 
     def build(self, source: Source, folder: Path) -> None:
         """See Form."""
-        _save(source, folder, xla=False)
+        import tensorflow as tf
+
+        twin = source.module()
+
+        def serve(*inputs: Any) -> dict[str, Any]:
+            return by_name(source.outputs, twin(*inputs))
+
+        # An attribute of the module, or it is not saved.
+        twin.serve = tf.function(serve, input_signature=signature(source), jit_compile=self.xla or None)
+        tf.saved_model.save(twin, str(folder), signatures={SIGNATURE: twin.serve})
 
     def load(self, source: Source, folder: Path) -> Forward:
         """See Form."""
         return read_back.saved_model(folder, source.inputs, source.outputs)
 
 
-class TensorFlowXla:
+class TensorFlowXla(TensorFlowSavedModel):
     """A SavedModel whose function must be compiled by XLA, once for each shape of its inputs."""
 
     name: ClassVar[str] = "xla"
     title: ClassVar[str] = "SavedModel, XLA"
-    framework: ClassVar[str] = "tensorflow"
-
-    def build(self, source: Source, folder: Path) -> None:
-        """See Form."""
-        _save(source, folder, xla=True)
-
-    def load(self, source: Source, folder: Path) -> Forward:
-        """See Form."""
-        return read_back.saved_model(folder, source.inputs, source.outputs)
+    xla: ClassVar[bool] = True

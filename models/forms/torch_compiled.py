@@ -4,22 +4,18 @@ from pathlib import Path
 from typing import ClassVar
 
 from models.examples import Forward
-from models.forms.calling import copy_files, over_torch
+from models.forms.calling import over_torch
 from models.forms.cpp_compiler import naming_the_compiler
 from models.forms.form import Source
+from models.forms.torch_eager import TorchEager
 from models.tensors import Tensors
 
 
-class TorchCompiled:
+class TorchCompiled(TorchEager):
     """The module behind `torch.compile`, with its defaults."""
 
     name: ClassVar[str] = "compiled"
     title: ClassVar[str] = "torch.compile"
-    framework: ClassVar[str] = "torch"
-
-    def build(self, source: Source, folder: Path) -> None:
-        """See Form."""
-        copy_files(source, folder)
 
     def load(self, source: Source, folder: Path) -> Forward:
         """See Form."""

@@ -57,8 +57,8 @@ class Room:
                 "quality": {"name": "accuracy", "value": 1.0},
                 "seed": 0,
                 "versions": {},
-                "files": {"weights.safetensors": {"sha256": "0"}},
             },
+            weights_sha256="0",
         )
 
     def describe(self) -> dict[str, Any]:
