@@ -26,7 +26,7 @@ class NetworkServer(AttachedServer):
 
     def effective(self) -> dict[str, Any]:
         """The configuration that the server reports on the ports that can be reached."""
-        answers = {name: self.probe(one) for name, one in self.server.effective.items()}
+        answers = {name: self.told(one) for name, one in self.server.effective.items()}
         return {name: answer.json if answer.status else "out of reach" for name, answer in answers.items()}
 
 

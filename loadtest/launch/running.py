@@ -2,6 +2,7 @@
 
 import abc
 import signal
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ from loadtest.wire.formats import find_wire
 from loadtest.wire.single_request import Answer, request
 
 LOG_LINES = 12
+UNAVAILABLE = 503
+LOADING_S, POLL_S = 60.0, 0.02
 
 
 class RunningServer(abc.ABC):
@@ -94,7 +97,20 @@ class RunningServer(abc.ABC):
 
     def effective(self) -> dict[str, Any]:
         """The configuration that the server itself reports."""
-        return {name: self.probe(one).json for name, one in self.server.effective.items()}
+        return {name: self.told(one).json for name, one in self.server.effective.items()}
+
+    def told(self, get: HttpGet) -> Answer:
+        """Send a GET request of the contract; while it is refused with 503, send it again.
+
+        A server of several processes answers while some of them still load their model, and each probe is a
+        connection of its own, which any of them may take.
+        """
+        deadline = time.monotonic() + LOADING_S
+        while (answer := self.probe(get)).status == UNAVAILABLE:
+            if self.ending() or time.monotonic() > deadline:
+                break
+            time.sleep(POLL_S)
+        return answer
 
     @abc.abstractmethod
     def raise_if_ended(self) -> None:

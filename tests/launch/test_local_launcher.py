@@ -63,6 +63,12 @@ def test_a_good_server_is_started_checked_and_stopped(obedient: Obedient, artifa
         free.bind(("127.0.0.1", port))
 
 
+def test_a_configuration_is_asked_for_until_it_is_told(obedient: Obedient, artifact: Artifact) -> None:
+    """A worker that is still loading answers 503 after another one has answered a prediction."""
+    with running(_launcher(artifact), [obedient("halting")]) as (one,):
+        assert [one.effective() for _ in range(3)] == [{"config": {"threads": "2"}}] * 3
+
+
 def test_pinning_reaches_the_server(obedient: Obedient, artifact: Artifact) -> None:
     """The server runs on its cores and on no other, and computes with as many threads."""
     placement = choose_placement(pin=True)

@@ -161,10 +161,10 @@ def probe_new_folder(context: ProbeContext) -> CapabilityCell:
         scratch_copy(context.server, context.artifact) as scratch,
         context.start(scratch.server, scratch.artifact) as running,
     ):
-        before = _configuration(running)
+        before = running.effective()
         target = scratch.publish(context.declared.new_version)
         time.sleep(UNDECLARED_S)
-        after = _configuration(running)
+        after = running.effective()
         number = scratch.next_version
     asked = f"version {target.name} is laid beside the present one; the configuration {UNDECLARED_S:.0f} s later"
     evidence = (
@@ -174,14 +174,3 @@ def probe_new_folder(context: ProbeContext) -> CapabilityCell:
     if number in map(str, leaves(after)) and number not in map(str, leaves(before)):
         return judged("hot_swap", None, evidence, notes=[finding(SetupCode.NEW_VERSION_NOTICED)])
     return judged("hot_swap", False, evidence, notes=[finding(SetupCode.NEW_VERSION_IGNORED)])
-
-
-def _configuration(running: RunningServer) -> dict[str, object]:
-    """What the server reports; while one of its workers still loads, it may say no more than that at first."""
-    deadline = time.monotonic() + APPEAR_S
-    while True:
-        answers = {name: running.probe(probe) for name, probe in running.server.effective.items()}
-        complete = all(answer.status == 200 for answer in answers.values())
-        if complete or running.ending() or time.monotonic() > deadline:
-            return {name: answer.json for name, answer in answers.items()}
-        time.sleep(POLL_S)
