@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from loadtest.report.reading import read_results
+from tests.shortest import SHORTLY
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,21 +18,21 @@ def compare(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Compare one server, shortly."""
     command = [sys.executable, "-m", "loadtest", "compare", "--servers", "flask_server", "--any-port"]
     command += map(str, arguments)
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=900)
 
 
 @pytest.mark.slow
 def test_two_models_and_two_batch_sizes_are_one_result(tmp_path: Path) -> None:
     """Each answer is checked; the page, the text, the setup and the JUnit file hold every comparison."""
     out, outcome = tmp_path / "out", tmp_path / "junit.xml"
-    short = ["--rounds", 1, "--duration", 1, "--warmup", 0, "--rate", 20, "--quick"]
-    limits = [f"{name}/flask_server.errors<1%" for name in ("digits", "digits@8", "minilm@8")]
+    short = [*SHORTLY, "--quick"]
+    limits = [f"{name}/flask_server.errors<1%" for name in ("digits", "digits@8", "adaptive@8")]
     asserted = [word for limit in limits for word in ("--assert", limit)]
-    models = ["--workload", "digits,minilm", "--batch-sizes", "1,8"]
+    models = ["--workload", "digits,adaptive", "--batch-sizes", "1,8"]
     done = compare(*models, *short, *asserted, "--junit", outcome, "--out", out)
     # On a busy machine a run may be invalid, so that a threshold on it is not known.
     assert done.returncode == int("FAILED: " in done.stdout), done.stdout + done.stderr
-    names = ["digits", "digits@8", "minilm", "minilm@8"]
+    names = ["digits", "digits@8", "adaptive", "adaptive@8"]
     assert done.stdout.startswith(f"{', '.join(names)}: 1 server, rounds: 1; this takes ")
     results = read_results(out)
     assert list(results.comparisons) == names
@@ -58,7 +59,7 @@ def test_two_models_and_two_batch_sizes_are_one_result(tmp_path: Path) -> None:
 def test_a_server_is_compared_with_itself_over_another_wire(tmp_path: Path) -> None:
     """Each passes its own gate; requests and answers have their sizes; caching is looked for once."""
     out = tmp_path / "out"
-    short = ["--rounds", 1, "--duration", 1, "--warmup", 0, "--rate", 20, "--quick", "--no-setup"]
+    short = [*SHORTLY, "--no-setup"]
     done = compare("--wires", "rest,octets", *short, "--out", out)
     assert done.returncode == 0, done.stdout + done.stderr
     comparison = read_results(out).only.comparison

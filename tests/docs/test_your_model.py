@@ -12,6 +12,7 @@ import pytest
 
 from loadtest.servers.artifact import Artifact
 from tests.docs.scratch_copy import ADDITIONS, ROOT, ScratchCopy
+from tests.shortest import SHORTLY
 
 PAGE = (ROOT / "docs" / "your-model.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -43,6 +44,8 @@ def test_its_commands_work(copy: ScratchCopy) -> None:
     """Built, checked, served and asked with curl, and measured."""
     build, check, up, curl, compare = COMMANDS
     assert "diabetes v1 built: " in copy.run(*_words(build)[1:], timeout_s=300)
+    assert "diabetes v1 (built, R squared 0.3509)" in copy.run("models", "list")
+    assert "diabetes v1 verified: " in copy.run("models", "verify", "diabetes")
     told = copy.run(*_words(check)[1:], "--any-port", timeout_s=300)
     assert [line.split()[0] for line in told.splitlines()] == ["agrees"] * 3
 
@@ -63,7 +66,7 @@ def test_its_commands_work(copy: ScratchCopy) -> None:
     assert compare == "scripts/compare --workload diabetes"
     result = copy.root / "results"
     copy.run(
-        *("loadtest", "compare", "--workload", "diabetes", "--quick", "--any-port", "--servers", "flask_server"),
+        *("loadtest", "compare", "--workload", "diabetes", "--any-port", "--servers", "flask_server", *SHORTLY),
         *("--no-setup", "--out", str(result)),
         timeout_s=300,
     )

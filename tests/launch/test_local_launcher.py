@@ -44,6 +44,13 @@ def _nothing_is_left() -> Iterator[None]:
     assert ours == []
 
 
+@pytest.fixture
+def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison with a short gate and without the times of the forward pass, which nothing here asks for."""
+    monkeypatch.setattr(comparing, "GATE_S", 0.3)
+    monkeypatch.setattr(comparing, "time_forward_passes", lambda *arguments: [])
+
+
 def _launcher(artifact: Artifact, **options: float) -> LocalLauncher:
     return LocalLauncher(artifact, UNPINNED, any_port=True, timeout_s=options.get("timeout_s", 30.0))
 
@@ -185,13 +192,14 @@ def test_a_running_server_is_found_and_left_running(obedient: Obedient, artifact
         assert one.is_ready()
 
 
+@pytest.mark.usefixtures("shortly")
 def test_a_comparison_goes_on_without_the_server_that_fails(
     obedient: Obedient, artifact: Artifact, tmp_path: Path
 ) -> None:
     """A server that dies under load keeps its place with its errors; one that cannot start keeps it with the fault."""
     mortal = obedient(f"mortal:{tmp_path / 'marker'}")
     hopeless = replace(mortal, key="hopeless", launches=(replace(mortal.launches[0], command=("/nowhere",)),))
-    plan = ComparisonPlan(rounds=1, duration_s=0.5, warmup_s=0.0, rate=50.0, connections=2)
+    plan = ComparisonPlan(rounds=1, duration_s=0.5, warmup_s=0.0, rate=50.0, connections=2, audit=False)
     seen: list[int] = []
 
     class Watcher(comparing.Watcher):
@@ -210,6 +218,7 @@ def test_a_comparison_goes_on_without_the_server_that_fails(
 
 
 @pytest.mark.parametrize(("spoiled", "runs", "valid"), [(0, 2, True), (1, 3, True), (3, 4, False)])
+@pytest.mark.usefixtures("shortly")
 def test_a_spoiled_run_is_taken_again_and_said_to_be(
     spoiled: int, runs: int, valid: bool, obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +233,7 @@ def test_a_spoiled_run_is_taken_again_and_said_to_be(
         return replace(result, verdict=Verdict(not late, [Finding(SENT_LATE)] if late else [])), usage
 
     monkeypatch.setattr(comparing, "measure_server", judged)
-    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, rate=50.0, connections=2, tries=3)
+    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, rate=50.0, connections=2, tries=3, audit=False)
     (record,) = comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan).servers
     verdict = record.rounds[0].open_loop.verdict
     assert len(asked) == runs
@@ -234,6 +243,7 @@ def test_a_spoiled_run_is_taken_again_and_said_to_be(
 
 
 @pytest.mark.parametrize("spoiled", [1, 9])
+@pytest.mark.usefixtures("shortly")
 def test_a_gate_that_was_spoiled_is_taken_again_and_then_told(
     spoiled: int, obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,8 +259,7 @@ def test_a_gate_that_was_spoiled_is_taken_again_and_then_told(
         return result, usage
 
     monkeypatch.setattr(comparing, "measure_server", judged)
-    monkeypatch.setattr(comparing, "GATE_S", 0.3)
-    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.5, connections=2)
+    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.5, connections=2, audit=False)
     result = comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan)
     (record,) = result.servers
     assert len(gates) == 2
@@ -261,6 +270,7 @@ def test_a_gate_that_was_spoiled_is_taken_again_and_then_told(
     assert any("its gate was spoiled" in line for line in remarks(result)) is (spoiled == 9)
 
 
+@pytest.mark.usefixtures("shortly")
 def test_wrong_answers_at_the_gate_keep_a_server_out(
     obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,13 +283,13 @@ def test_wrong_answers_at_the_gate_keep_a_server_out(
         return replace(result, verdict=Verdict(False, [wrong])), usage
 
     monkeypatch.setattr(comparing, "measure_server", judged)
-    monkeypatch.setattr(comparing, "GATE_S", 0.3)
-    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, connections=2)
+    plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, connections=2, audit=False)
     with pytest.raises(MeasurementError, match="no server could be measured") as failure:
         comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan)
     assert "the closed loop at the gate was not answered correctly" in all_words(failure.value.findings)
 
 
+@pytest.mark.usefixtures("shortly")
 def test_nothing_measurable_is_an_error(obedient: Obedient, artifact: Artifact) -> None:
     """Where no server passes the gate, the comparison says why and does not print an empty table."""
     plan = ComparisonPlan(rounds=1, duration_s=0.5, rate=50.0)

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from loadtest.errors import UsageError
-from loadtest.experiments.comparison import Watcher, compare
+from loadtest.experiments import comparison as comparing
 from loadtest.experiments.contender import contenders
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
@@ -30,11 +30,11 @@ from loadtest.servers.server_folder import LaunchCommand, Server
 from loadtest.setup.setup_file import read_setups, write_setups
 from tests.report.samples import SAMPLE, SETUP
 
-PLAN = ComparisonPlan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,))
+PLAN = ComparisonPlan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,), audit=False)
 VALIDATOR = Draft202012Validator(json_schema(ComparisonResult))
 
 
-class Interrupting(Watcher):
+class Interrupting(comparing.Watcher):
     """Ends the comparison after its first round, as Ctrl-C does, and keeps what there was."""
 
     kept: bytes
@@ -172,7 +172,7 @@ def measured(artifact: Artifact, servers: Mapping[str, Server]) -> ComparisonRes
     """A real comparison of a server that runs and one that ends at once."""
     good = servers["flask_server"]
     bad = replace(good, key="ends_at_once", launches=(LaunchCommand(("{python}", "-c", "raise SystemExit(3)")),))
-    return compare(contenders([good, bad], ["rest"]), LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
+    return comparing.compare(contenders([good, bad], ["rest"]), LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
 
 
 @pytest.mark.slow
@@ -201,12 +201,16 @@ def test_invalid_runs_enter_no_number_of_the_summary(measured: ComparisonResult)
 
 
 @pytest.mark.slow
-def test_incomplete_result_keeps_the_schema(artifact: Artifact, servers: Mapping[str, Server]) -> None:
+def test_incomplete_result_keeps_the_schema(
+    artifact: Artifact, servers: Mapping[str, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A comparison that was interrupted after a round says so, and keeps the schema with that round."""
+    monkeypatch.setattr(comparing, "GATE_S", 0.3)
+    monkeypatch.setattr(comparing, "time_forward_passes", lambda *arguments: [])
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
     watcher = Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        compare(contenders([servers["flask_server"]], ["rest"]), launcher, PLAN, watcher)
+        comparing.compare(contenders([servers["flask_server"]], ["rest"]), launcher, PLAN, watcher)
     document = json.loads(watcher.kept)
     assert not list(VALIDATOR.iter_errors(document))
     assert not document["complete"]

@@ -9,6 +9,7 @@ import pytest
 
 from loadtest.launch.compose import ComposeLauncher
 from loadtest.wire.single_request import request
+from tests.shortest import SHORTLY
 from tests.stack.stack import PATHS, SERVERS, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -62,8 +63,8 @@ def test_check_agrees_and_leaves_the_stack_up(stack: Stack) -> None:
 
 def test_the_load_tester_in_its_container(stack: Stack) -> None:
     """`docker compose run --rm loadtest compare` reaches the servers by name and leaves its result on the host."""
-    arguments = ["--servers", "tf_serving,flask_server", "--rounds", "1", "--duration", "1", "--rate", "20"]
-    stack.compose("run", "--rm", "--no-TTY", "loadtest", "compare", *arguments, "--out", "results/here")
+    arguments = ["--servers", "tf_serving,flask_server", *SHORTLY, "--out", "results/here"]
+    stack.compose("run", "--rm", "--no-TTY", "loadtest", "compare", *arguments)
     folder = Path(stack.environment["RESULTS"]) / "here"
     (document,) = json.loads((folder / "result.json").read_text())["comparisons"]
     assert document["launcher"]["launcher"] == "network"

@@ -19,6 +19,7 @@ from loadtest.launch.container import ContainerServer
 from loadtest.machine.cgroup import Cgroup
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
+from tests.shortest import SHORTLY
 from tests.stack.stack import SERVERS, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -98,18 +99,7 @@ def test_ctrl_c_ends_what_up_started(without_flask: Stack) -> None:
 def test_a_comparison_starts_each_round_anew(without_flask: Stack, tmp_path: Path) -> None:
     """`loadtest compare` measures start, CPU and memory of the container, and takes it down."""
     before = _ids(without_flask)
-    arguments = [
-        "--servers",
-        "flask_server",
-        "--rounds",
-        "1",
-        "--duration",
-        "1",
-        "--rate",
-        "20",
-        "--out",
-        str(tmp_path),
-    ]
+    arguments = ["--servers", "flask_server", *SHORTLY, "--quick", "--out", str(tmp_path)]
     done = without_flask.loadtest("compare", "--launcher", "compose", *arguments)
     (document,) = json.loads((tmp_path / "result.json").read_text())["comparisons"]
     assert document["servers"][0]["faults"] == [], done.stderr
@@ -119,6 +109,8 @@ def test_a_comparison_starts_each_round_anew(without_flask: Stack, tmp_path: Pat
     assert measured["first_prediction_s"] > 0
     assert measured["open_usage"]["cpu_s"] > 0
     assert measured["open_usage"]["peak_mib"] > 10
+    (setup,) = json.loads((tmp_path / "setup.json").read_text())["measurements"]
+    assert setup["servers"].keys() == {"flask_server"}
     assert "page cache" in (tmp_path / "report.md").read_text()
     assert _ids(without_flask) == before
 
