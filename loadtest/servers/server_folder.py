@@ -8,7 +8,8 @@ A folder of the project with a ``server.toml`` is a server; `loadtest.servers.se
   should compute with), ``shapes`` (``fixed``, or ``varying`` where inputs of the model vary in length) and ``run_dir``
   (a scratch folder of this run) in commands and their environment as well.
 
-`loadtest.servers.tuning_space` says what the optional table ``[tune]`` adds for a server that is tuned.
+`loadtest.servers.tuning_space` says what the optional table ``[tune]`` adds for a server that is tuned,
+`loadtest.servers.layer_table` what ``[layers]`` does for one that tells where its CPU time goes.
 """
 
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.servers.layer_table import LayerTable
 from loadtest.servers.tuning_space import TuningSpace
 
 DEFAULT_WIRE = "rest"
@@ -65,6 +67,7 @@ class LaunchCommand:
             what is tried out on it is marked as its own.
         version: Template of each word of a command that prints the version of the program, where that is no package of
             this program's Python environment.
+        no_layers: Why what is started this way cannot tell its CPU time by layer, although the server has ``[layers]``.
     """
 
     command: tuple[str, ...]
@@ -73,6 +76,7 @@ class LaunchCommand:
     label: str = ""
     stands_in_for: str = ""
     version: tuple[str, ...] = ()
+    no_layers: str = ""
 
     def __post_init__(self) -> None:
         if self.stands_in_for and not self.label:
@@ -105,6 +109,7 @@ class Server:
         launches: Ways to start it; the first usable one is taken.
         setup: The optional table ``[setup]``, read by `loadtest.setup.declared`; a variant's own keys come first.
         tune: What can be tuned of it; None where nothing is declared, as of a variant.
+        layers: How it tells its CPU time by layer; None where it cannot.
         names: Further names that the templates of its commands may use.
     """
 
@@ -123,6 +128,7 @@ class Server:
     launches: tuple[LaunchCommand, ...]
     setup: Mapping[str, Any] = field(default_factory=dict)
     tune: TuningSpace | None = None
+    layers: LayerTable | None = None
     names: Mapping[str, object] = field(default_factory=dict)
 
     def endpoint(self, wire: str) -> WireEndpoint:

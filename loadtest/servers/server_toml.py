@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loadtest.errors import UsageError
 from loadtest.servers.artifact import ROOT
+from loadtest.servers.layer_table import read_layer_table
 from loadtest.servers.server_folder import DEFAULT_WIRE, HttpGet, LaunchCommand, Server, WireEndpoint
 from loadtest.servers.toml_table import TomlTable
 from loadtest.servers.tuning_space import read_tuning_space
@@ -24,7 +25,7 @@ REQUIRED = (
     "ready",
     "launch",
 )
-OPTIONAL = ("facts", "effective", "variants", "setup", "tune")
+OPTIONAL = ("facts", "effective", "variants", "setup", "tune", "layers")
 
 
 def server_folders(root: Path = ROOT) -> list[Path]:
@@ -108,6 +109,7 @@ def _server(folder: Path, data: TomlTable) -> Server:
         launches=tuple(map(_launch_command, data.tables("launch"))),
         setup=dict(data.table("setup", {}).values),
         tune=read_tuning_space(data.table("tune")) if "tune" in data.values else None,
+        layers=read_layer_table(data.table("layers")) if "layers" in data.values else None,
     )
 
 
@@ -136,7 +138,7 @@ def _port(table: TomlTable, ports: Mapping[str, int]) -> str:
 
 
 def _launch_command(table: TomlTable) -> LaunchCommand:
-    table.only("command", "env", "requires", "label", "stands_in_for", "version")
+    table.only("command", "env", "requires", "label", "stands_in_for", "version", "no_layers")
     command = table.texts("command")
     if not command:
         raise ValueError(f"{table.place('command')} is empty")
@@ -147,6 +149,7 @@ def _launch_command(table: TomlTable) -> LaunchCommand:
         label=table.text("label", ""),
         stands_in_for=table.text("stands_in_for", ""),
         version=table.texts("version", ()),
+        no_layers=table.text("no_layers", ""),
     )
 
 
