@@ -32,6 +32,7 @@ from loadtest.experiments.expected_time import Expected, expected_time
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import comparison_name
 from loadtest.judge.result_file import ResultFile
+from loadtest.launch.launcher import LOCAL
 from loadtest.report import write_report
 from loadtest.report.answer import conditions
 from loadtest.report.headline import ease_of_setup, headline, speed
@@ -41,7 +42,7 @@ from loadtest.report.terminal_table import terminal_tables
 from loadtest.setup.setup_plan import Probes
 from loadtest.wire.formats import check_takes
 
-DEFAULT = ComparisonPlan(stretch_s=40.0)
+DEFAULT = ComparisonPlan(stretch_s=40.0, layers=True)
 QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=5.0, stretch_s=8.0)
 THOROUGH = ComparisonPlan(
     rounds=5,
@@ -51,6 +52,7 @@ THOROUGH = ComparisonPlan(
     slo="p99<50ms",
     tries=3,
     stretch_s=40.0,
+    layers=True,
 )
 SETUP_TIME = {"quick": Expected(20.0, 60.0), "full": Expected(90.0, 180.0), "none": Expected(0.0, 10.0)}
 """How long the ease of setup takes with each form of the probes."""
@@ -103,6 +105,12 @@ SETUP_TIME = {"quick": Expected(20.0, 60.0), "full": Expected(90.0, 180.0), "non
 @click.option(
     "--setup/--no-setup", default=True, show_default=True, help="Measure the ease of setup after the rounds too."
 )
+@click.option(
+    "--layers/--no-layers",
+    default=None,
+    help="Start each server once more, after the rounds, to tell where its CPU time goes, layer by layer. "
+    "Default: yes; with --quick, no.",
+)
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 @click.option("--quick", is_flag=True, help="One short round: it establishes no difference.")
 @click.option("--thorough", is_flag=True, help="Five longer rounds with load curves and capacities: for publication.")
@@ -126,6 +134,7 @@ def compare(
     out: Path | None,
     slo: str | None,
     setup: bool,
+    layers: bool | None,
     quick: bool,
     thorough: bool,
     show: bool,
@@ -139,6 +148,12 @@ def compare(
     """Check that the servers agree, measure latency and ease of setup in turn, and write the report."""
     if quick and thorough:
         raise UsageError("--quick and --thorough exclude each other")
+    local = launch.how == LOCAL
+    if layers and not local:
+        raise UsageError(
+            f"--layers tells the servers' processes where to count, which --launcher {launch.how} cannot: "
+            "use --launcher local"
+        )
     default = QUICK if quick else THOROUGH if thorough else DEFAULT
     plan = ComparisonPlan(
         rounds=default.rounds if rounds is None else rounds,
@@ -155,6 +170,7 @@ def compare(
         tries=default.tries,
         until=until,
         within_s=within * 60,
+        layers=local and (default.layers if layers is None else layers),
     )
     # A server that answers from a cache does so with any batch size: each model is audited once.
     sizes = enumerate(dict.fromkeys(batch_sizes))
@@ -168,7 +184,7 @@ def compare(
     keys = [one.key for one in entered]
     gate = Gate.read(assertions, assert_file, junit_file, file.planned, keys, searched=bool(plan.slo))
     launchers = launch.launchers(models)
-    if launch.how == "local":  # elsewhere the models may have to be built first
+    if local:  # elsewhere the models may have to be built first
         for launcher, one in itertools.product(launchers.values(), plans):
             check_batch(launcher.artifact, one.batch)
         for launcher, wire in itertools.product(launchers.values(), {one.wire for one in entered}):

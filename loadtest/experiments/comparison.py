@@ -16,6 +16,7 @@ from loadtest.errors import LoadtestError, MeasurementError, UsageError
 from loadtest.experiments.caching_audit import audit_caching
 from loadtest.experiments.capacity_search import RunAt, find_capacity, probe_load
 from loadtest.experiments.contender import Contender
+from loadtest.experiments.layer_run import break_down
 from loadtest.experiments.parity import check_parity, message_bytes, require_parity
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.caching import Caching
@@ -27,7 +28,7 @@ from loadtest.judge.method import METHOD
 from loadtest.judge.objective import Objective
 from loadtest.judge.server_result import Round, ServerResult
 from loadtest.judge.summary import ratios, summarise
-from loadtest.launch.launcher import Launcher
+from loadtest.launch.launcher import LOCAL, Launcher
 from loadtest.launch.running import RunningServer
 from loadtest.load.clients import Progress
 from loadtest.load.plan import Load
@@ -140,7 +141,8 @@ class _Sitting:
         self._launcher, self._result, self._watcher = launcher, result, watcher
         self._pairs = list(zip(entered, result.servers, strict=True))
         plan = result.plan
-        self._steps = len(entered) * (1 + plan.rounds + bool(plan.slo)) + 1
+        self._layers = plan.layers and launcher.name == LOCAL
+        self._steps = len(entered) * (1 + plan.rounds + bool(plan.slo) + self._layers) + 1
         self._done = 0
         self._began = time.monotonic()
 
@@ -166,6 +168,10 @@ class _Sitting:
             self._stage(f"capacity of {self._named(found)}")
             with _noting_faults(found):
                 self._capacity(one, found)
+            self._save()
+        for one, found in able if self._layers else []:
+            self._stage(f"CPU time of {self._named(found)}, layer by layer")
+            found.breakdown = break_down(one, self._launcher, plan, on_progress=self._watcher.progress)
             self._save()
         result.complete = True
         self._save()

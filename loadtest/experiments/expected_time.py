@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from loadtest.experiments.comparison import GATE_S
+from loadtest.experiments.layer_run import LENGTH_S
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.load.steadiness import WARM_S
 
@@ -66,7 +67,10 @@ def rounds_time(plan: ComparisonPlan, servers: int) -> Expected:
     halves = 1 + len(plan.curve)  # the closed loop, and the runs of the load curve, are half as long
     length_s = plan.duration_s * (1 + halves / 2)
     one_round = START + _warm_up(plan).times(1 + halves) + Expected(length_s, length_s)
-    return (one_round.times(plan.rounds) + CAPACITY.times(bool(plan.slo))).times(servers)
+    layers = START + _warm_up(plan) + Expected(LENGTH_S, LENGTH_S)
+    return (one_round.times(plan.rounds) + CAPACITY.times(bool(plan.slo)) + layers.times(bool(plan.layers))).times(
+        servers
+    )
 
 
 def _warm_up(plan: ComparisonPlan) -> Expected:

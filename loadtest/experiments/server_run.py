@@ -21,6 +21,7 @@ def measure_server(
     wire: str = DEFAULT_WIRE,
     batch: int = 1,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    usage: Callable[[], Usage] | None = None,
 ) -> tuple[MeasuredRun, Usage | None]:
     """Put a server under load, all requests different as far as the inputs go, and check every answer.
 
@@ -31,6 +32,7 @@ def measure_server(
         wire: Name of the wire format.
         batch: Instances in one request.
         on_progress: Called about once a second.
+        usage: Reads what the server used, in place of its own accounts.
 
     Returns:
         See `loadtest.experiments.measured_run.measure`.
@@ -47,6 +49,6 @@ def measure_server(
         wire=wire,
         expectation=endpoint.expectation.name,
         placement=placement,
-        server_usage=running.usage_if_known(),
+        server_usage=usage or running.usage_if_known(),
         on_progress=on_progress,
     )

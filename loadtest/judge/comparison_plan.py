@@ -44,6 +44,7 @@ class ComparisonPlan:
             steady. In a result `duration_s` and `warmup_s` are what they were stretched to. 0 for no stretch.
         timeout_s: Limit for one request.
         audit: Whether each server is audited for caching, over the first of its wire formats.
+        layers: Whether each server is started once more, after the rounds, to tell where its CPU time goes.
     """
 
     rounds: int = 3
@@ -62,6 +63,7 @@ class ComparisonPlan:
     stretch_s: float = 0.0
     timeout_s: float = 10.0
     audit: bool = True
+    layers: bool = False
 
     def at_rate(self, rate: float, ceiling_rps: float) -> "ComparisonPlan":
         """The plan once the servers are known, its runs and warm-ups as long as they need.

@@ -46,6 +46,13 @@ NOT_CACHED = "not_cached"
 CACHING_NOT_CERTAIN = "caching_not_certain"
 """What the caching audit found of a server."""
 
+NO_LAYERS = "no_layers"
+NO_COUNTERS = "no_counters"
+COUNTED_OTHERWISE = "counted_otherwise"
+LAYERS_BEYOND_CPU = "layers_beyond_cpu"
+LAYERS_NOT_ALL = "layers_not_all"
+"""Why it is not told where a server's CPU time goes, layer by layer."""
+
 OVERLOAD = (NEVER_SENT, QUEUE_GREW)
 
 Value = float | int | str | dict[str, int]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from loadtest.judge.breakdown import Breakdown
 from loadtest.judge.caching import Caching
 from loadtest.judge.capacity_result import Capacity
 from loadtest.judge.findings import Finding
@@ -105,6 +106,7 @@ class ServerResult:
         server: Server key; empty in results that are older, whose `key` it is.
         wire: Wire format over which it was asked.
         message: How large requests and answers are; None where that is not known.
+        breakdown: Where the CPU time of a request goes, layer by layer; None where it was not asked.
     """
 
     key: str
@@ -123,6 +125,7 @@ class ServerResult:
     server: str = ""
     wire: str = DEFAULT_WIRE
     message: MessageBytes | None = None
+    breakdown: Breakdown | None = None
 
     @property
     def server_key(self) -> str:

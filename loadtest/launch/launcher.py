@@ -12,6 +12,9 @@ from loadtest.machine.placement import Placement
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
 
+LOCAL = "local"
+"""Name of the launcher whose servers are processes of this machine."""
+
 
 class Launcher(Protocol):
     """Starts servers for one artifact."""
@@ -56,7 +59,7 @@ class LocalLauncher:
     placement: Placement
     any_port: bool = False
     timeout_s: float = 120.0
-    name: str = "local"
+    name: str = LOCAL
 
     def find(self, server: Server) -> RunningServer | None:
         """The server at its default ports, where it is up; None where free ports are to be taken."""

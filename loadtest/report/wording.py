@@ -83,6 +83,18 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
     codes.CACHING_NOT_CERTAIN: lambda f: (
         f"not certain whether it caches: a repeated input was answered {_times_as_fast(f)}"
     ),
+    codes.NO_LAYERS: lambda f: str(f.values["why"]),
+    codes.NO_COUNTERS: lambda _: "none of its processes counted anything",
+    codes.COUNTED_OTHERWISE: lambda f: (
+        f"the server counted {f.number('counted'):,.0f} requests, and the client has {f.number('answered'):,.0f} "
+        "answers"
+    ),
+    codes.LAYERS_BEYOND_CPU: lambda f: (
+        f"the layers of a process have {f.number('seconds'):.2f} s more than the CPU time that it used"
+    ),
+    codes.LAYERS_NOT_ALL: lambda f: (
+        f"the layers add up to {f.number('layers_s'):.2f} s of CPU, and the server used {f.number('used_s'):.2f} s"
+    ),
     codes.TOLD: lambda f: str(f.values["text"]),
 }
 

@@ -62,6 +62,8 @@ REFUSED = {
     "tune flask_server:gunicorn": "flask_server:gunicorn has nothing to tune",
     "tune flask_server --launcher compose": "tune starts the server with other flags and files each time: use ",
     "tune flask_server --wire grpc": "flask_server does not speak grpc",
+    "compare --layers --launcher network": "--layers tells the servers' processes where to count, which --launcher "
+    "network cannot: use --launcher local",
     "compare --tuned --launcher compose": "--tuned starts servers with flags and files of their own, which --launcher "
     "compose does not: use --launcher local",
     "compare --tuned-from no-such-folder --workload digits,minilm": "--tuned takes one model",
