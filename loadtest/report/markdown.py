@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.answer import Validity, answer, conditions, validity
-from loadtest.report.figure import Figure
+from loadtest.report.figure import Figure, Table
 from loadtest.report.figures import Drawn, setup_effort
 from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.reading import Document, Results
@@ -14,7 +14,7 @@ from loadtest.report.setup_wording import answer_of, qualification_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
 from loadtest.setup.probes.capability import CapabilityCell
 
-SHOWN = ("load", "percentiles", "overhead", "wires", "cost")
+SHOWN = ("load", "percentiles", "overhead", "layers", "wires", "cost")
 """Figures of the page whose pictures report.md carries, beside the first one."""
 
 
@@ -73,6 +73,7 @@ def _details(document: Document, figures: Mapping[str, Figure], paths: Mapping[s
         "times run from the intended send of each request; the ceiling is the throughput of a closed loop. Every "
         "answer was compared with the golden one. Peak memory is the sum of each process's own peak.",
         *(_figure(figure, paths.get(figure.key, ())) for figure in shown),
+        *(_numbers(table) for table in (figures["layers"].tables if "layers" in figures else ())),
         bullets("What to know", remarks(result)),
         bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(result)]),
         bullets("Verdicts", [line for one in validity(result) for line in _verdict_lines(one)]),
@@ -86,6 +87,12 @@ def _figure(figure: Figure, paths: Sequence[str], *, told: bool = False) -> str:
     )
     finding = "" if told else f"{figure.finding}\n\n"
     return f"## {figure.title}\n\n{finding}{images}\n\n{figure.note}".rstrip()
+
+
+def _numbers(table: Table) -> str:
+    """The numbers of a figure."""
+    rows = [[column.text(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
+    return markdown_rows([column.title for column in table.columns], rows)
 
 
 def _ease_of_setup(document: Document) -> list[str]:

@@ -43,6 +43,8 @@ ABSENT = {
     "percentiles": "No valid run at the common rate, so there are no percentiles.",
     "timeline": "No valid run at the common rate, so there is no time line.",
     "overhead": "No valid run at the common rate, so the time cannot be split.",
+    "layers": "Where the CPU time of a request goes, layer by layer, was not measured: loadtest compare does that with "
+    "servers that it starts as processes of this machine (launcher local), unless --quick or --no-layers is given.",
     "cost": "CPU and memory are not known: no run is valid, or they could not be read.",
     "setup": "No server was started, so there is no time line.",
 }

@@ -25,6 +25,13 @@ LIGHT = {
     "s3": "#6a1450",
     "s4": "#5f5a1e",
     "s5": "#c332d6",
+    "l0": "#a9c8f2",
+    "l1": "#f6c894",
+    "l2": "#a6e0c6",
+    "l3": "#dcb0dc",
+    "l4": "#f3e58f",
+    "l5": "#ef9f92",
+    "l6": "#d0d5dc",
 }
 DARK = {
     "ground": "#14181f",
@@ -39,9 +46,19 @@ DARK = {
     "s3": "#f6c1e2",
     "s4": "#efe45a",
     "s5": "#c25bff",
+    "l0": "#2c5a97",
+    "l1": "#85521a",
+    "l2": "#1c6b55",
+    "l3": "#743b7b",
+    "l4": "#6b6418",
+    "l5": "#90372e",
+    "l6": "#4a5361",
 }
 SERVERS = 6
 """Servers that have a colour of their own; further ones begin anew, with another shape."""
+
+LAYERS = ("l0", "l1", "l2", "l3", "l4", "l5", "l6")
+"""Roles of the fills of a server's layers: light, so that the numbers in them can be read; each part has an outline."""
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 PICTURE_WIDTH = 620

@@ -7,6 +7,7 @@ from loadtest.report.figure import Figure
 from loadtest.report.figures import (
     batch_size,
     cost,
+    layers,
     load_curve,
     model_weight,
     overhead,
@@ -60,7 +61,7 @@ def slug(name: str) -> str:
 
 def _of(document: Document, *, several: bool) -> dict[str, Figure]:
     prefix = f"{slug(document.name)}-" if several else ""
-    modules = (load_curve, percentiles, timeline, overhead, wires, cost)
+    modules = (load_curve, percentiles, timeline, overhead, layers, wires, cost)
     figures = [
         overview.figure(document, counted=not several),
         *(module.figure(document.comparison) for module in modules),
