@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from loadtest.report.theme import DARK, LIGHT, SERVERS, colours, picture, shapes
+from loadtest.report.theme import DARK, LAYERS, LIGHT, SERVERS, colours, picture, shapes
 
 Array = npt.NDArray[np.float64]
 
@@ -79,3 +79,10 @@ def test_picture_stands_alone() -> None:
     assert dressed["mark"]["color"] == LIGHT["s0"]
     assert "var(" not in str(dressed)
     assert isinstance(dressed["width"], int)
+
+
+@SCHEMES
+def test_numbers_in_layers_can_be_read(palette: dict[str, str]) -> None:
+    """They stand in the colour of text on the fill of a layer, whose outline has that colour too."""
+    assert min(contrast(palette["ink"], palette[role]) for role in LAYERS) >= 4.5
+    assert len({palette[role] for role in LAYERS}) == len(LAYERS)

@@ -87,8 +87,9 @@ def told(result: ComparisonResult) -> list[Told]:
 def figure(result: ComparisonResult) -> Figure:
     """A bar for each server, made of its layers."""
     found = told(result)
-    names = list(dict.fromkeys(layer for one in found for layer in one.layers_us))
-    names = [name for name in names if name != UNTOLD] + [UNTOLD] * (UNTOLD in names)
+    # In the order of the server that has the most of them; what is not told apart comes last.
+    most_first = sorted(found, key=lambda one: -len(one.layers_us))
+    names = list(dict.fromkeys(layer for one in most_first for layer in one.layers_us))
     colours = {name: role(LAYERS[index % len(LAYERS)]) for index, name in enumerate(names)}
     remainders = list(dict.fromkeys(layer for one in found for layer in one.remainders))
     note = (
