@@ -16,10 +16,10 @@ from typing import Any, Protocol, cast
 from flask_server.predict_body import Interface, Tensors
 
 REBUILD = "python -m models build --force"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SCHEMA_KEYS = (
     "schema_version workload version description inputs outputs labels max_instances max_request_bytes seed quality "
-    "tolerance torch_form packaged_files versions source_sha256 golden load fresh files"
+    "tolerance torch_form packaged_files versions source_sha256 golden load fresh pictures files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from models.errors import BrokenArtifactError
-from models.example_files import ExampleFiles
+from models.example_files import ExampleFiles, PictureFiles
 from models.packaged_file import PackagedFile
 from models.tensors import TensorSpec
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 FILE = "manifest.json"
 REBUILD = "python -m models build --force"
 
@@ -66,6 +66,7 @@ class Manifest:
         golden: Files of the few examples that every server must answer like the reference.
         load: Files of the many inputs that load tests send.
         fresh: Files of further ones, sent by no ordinary run.
+        pictures: By format (``png``, ``jpeg``), files of encoded pictures; none where the model takes no pictures.
         files: Every other file of the artifact, by relative path.
     """
 
@@ -88,6 +89,7 @@ class Manifest:
     golden: ExampleFiles
     load: ExampleFiles
     fresh: ExampleFiles
+    pictures: dict[str, PictureFiles]
     files: dict[str, FileEntry]
 
 
@@ -124,6 +126,7 @@ def read(folder: Path) -> Manifest:
         content["quality"] = MeasuredQuality(**content["quality"])
         for key in ("golden", "load", "fresh"):
             content[key] = ExampleFiles(**content[key])
+        content["pictures"] = {name: PictureFiles.read(sets) for name, sets in content["pictures"].items()}
         content["files"] = {name: FileEntry(**entry) for name, entry in content["files"].items()}
         manifest = Manifest(**content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

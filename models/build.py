@@ -8,21 +8,35 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from models import example_files, export_parity, load_inputs, mar, read_back, savedmodel, torch_export, weights_file
+import numpy as np
+
+from models import (
+    example_files,
+    export_parity,
+    load_inputs,
+    mar,
+    pictures,
+    read_back,
+    savedmodel,
+    torch_export,
+    weights_file,
+)
 from models.artifact_manifest import SCHEMA_VERSION, Manifest, MeasuredQuality, check_files, read, scan, write
 from models.errors import BrokenArtifactError, ExportError, QualityError
+from models.example_files import PictureFiles
 from models.examples import Examples, answers
 from models.forms import deployed, sources
-from models.tensors import Tensors, rows
+from models.tensors import Tensors, TensorSpec, rows
 from models.workload import Found, Workload, discover
 
 PACKAGES = (
     "numpy",
+    "pillow",
     "safetensors",
     "scikit-learn",
     "tensorflow",
@@ -169,11 +183,15 @@ def _fill(
     }
     request = {"instances": rows(workload.inputs, golden.repeated(0, workload.inputs))}
     (folder / REQUEST).write_text(json.dumps(request) + "\n", encoding="utf-8")
+    shown = dict[str, PictureFiles]()
+    if pictures.taken_by(workload.inputs):
+        sets = dict(zip(example_files.KINDS, (golden, *pictures.of_load(load, fresh)), strict=True))
+        shown = _write_pictures(folder, workload.inputs[0], sets, answer)
     done(f"{load.size:,} inputs for load tests and {fresh.size:,} that no ordinary run sends")
 
     name, version, form = workload.name, workload.version, folder / "torch"
     read_back.cpu_tensorflow()  # before the export imports it
-    savedmodel.write(workload, stored, golden, folder / "saved_model" / str(version))
+    savedmodel.write(workload, stored, golden, folder / "saved_model" / str(version), _first_of_each(folder, shown))
     done("exported the SavedModel")
     torch_export.write(workload, weights_path, form)
     mar.write(name, version, form, handler_files, folder / "model_store", scratch)
@@ -199,6 +217,7 @@ def _fill(
         packaged_files=workload.packaged_files,
         versions=_versions(),
         source_sha256=source,
+        pictures=shown,
         files=scan(folder),
         **files,
     )
@@ -207,6 +226,31 @@ def _fill(
     done(f"parity, largest differences: {told} (allowed {workload.tolerance:g})")
     write(folder, manifest)
     return manifest
+
+
+def _write_pictures(
+    folder: Path, spec: TensorSpec, sets: Mapping[str, Examples], answer: Callable[[Examples], Tensors]
+) -> dict[str, PictureFiles]:
+    """Write the pictures of each set of examples in every format, and the first golden one as a file for curl."""
+    written = {}
+    for form in pictures.FORMATS:
+        files = {}
+        for kind, examples in sets.items():
+            encoded, decoded = pictures.made_of(examples, spec, form)
+            files[kind] = example_files.write(folder, f"pictures/{form.name}/{kind}", encoded, answer(decoded))
+        first, _ = pictures.made_of(sets["golden"].part(slice(1)), spec, form)
+        (folder / f"golden/picture.{form.name}").write_bytes(first.inputs[spec.name][0])
+        written[form.name] = PictureFiles(**files)
+    return written
+
+
+def _first_of_each(folder: Path, written: Mapping[str, PictureFiles]) -> dict[str, Tensors]:
+    """The first golden picture of each format, as an input of its signature."""
+    golden = {form: example_files.read(folder, files.golden)[0] for form, files in written.items()}
+    return {
+        form: {name: array.astype(np.object_) for name, array in one.part(slice(1)).inputs.items()}
+        for form, one in golden.items()
+    }
 
 
 def _stage_clock(say: Say) -> Say:

@@ -139,7 +139,7 @@ WORKLOAD = Workload(
     name="digits",
     version=1,
     description="Which digit, 0 to 9, an 8x8 grey-scale image of handwriting shows.",
-    inputs=(TensorSpec("image", "float32", (8, 8)),),
+    inputs=(TensorSpec("image", "float32", (8, 8), white=255),),
     outputs=(TensorSpec("probabilities", "float32", (10,)),),
     labels=tuple("0123456789"),
     seed=0,

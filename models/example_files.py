@@ -12,6 +12,9 @@ from models.errors import BrokenArtifactError
 from models.examples import Examples
 from models.tensors import Tensors
 
+KINDS = ("golden", "load", "fresh")
+"""The sets of examples."""
+
 
 @dataclass(frozen=True)
 class ExampleFiles:
@@ -34,6 +37,33 @@ class ExampleFiles:
         """All of them."""
         optional = [path for path in (self.labels, self.lengths) if path is not None]
         return [*self.inputs.values(), *self.outputs.values(), *optional]
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """The sets of examples of one format of picture; an input is an array (n,) of files.
+
+    NumPy fills shorter ones up with zeros. Neither a PNG nor a JPEG file ends with a zero, so that each is read as it
+    was written.
+
+    Attributes:
+        golden: The few that every server must answer like the reference.
+        load: Those that load tests send.
+        fresh: Further ones, sent by no ordinary run.
+    """
+
+    golden: ExampleFiles
+    load: ExampleFiles
+    fresh: ExampleFiles
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "PictureFiles":
+        """Read an entry of the manifest.
+
+        Raises:
+            KeyError, TypeError: It is none.
+        """
+        return cls(**{kind: ExampleFiles(**files) for kind, files in content.items()})
 
 
 def write(artifact: Path, kind: str, examples: Examples, outputs: Tensors) -> ExampleFiles:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import example_files, read_back, serving_bytes
+from models import example_files, picture_signatures, read_back, serving_bytes
 from models.artifact_manifest import Manifest
 from models.errors import ExportParityError
 from models.examples import CHUNK, Examples, Forward, answers
@@ -20,10 +20,10 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
 
     Each is asked twice, all instances of one length in one batch and one by one: the free batch size is part of the
     model. Then the inputs for load tests follow in batches, since a run with one wrong answer is invalid. The signature
-    `serving_bytes` is asked the golden ones, with all lengths in one batch.
+    `serving_bytes` is asked the golden ones, with all lengths in one batch, and those of pictures all pictures.
 
     Returns:
-        Largest absolute difference per export, and for `serving_bytes` where there is that.
+        Largest absolute difference per export, and for the other signatures of the SavedModel.
 
     Raises:
         ExportParityError: An answer differs; names the export, the instance, the element and both values.
@@ -55,6 +55,13 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
             _ask_octets(what, forward, most, golden, manifest)
             for what, most in ((name, whole), (f"{name}, one by one,", 1))
         )
+    for form, files in manifest.pictures.items():
+        name = picture_signatures.SIGNATURES[form]
+        forward = read_back.saved_model(version, manifest.inputs, manifest.outputs, name)
+        sets = {kind: example_files.read(folder, getattr(files, kind)) for kind in example_files.KINDS}
+        asked = [(name, 1, sets["golden"])]
+        asked += [(f"{name}, {kind},", min(CHUNK, manifest.max_instances), one) for kind, one in sets.items()]
+        worst[name] = max(_ask_pictures(what, forward, most, one, manifest) for what, most, one in asked)
     return worst
 
 
@@ -81,6 +88,15 @@ def _ask_octets(what: str, forward: Forward, most: int, right: tuple[Examples, T
     parts = [forward(serving_bytes.encoded(batch, manifest.inputs)) for batch in batches]
     actual = {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in manifest.outputs}
     return _largest(what, actual, expected, manifest)
+
+
+def _ask_pictures(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors], manifest: Manifest) -> float:
+    (files,) = right[0].inputs.values()
+    (spec,) = manifest.inputs
+    rows = [slice(first, first + most) for first in range(0, len(files), most)]
+    parts = [forward({spec.name: files[some].astype(np.object_)}) for some in rows]
+    actual = {one.name: np.concatenate([part[one.name] for part in parts]) for one in manifest.outputs}
+    return _largest(what, actual, right[1], manifest)
 
 
 def _largest(what: str, actual: Tensors, expected: Tensors, manifest: Manifest) -> float:

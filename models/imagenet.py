@@ -278,7 +278,7 @@ WORKLOAD = Workload(
     name="imagenet",
     version=1,
     description="Which of 1,000 things a photograph of 224x224 pixels shows (EfficientNet-Lite0).",
-    inputs=(TensorSpec("image", "float32", (SIZE, SIZE, 3), minimum=0, maximum=1),),
+    inputs=(TensorSpec("image", "float32", (SIZE, SIZE, 3), minimum=0, maximum=1, white=255),),
     outputs=(TensorSpec("probabilities", "float32", (1000,)),),
     labels=labels,
     seed=0,

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 HANDLER_FILES = (ROOT / "torchserve" / "handler.py", ROOT / "flask_server" / "predict_body")
 """The handler, then what it imports: modules, and packages as their folders."""
 
-WORKER_PACKAGES = {"numpy", "orjson", "safetensors", "torch", "ts", *sys.stdlib_module_names}
+WORKER_PACKAGES = {"PIL", "numpy", "orjson", "safetensors", "torch", "ts", *sys.stdlib_module_names}
 """What a TorchServe worker can import from outside the archive."""
 
 

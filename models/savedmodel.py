@@ -1,28 +1,35 @@
 """The SavedModel: the TensorFlow twin behind its serving signatures, with TensorFlow Serving's warm-up records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models import serving_bytes
+from models import picture_signatures, serving_bytes
 from models.examples import Examples
-from models.tensors import TensorSpec
+from models.tensors import Tensors, TensorSpec
 from models.workload import Weights, Workload, by_name
 
 SIGNATURE = "serving_default"
 WARMUP_BATCHES = (1, 32)
 
 
-def write(workload: Workload, weights: Weights, warmup: Examples, folder: Path) -> None:
+def write(
+    workload: Workload,
+    weights: Weights,
+    warmup: Examples,
+    folder: Path,
+    pictures: Mapping[str, Tensors] | None = None,
+) -> None:
     """Write the SavedModel of `workload` to `folder`.
 
-    Its signatures are `serving_default` and, where it is offered, `serving_bytes`.
+    Its signatures are `serving_default`, where it is offered `serving_bytes`, and those of `pictures`.
 
     Args:
         workload: Gives the twin, and the names and shapes of the signatures.
         weights: What the twin takes over, in PyTorch's names and layouts.
         warmup: Inputs for the warm-up records.
         folder: The version folder, created.
+        pictures: Of a model that takes encoded pictures, one of each format for the warm-up records.
     """
     import tensorflow as tf
 
@@ -43,8 +50,23 @@ def write(workload: Workload, weights: Weights, warmup: Examples, folder: Path) 
         strings = [tf.TensorSpec([None], "string", name=spec.name) for spec in workload.inputs]
         module.serve_bytes = tf.function(serve_bytes, input_signature=strings)
         signatures[serving_bytes.SIGNATURE] = module.serve_bytes
+    for form in pictures or {}:
+        name = picture_signatures.SIGNATURES[form]
+        served = _of_pictures(module, workload.inputs[0], form)
+        setattr(module, name, served)
+        signatures[name] = served
     tf.saved_model.save(module, str(folder), signatures=signatures)
-    _write_warmup(workload, warmup, folder / "assets.extra" / "tf_serving_warmup_requests")
+    _write_warmup(workload, warmup, pictures or {}, folder / "assets.extra" / "tf_serving_warmup_requests")
+
+
+def _of_pictures(module: Any, spec: TensorSpec, form: str) -> Any:
+    """The function of a signature that takes pictures of one format."""
+    import tensorflow as tf
+
+    def serve(files: Any) -> Any:
+        return module.serve(picture_signatures.decoded(spec, form, files))
+
+    return tf.function(serve, input_signature=[tf.TensorSpec([None], "string", name=spec.name)])
 
 
 def _checked(specs: Sequence[TensorSpec], inputs: Sequence[Any]) -> list[Any]:
@@ -80,7 +102,7 @@ def _checked(specs: Sequence[TensorSpec], inputs: Sequence[Any]) -> list[Any]:
         return [tf.identity(tensor) for tensor in shaped]
 
 
-def _write_warmup(workload: Workload, examples: Examples, path: Path) -> None:
+def _write_warmup(workload: Workload, examples: Examples, pictures: Mapping[str, Tensors], path: Path) -> None:
     """Write a TFRecord of PredictionLog, which TensorFlow Serving replays before it offers a version."""
     import tensorflow as tf
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
@@ -93,6 +115,7 @@ def _write_warmup(workload: Workload, examples: Examples, path: Path) -> None:
     if serving_bytes.offered(workload.inputs):
         # One is enough: its graph is prepared, and the kernels are those of the other signature.
         batches.append((serving_bytes.SIGNATURE, serving_bytes.encoded(examples.part(slice(1)), workload.inputs)))
+    batches += [(picture_signatures.SIGNATURES[form], one) for form, one in pictures.items()]
     path.parent.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(path)) as records:
         for signature, batch in batches:

@@ -31,6 +31,9 @@ class TensorSpec:
             not change an answer, and lies within the limits.
         minimum: Smallest value allowed in an input; None for any.
         maximum: Largest value allowed in an input; None for any.
+        white: Where an input is a picture, the value of a stored pixel that stands for 1: a pixel stands for its value
+            divided by this. Such an input is also taken as an encoded picture, 8 bits a channel: greyscale where its
+            shape is (height, width), RGB where it is (height, width, 3). None where it is no picture.
 
     Raises:
         ValueError: A value breaks these rules.
@@ -43,6 +46,7 @@ class TensorSpec:
     padding: float = 0
     minimum: float | None = None
     maximum: float | None = None
+    white: int | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -58,6 +62,15 @@ class TensorSpec:
             raise ValueError(f"tensor {self.name}: its padding {self.padding:g} is beyond the limits of its values")
         if self.dtype == "string" and (self.lengths, self.minimum, self.maximum) != (None, None, None):
             raise ValueError(f"tensor {self.name}: text has a fixed shape and no limits of value")
+        if self.white is not None and not (self.white >= 1 and self.is_float and self._has_shape_of_picture):
+            raise ValueError(
+                f"tensor {self.name}: a picture is a float tensor of shape (height, width) or (height, width, 3), "
+                f"and its white is at least 1"
+            )
+
+    @property
+    def _has_shape_of_picture(self) -> bool:
+        return self.lengths is None and (len(self.shape) == 2 or (len(self.shape) == 3 and self.shape[2] == 3))
 
     @property
     def axis(self) -> int | None:

@@ -24,10 +24,10 @@ from typing import NoReturn
 HERE = Path(__file__).resolve().parent
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
 SOCKET_PATH_LIMIT = 103
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SCHEMA_KEYS = (
     "schema_version workload version description inputs outputs labels max_instances max_request_bytes seed quality "
-    "tolerance torch_form packaged_files versions source_sha256 golden load fresh files"
+    "tolerance torch_form packaged_files versions source_sha256 golden load fresh pictures files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 

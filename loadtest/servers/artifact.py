@@ -1,18 +1,38 @@
 """Reads what `python -m models build` left in artifacts/, without any framework."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from loadtest.errors import ArtifactError
+from loadtest.errors import ArtifactError, UsageError
 from loadtest.servers.examples import Examples
 from loadtest.servers.expectation import Golden
-from loadtest.servers.manifest import WEIGHTS, ManifestError, read_manifest
+from loadtest.servers.manifest import EXAMPLES, WEIGHTS, ManifestError, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+TENSORS = "tensors"
+"""What examples are made of that are no encoded pictures."""
+
+
+@dataclass(frozen=True)
+class ExampleSets:
+    """The sets of examples of one format of pictures; each input is an array (n,) of files as ``bytes``.
+
+    Attributes:
+        golden: As in `Artifact`.
+        load: As in `Artifact`.
+        fresh: As in `Artifact`.
+    """
+
+    golden: Examples
+    load: Examples
+    fresh: Examples
 
 
 @dataclass(frozen=True)
@@ -25,6 +45,7 @@ class Artifact:
         golden: The few examples that parity is checked with.
         load: The many that servers are put under load with.
         fresh: Further ones, that no ordinary run sends.
+        pictures: Those sets as encoded pictures, by their format; none where the model takes no pictures.
     """
 
     folder: Path
@@ -32,6 +53,22 @@ class Artifact:
     golden: Examples
     load: Examples
     fresh: Examples
+    pictures: Mapping[str, ExampleSets] = field(default_factory=dict)
+
+    def carried_as(self, kind: str) -> "Artifact":
+        """The same model with other examples.
+
+        Args:
+            kind: `TENSORS`, or a format of pictures, such as ``png``.
+
+        Raises:
+            UsageError: If there are none of this kind.
+        """
+        if kind == TENSORS:
+            return self
+        if kind not in self.pictures:
+            raise UsageError(f"{self.workload} takes no {kind} pictures")
+        return replace(self, **vars(self.pictures[kind]))
 
     @property
     def workload(self) -> str:
@@ -155,8 +192,7 @@ def _read(folder: Path) -> Artifact:
         except (OSError, ValueError) as error:
             raise ArtifactError(f"the {kind} examples in {folder} cannot be read ({error}): {rebuild}") from error
 
-    def examples(kind: str) -> Examples:
-        files = manifest[kind]
+    def examples(kind: str, files: Mapping[str, Any]) -> Examples:
         inputs, outputs = ({one: load(kind, at) for one, at in files[side].items()} for side in ("inputs", "outputs"))
         lengths = None if files["lengths"] is None else load(kind, files["lengths"])
         sizes = {len(array) for array in inputs.values()}
@@ -166,4 +202,9 @@ def _read(folder: Path) -> Artifact:
             raise ArtifactError(f"{folder} has {told[0]} {kind} inputs and {told[1]} outputs: {rebuild}")
         return Examples(inputs, outputs, tolerance, f"the {kind} examples of {name}", lengths, axes)
 
-    return Artifact(folder, manifest, examples("golden"), examples("load"), examples("fresh"))
+    sets = {kind: examples(kind, manifest[kind]) for kind in EXAMPLES}
+    pictures = {
+        form: ExampleSets(**{kind: examples(f"{kind} {form}", files[kind]) for kind in EXAMPLES})
+        for form, files in manifest["pictures"].items()
+    }
+    return Artifact(folder, manifest, **sets, pictures=pictures)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 FILE = "manifest.json"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SCHEMA_KEYS = (
     "schema_version workload version description inputs outputs labels max_instances max_request_bytes seed quality "
-    "tolerance torch_form packaged_files versions source_sha256 golden load fresh files"
+    "tolerance torch_form packaged_files versions source_sha256 golden load fresh pictures files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 WEIGHTS = "weights.safetensors"
@@ -53,7 +53,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if not check(_at(manifest, place)):
             raise ManifestError(f"{FILE}: {place} must be {what}")
     listed = manifest["files"]
-    for needed in (WEIGHTS, EXAMPLE, *(path for key in EXAMPLES for path in _example_files(manifest[key]))):
+    sets = [one[key] for one in (manifest, *manifest["pictures"].values()) for key in EXAMPLES]
+    for needed in (WEIGHTS, EXAMPLE, *(path for files in sets for path in _example_files(files))):
         if needed not in listed:
             raise ManifestError(f"{FILE} does not list {needed}")
     for name in _present(folder):
@@ -137,6 +138,21 @@ def _is_tensor(value: Any) -> bool:
     )
 
 
+def _are_pictures(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(sets, dict) and sets.keys() == set(EXAMPLES) and all(map(_is_example_set, sets.values()))
+        for sets in value.values()
+    )
+
+
+def _is_example_set(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(_are_file_names(value.get(side)) for side in ("inputs", "outputs"))
+        and all(_is_file_name_or_none(value.get(one, 0)) for one in ("labels", "lengths"))
+    )
+
+
 def _are_files(value: Any) -> bool:
     return isinstance(value, dict) and all(
         _is_file_name(name) and isinstance(entry, dict) and _is_text(entry.get("sha256"))
@@ -167,6 +183,7 @@ KEYS: list[tuple[str, str, Check]] = [
         for key in EXAMPLES
         for one in ("labels", "lengths")
     ),
+    ("pictures", "a table of sets of examples by the formats of pictures", _are_pictures),
     ("files", "a table of files by their names, each with its sha256", _are_files),
 ]
 """What this package reads of a manifest; the other keys are for others."""

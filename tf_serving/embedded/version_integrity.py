@@ -12,10 +12,10 @@ from typing import Any
 from tf_serving.embedded.errors import Code, ServingError
 
 MANIFEST = "manifest.json"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SCHEMA_KEYS = (
     "schema_version workload version description inputs outputs labels max_instances max_request_bytes seed quality "
-    "tolerance torch_form packaged_files versions source_sha256 golden load fresh files"
+    "tolerance torch_form packaged_files versions source_sha256 golden load fresh pictures files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
 
