@@ -1,15 +1,16 @@
 """The wire formats of a predict call: the body of a request to arrays, and arrays to the body of an answer.
 
-A request chooses its form by its Content-Type; the answer comes in the same form.
+A request chooses its form by its Content-Type; the answer comes in the same form, to a picture as JSON.
 
     application/json            rows: {"instances": [...]} -> {"predictions": [...]}
     application/x-npy           NumPy's .npy, for a model of one input
     application/x-npz           NumPy's .npz, arrays by the names of the inputs
     application/octet-stream    octets with declared types and shapes, framed as in the Open Inference Protocol
+    image/png, image/jpeg       one encoded picture, for a model whose input is one -> JSON
 
 Flask and TorchServe ask the same of a client, so this package serves both: Flask imports it, and `models/mar.py` puts
-it into the .mar beside TorchServe's handler. It therefore needs NumPy and orjson and nothing else, and its modules
-import each other relatively: there it is no part of `flask_server`.
+it into the .mar beside TorchServe's handler. It therefore needs NumPy, orjson and Pillow and nothing else, and its
+modules import each other relatively: there it is no part of `flask_server`.
 """
 
 from .body_format import Answer, BodyFormat, Headers
@@ -17,16 +18,19 @@ from .interface import Interface, InvalidRequest, Tensors, TensorSpec
 from .json_rows import JSON, encode_predictions, parse_instances
 from .npy import NPY, NPZ
 from .octets import OCTETS
+from .pictures import JPEG, PNG
 
-FORMATS = {one.content_type: one for one in (JSON, NPY, NPZ, OCTETS)}
+FORMATS = {one.content_type: one for one in (JSON, NPY, NPZ, OCTETS, PNG, JPEG)}
 """Every form of a body, by its Content-Type."""
 
 __all__ = [
     "FORMATS",
+    "JPEG",
     "JSON",
     "NPY",
     "NPZ",
     "OCTETS",
+    "PNG",
     "Answer",
     "BodyFormat",
     "Headers",

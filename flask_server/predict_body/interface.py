@@ -34,6 +34,7 @@ class TensorSpec:
         padding: What fills up shorter instances in a batch.
         minimum: Smallest value allowed, if there is one.
         maximum: Largest value allowed.
+        white: Where it is a picture, the value of a stored pixel that stands for 1.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TensorSpec:
     padding: float
     minimum: float | None
     maximum: float | None
+    white: int | None = None
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> "TensorSpec":
@@ -60,6 +62,7 @@ class TensorSpec:
             padding=entry["padding"],
             minimum=entry["minimum"],
             maximum=entry["maximum"],
+            white=entry.get("white"),
         )
 
     @cached_property

@@ -25,6 +25,7 @@ from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import Answer, request
 from tests.flask_server.bodies import framed, npy, npz, octets
+from tests.flask_server.picture_files import gigantic_png, with_chunk, zeros
 
 PREDICT = "/v1/models/digits:predict"
 BAD_BODIES = [
@@ -106,6 +107,40 @@ def test_binary_forms(server: LocalServer, artifact: Artifact) -> None:
     assert json.loads(answer[:json_length]) == {"outputs": [described]}
     numbers = np.frombuffer(answer[json_length:], "<f4").reshape(expected.shape)
     np.testing.assert_allclose(numbers, expected, rtol=0, atol=artifact.tolerance)
+
+
+def test_pictures(server: LocalServer, artifact: Artifact) -> None:
+    """Golden pictures get their own answers in JSON, and what is no picture of the model's a 400."""
+    for form in ("png", "jpeg"):
+        golden = artifact.carried_as(form).golden
+        for row in (0, 1):
+            file = bytes(golden.inputs["image"][row])
+            response, answer = ask(server, "POST", PREDICT, file, **{"Content-Type": f"image/{form}"})
+            assert (response.status, response.headers["Content-Type"]) == (200, "application/json"), answer
+            found = json.loads(answer)["predictions"]
+            right = golden.outputs["probabilities"][row : row + 1]
+            np.testing.assert_allclose(found, right, rtol=0, atol=artifact.tolerance)
+        assert_error(*ask(server, "POST", PREDICT, file[:-9], **{"Content-Type": f"image/{form}"}), 400, "file")
+
+
+def test_a_bomb_costs_no_memory(server: LocalServer, artifact: Artifact) -> None:
+    """A picture of 900 million pixels in less than a megabyte, and one with 500 MB of text beside its pixels."""
+    good = bytes(artifact.carried_as("png").golden.inputs["image"][0])
+    text = with_chunk(good, b"zTXt", b"k\0\0" + zeros(500))
+    process = psutil.Process(server.pid)
+    for _ in range(2):
+        before = memory_of(process)
+        response = ask(server, "POST", PREDICT, gigantic_png(), **{"Content-Type": "image/png"})
+        assert_error(
+            *response, 400, "the picture has 30000 x 30000 pixels, 8-bit greyscale; the model takes 8 x 8 pixels"
+        )
+        assert ask(server, "POST", PREDICT, text, **{"Content-Type": "image/png"})[0].status == 200
+    assert memory_of(process) - before < 32 * 2**20
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Bytes that a process and its children hold."""
+    return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
 
 
 def test_bad_binary_bodies(server: LocalServer, artifact: Artifact) -> None:

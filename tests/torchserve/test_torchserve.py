@@ -33,6 +33,7 @@ from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import Answer, request
 from tests.flask_server.bodies import npy, npz, octets
+from tests.flask_server.picture_files import gigantic_png
 
 PREDICT = "/predictions/digits"
 BATCH = 8
@@ -239,6 +240,25 @@ def test_grpc_and_rest_share_a_batch(batching: LocalServer, artifact: Artifact) 
         assert_golden(answer, artifact, first, 2)
     for first, content in zip((8, 10, 12, 14), answers[4:], strict=True):
         assert_golden(Answer(200, content), artifact, first, 2)
+
+
+def test_pictures(default: LocalServer, artifact: Artifact) -> None:
+    """Golden pictures get their own answers; what is no picture of the model's is a 400, and a bomb takes no memory."""
+    for form in ("png", "jpeg"):
+        golden = artifact.carried_as(form).golden
+        file = bytes(golden.inputs["image"][5])
+        answer = predict_binary(default, file, f"image/{form}")
+        assert answer.status == 200, answer
+        right = golden.outputs["probabilities"][5:6]
+        np.testing.assert_allclose(answer.json["predictions"], right, rtol=0, atol=artifact.tolerance)
+        assert predict_binary(default, file[:-9], f"image/{form}").status == 400
+    family = [psutil.Process(default.pid), *psutil.Process(default.pid).children(recursive=True)]
+    before = sum(process.memory_info().rss for process in family[1:])
+    for _ in range(3):
+        refused = predict_binary(default, gigantic_png(), "image/png")
+        assert refused.status == 400
+        assert "the picture has 30000 x 30000 pixels" in refused.json["message"]
+    assert sum(process.memory_info().rss for process in family[1:]) - before < 32 * 2**20
 
 
 def test_forms_share_a_batch(batching: LocalServer, artifact: Artifact) -> None:
