@@ -49,13 +49,16 @@ wire_option = click.option(
     show_default=True,
     help=f"Wire format, that the server speaks: {', '.join(wire_names())}.",
 )
+ALL_WIRES = "all"
+"""Names every wire format that one of the servers speaks, and in which the models can be asked."""
+
 wires_option = click.option(
     "--wires",
     default=DEFAULT_WIRE,
     show_default=True,
     metavar="A,B",
     help=f"Wire formats, comma-separated: {', '.join(wire_names())}; all: every one that a server speaks. "
-    "Each server is measured over each of them that it speaks.",
+    "Each server is measured over each of them that it speaks; encoded pictures are a comparison of their own.",
 )
 seed_option = click.option("--seed", type=SEED, default=1, show_default=True, help="Of the schedules.")
 
@@ -180,7 +183,7 @@ def chosen_wires(wires: str, servers: Sequence[Server]) -> list[str]:
         UsageError: If there is none of a name.
     """
     names = [name.strip() for name in wires.split(",")]
-    if names == ["all"]:
+    if names == [ALL_WIRES]:
         return list(dict.fromkeys(wire for server in servers for wire in server.wires))
     for name in names:
         find_wire(name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from loadtest.cli.common import (
+    ALL_WIRES,
     LaunchOptions,
     chosen,
     chosen_wires,
@@ -34,13 +35,13 @@ from loadtest.judge.comparison_result import comparison_name
 from loadtest.judge.result_file import ResultFile
 from loadtest.launch.launcher import LOCAL
 from loadtest.report import write_report
-from loadtest.report.answer import conditions
+from loadtest.report.answer import conditions, why_apart
 from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.reading import Results, read_results
 from loadtest.report.table import remarks
 from loadtest.report.terminal_table import terminal_tables
 from loadtest.setup.setup_plan import Probes
-from loadtest.wire.formats import check_takes
+from loadtest.wire.formats import asked_over, check_takes, takes
 
 DEFAULT = ComparisonPlan(stretch_s=40.0, layers=True)
 QUICK = ComparisonPlan(rounds=1, duration_s=4.0, warmup_s=5.0, stretch_s=8.0)
@@ -172,23 +173,30 @@ def compare(
         within_s=within * 60,
         layers=local and (default.layers if layers is None else layers),
     )
-    # A server that answers from a cache does so with any batch size: each model is audited once.
-    sizes = enumerate(dict.fromkeys(batch_sizes))
-    plans = [replace(plan, batch=batch, audit=number == 0) for number, batch in sizes]
     models = chosen_workloads(workloads)
     wanted = chosen(servers)
     if tuned or tuned_room:
         wanted = add_tuned(wanted, tuned_room, models, launch)
-    entered = contenders(wanted, chosen_wires(wires, wanted))
-    file = ResultFile(planned=[comparison_name(model, one.batch) for model in models for one in plans])
-    keys = [one.key for one in entered]
-    gate = Gate.read(assertions, assert_file, junit_file, file.planned, keys, searched=bool(plan.slo))
     launchers = launch.launchers(models)
+    names = chosen_wires(wires, wanted)
+    if wires == ALL_WIRES and local:
+        names = [wire for wire in names if all(takes(wire, one.artifact) for one in launchers.values())]
+    entered = contenders(wanted, names)
+    plans = _plans(plan, batch_sizes, entered)
+    compared = {
+        comparison_name(model, one.batch, pictures=one.pictures): [
+            each.key for each in entered if each.pictures == one.pictures
+        ]
+        for model in models
+        for one in plans
+    }
+    file = ResultFile(planned=list(compared))
+    gate = Gate.read(assertions, assert_file, junit_file, compared, searched=bool(plan.slo))
     if local:  # elsewhere the models may have to be built first
-        for launcher, one in itertools.product(launchers.values(), plans):
-            check_batch(launcher.artifact, one.batch)
-        for launcher, wire in itertools.product(launchers.values(), {one.wire for one in entered}):
-            check_takes(wire, launcher.artifact)
+        for launcher, one, each in itertools.product(launchers.values(), plans, entered):
+            if each.pictures == one.pictures:
+                check_takes(each.wire, launcher.artifact, one.batch)
+                check_batch(asked_over(each.wire, launcher.artifact), one.batch)
     folder = _folder(out)
     screen = ComparisonScreen(
         stderr, file, folder, more_stages=setup, say=lambda line: stdout.print(line, soft_wrap=True, markup=False)
@@ -216,6 +224,19 @@ def compare(
         raise click.exceptions.Exit(1)
 
 
+def _plans(plan: ComparisonPlan, batch_sizes: Sequence[int], entered: Sequence[Contender]) -> list[ComparisonPlan]:
+    """A comparison for each batch size: of those that are asked with tensors, then of those with encoded pictures.
+
+    A server that answers from a cache does so with any batch size, but it may keep decoded pictures and nothing else:
+    each of the two is audited once.
+    """
+    return [
+        replace(plan, batch=batch, audit=number == 0, pictures=pictures)
+        for pictures in sorted({one.pictures for one in entered})
+        for number, batch in enumerate(dict.fromkeys(batch_sizes))
+    ]
+
+
 def _say_what_comes(
     names: Sequence[str], plans: Sequence[ComparisonPlan], entered: Sequence[Contender], setup: Expected
 ) -> None:
@@ -223,7 +244,10 @@ def _say_what_comes(
     servers = len({one.server.key for one in entered})
     wires = list(dict.fromkeys(one.wire for one in entered))
     told = f"{servers} server{'s' if servers > 1 else ''}" + (f" over {', '.join(wires)}" if len(wires) > 1 else "")
-    every = [expected_time(plan, len(entered)).times(len(names) // len(plans)) for plan in plans]
+    asked = [[one for one in entered if one.pictures == plan.pictures] for plan in plans]
+    every = [
+        expected_time(plan, len(some)).times(len(names) // len(plans)) for plan, some in zip(plans, asked, strict=True)
+    ]
     longer = ", and longer where a model is so slow that its percentiles need longer runs" if plans[0].stretch_s else ""
     stdout.print(
         f"{', '.join(names)}: {told}, rounds: {plans[0].rounds}; this takes {sum(every, setup)}{longer}",
@@ -239,6 +263,8 @@ def _tell(results: Results) -> None:
         comparison = document.comparison
         if several:
             stdout.rule(comparison.name, align="left", characters="─")
+        if apart := why_apart(comparison):
+            stdout.print(apart, soft_wrap=True, markup=False)
         stdout.print(conditions(comparison), soft_wrap=True, markup=False)
         for table in terminal_tables(comparison):
             stdout.print(table)

@@ -1,7 +1,7 @@
 """What `compare` and `report` share: thresholds that decide the exit code, and a folder that can be written to."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,7 @@ class Gate:
         assertions: Sequence[str],
         assert_file: Path | None,
         junit_file: Path | None,
-        comparisons: Collection[str],
-        servers: Collection[str],
+        compared: Mapping[str, Collection[str]],
         *,
         searched: bool,
     ) -> "Gate":
@@ -45,8 +44,7 @@ class Gate:
             assertions: Of ``--assert``.
             assert_file: Of ``--assert-file``.
             junit_file: Of ``--junit``.
-            comparisons: Names of the comparisons.
-            servers: Keys of the servers that are compared.
+            compared: Keys of the servers that are compared, by the names of the comparisons.
             searched: Whether capacities are searched.
 
         Raises:
@@ -58,7 +56,7 @@ class Gate:
                 texts += assert_file.read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"cannot read {assert_file}: {error}") from error
-        thresholds = read_thresholds(texts, comparisons, servers, searched=searched)
+        thresholds = read_thresholds(texts, compared, searched=searched)
         if junit_file is not None:
             if not thresholds:
                 raise UsageError("--junit needs a threshold: add --assert or --assert-file")

@@ -1,4 +1,4 @@
-"""What `compare` does for each model in turn: a comparison for each batch size, then the ease of setup."""
+"""What `compare` does for each model in turn: a comparison for each plan, then the ease of setup."""
 
 import contextlib
 import sys
@@ -27,7 +27,7 @@ class MeasuredModels:
 
     Args:
         entered: Which servers, each over which wire format.
-        plans: What is done with each model: one plan for each batch size.
+        plans: What is done with each model: one plan for each batch size, with tensors and with pictures.
         screen: Who is told, and keeps the result on disk.
         file: The result.
         folder: Where it is kept.
@@ -59,7 +59,7 @@ class MeasuredModels:
         for name, launcher in launchers.items():
             with contextlib.closing(launcher):
                 for plan in self._plans:
-                    self._compare(comparison_name(name, plan.batch), launcher, plan)
+                    self._compare(comparison_name(name, plan.batch, pictures=plan.pictures), launcher, plan)
                 if self._probes is not None:
                     self._measure_setup(name, launcher, self._probes)
         if not self._file.comparisons:
@@ -68,8 +68,9 @@ class MeasuredModels:
 
     def _compare(self, name: str, launcher: Launcher, plan: ComparisonPlan) -> None:
         self._screen.comparison(name)
+        entered = [one for one in self._entered if one.pictures == plan.pictures]
         try:
-            compare(self._entered, launcher, plan, self._screen, sys.argv[1:])
+            compare(entered, launcher, plan, self._screen, sys.argv[1:])
         except UsageError:  # such as a disk that is full: it would be no better with the next model
             raise
         except LoadtestError as error:

@@ -13,7 +13,7 @@ from loadtest.load.plan import Load
 from loadtest.machine.placement import Placement
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers, select_server
-from loadtest.wire.formats import check_takes, find_wire
+from loadtest.wire.formats import asked_over, check_takes, find_wire
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def prepared(key: str, launch: LaunchOptions, workload: str, wire: str, batch: i
     find_wire(wire)
     server.endpoint(wire)
     launcher = launch.launcher(workload)
-    launcher.artifact.load.batches(batch)
-    check_takes(wire, launcher.artifact)
+    check_takes(wire, launcher.artifact, batch)
+    asked_over(wire, launcher.artifact).load.batches(batch)
     return server, launcher
 
 

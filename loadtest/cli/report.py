@@ -27,12 +27,12 @@ def report(
     """Write report.html and report.md from RESULT, a result.json or its folder."""
     results = read_results(result)
     comparisons = results.comparisons.values()
+    keys = list(dict.fromkeys(key for one in comparisons for key in one.names))
     gate = Gate.read(
         assertions,
         assert_file,
         junit_file,
-        [*results.comparisons, *results.unmeasured],
-        list(dict.fromkeys(key for one in comparisons for key in one.names)),
+        {name: list(one.names) for name, one in results.comparisons.items()} | dict.fromkeys(results.unmeasured, keys),
         searched=any(one.plan.slo for one in comparisons),
     )
     folder = out or (result if result.is_dir() else result.parent)

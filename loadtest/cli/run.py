@@ -32,7 +32,7 @@ from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.servers.server_toml import load_servers, select_server
 from loadtest.wire.address import Address, for_refusal, without_credentials
-from loadtest.wire.formats import check_takes, find_wire, wire_names
+from loadtest.wire.formats import asked_over, check_takes, find_wire, wire_names
 from loadtest.wire.golden_target import build_target
 from loadtest.wire.grpc.target import FORM, SCHEMES, is_grpc
 from loadtest.wire.stamped_transport import stamps_are_given
@@ -157,9 +157,9 @@ def run(
 
     def inputs() -> tuple[Sequence[Message], Expectation]:
         """As many different requests as the load needs, with the check of the answers."""
-        check_takes(wire, artifact())
-        form = find_wire(wire).format(artifact().workload, path)
-        return golden_requests(form, artifact().load.for_requests(load.requests, batch), batch)
+        check_takes(wire, artifact(), batch)
+        form, asked = find_wire(wire).format(artifact().workload, path), asked_over(wire, artifact())
+        return golden_requests(form, asked.load.for_requests(load.requests, batch), batch)
 
     messages, expectation = _messages(is_url, body, expect, inputs)
     fields = dict(_header(line) for line in headers)

@@ -38,7 +38,7 @@ from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.forward_pass import time_forward_passes
 from loadtest.servers.server_folder import Server
-from loadtest.wire.formats import check_takes
+from loadtest.wire.formats import asked_over, check_takes, find_wire
 
 GATE_S = 4.0
 RATE_SHARE = 0.5
@@ -82,12 +82,14 @@ def compare(
 
     Raises:
         UsageError: If the model takes no request of so many instances, has too few inputs for one, or cannot be asked
-            in a wire format.
+            in a wire format, or where some wire formats carry tensors and others pictures.
         MeasurementError: If no server passes the gate.
     """
-    check_batch(launcher.artifact, plan.batch)
     for one in entered:
-        check_takes(one.wire, launcher.artifact)
+        check_takes(one.wire, launcher.artifact, plan.batch)
+        if find_wire(one.wire).pictures != plan.pictures:
+            raise UsageError(f"{one.wire} and the other wire formats do not carry the same inputs: compare them apart")
+        check_batch(asked_over(one.wire, launcher.artifact), plan.batch)
     result = ComparisonResult(
         started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=list(command),
@@ -233,7 +235,7 @@ class _Sitting:
         plan, launcher = self._result.plan, self._launcher
         return audit_caching(
             running.url_over(one.wire),
-            launcher.artifact.fresh,
+            asked_over(one.wire, launcher.artifact).fresh,
             launcher.placement,
             ceiling_rps=ceiling_rps,
             wire=one.wire,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from loadtest.errors import UsageError
 from loadtest.judge.server_result import ServerResult, contender_key
 from loadtest.servers.server_folder import Server
+from loadtest.wire.formats import find_wire
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Contender:
     def key(self) -> str:
         """What results and thresholds call it."""
         return contender_key(self.server.key, self.wire)
+
+    @property
+    def pictures(self) -> bool:
+        """Whether it is asked with encoded pictures: it is compared with others that are, and with no other."""
+        return find_wire(self.wire).pictures
 
     def no_result(self) -> ServerResult:
         """Its result before anything was measured.

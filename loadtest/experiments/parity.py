@@ -11,6 +11,7 @@ from loadtest.launch.running import RunningServer
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.wire.exchange import ask_each
+from loadtest.wire.formats import asked_over, find_wire
 from loadtest.wire.golden_target import format_at
 from loadtest.wire.single_request import Answer
 from loadtest.wire.wire_format import golden_requests, request_messages
@@ -46,9 +47,11 @@ def check_parity(running: RunningServer, artifact: Artifact, wires: Iterable[str
     """
     worst, checked, faults = 0.0, 0, list[str]()
     for wire in wires:
-        for batch in (1, min(artifact.size, artifact.max_instances)):
-            requests = artifact.golden.batches(batch)
-            for rows, (answer, difference) in zip(requests, _asked(running, artifact, wire, batch), strict=True):
+        asked = asked_over(wire, artifact)
+        most = find_wire(wire).most or artifact.max_instances
+        for batch in sorted({1, min(asked.size, most)}):
+            requests = asked.golden.batches(batch)
+            for rows, (answer, difference) in zip(requests, _asked(running, asked, wire, batch), strict=True):
                 worst = max(worst, difference)
                 checked += len(rows)
                 if difference > artifact.tolerance:
@@ -66,7 +69,7 @@ def message_bytes(running: RunningServer, wire: str, batch: int) -> MessageBytes
         wire: Name of the wire format.
         batch: Instances in one request.
     """
-    url, artifact = running.url_over(wire), running.artifact
+    url, artifact = running.url_over(wire), asked_over(wire, running.artifact)
     form = format_at(wire, url, artifact.workload)
     messages = request_messages(form, artifact.load.for_requests(SIZED, batch), batch)
     answers = [answer for answer in ask_each(url, messages) if answer.status == 200]

@@ -10,6 +10,7 @@ from loadtest.load.plan import Load
 from loadtest.machine.placement import Placement
 from loadtest.machine.usage import Usage
 from loadtest.servers.server_folder import DEFAULT_WIRE
+from loadtest.wire.formats import asked_over
 from loadtest.wire.golden_target import golden_target
 
 
@@ -40,7 +41,7 @@ def measure_server(
     Raises:
         UsageError: If the server does not speak the wire format.
     """
-    url, artifact = running.url_over(wire), running.artifact
+    url, artifact = running.url_over(wire), asked_over(wire, running.artifact)
     endpoint = golden_target(wire, url, artifact.workload, artifact.load.for_requests(load.requests, batch), batch)
     return measure(
         endpoint,

@@ -45,6 +45,7 @@ class ComparisonPlan:
         timeout_s: Limit for one request.
         audit: Whether each server is audited for caching, over the first of its wire formats.
         layers: Whether each server is started once more, after the rounds, to tell where its CPU time goes.
+        pictures: Whether the servers are asked with encoded pictures, and not with tensors.
     """
 
     rounds: int = 3
@@ -64,6 +65,7 @@ class ComparisonPlan:
     timeout_s: float = 10.0
     audit: bool = True
     layers: bool = False
+    pictures: bool = False
 
     def at_rate(self, rate: float, ceiling_rps: float) -> "ComparisonPlan":
         """The plan once the servers are known, its runs and warm-ups as long as they need.

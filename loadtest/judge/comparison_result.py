@@ -82,8 +82,8 @@ class ComparisonResult:
 
     @property
     def name(self) -> str:
-        """What it is called among the comparisons of a result: ``imagenet``, or with a batch ``imagenet@8``."""
-        return comparison_name(self.workload.name, self.plan.batch)
+        """What it is called among the comparisons of a result; see `comparison_name`."""
+        return comparison_name(self.workload.name, self.plan.batch, pictures=self.plan.pictures)
 
     def of(self, key: str) -> ServerResult:
         """The result of one server.
@@ -127,6 +127,13 @@ def _told_apart(labels: Mapping[str, str]) -> dict[str, str]:
     return {key: label if known.count(label) == 1 else f"{label} ({key})" for key, label in labels.items()}
 
 
-def comparison_name(workload: str, batch: int) -> str:
-    """The name of a comparison: that of its model, and where a request has several instances their number."""
-    return workload if batch == 1 else f"{workload}@{batch}"
+def comparison_name(workload: str, batch: int, *, pictures: bool = False) -> str:
+    """The name of a comparison: that of its model, what it was asked with, and several instances of a request.
+
+    Args:
+        workload: Name of the model.
+        batch: Instances in one request: ``imagenet@8``.
+        pictures: Whether it was asked with encoded pictures: ``imagenet-pictures``. A model's name has no dash.
+    """
+    asked = f"{workload}-pictures" if pictures else workload
+    return asked if batch == 1 else f"{asked}@{batch}"

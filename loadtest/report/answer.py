@@ -77,6 +77,16 @@ def conditions(result: ComparisonResult) -> str:
     )
 
 
+def why_apart(result: ComparisonResult) -> str:
+    """Why servers that were asked with pictures are compared among themselves only; nothing for those with tensors."""
+    if not result.plan.pictures:
+        return ""
+    return (
+        "Encoded pictures, in a group of their own: the servers decode them, which no tensor asks for, and the "
+        "model sees other inputs: PNG rounds each to 8 bits, and JPEG alters it. No ratio is formed with tensors."
+    )
+
+
 def _cores(cores: Sequence[int]) -> str:
     return "one core" if len(cores) == 1 else f"{len(cores)} cores"
 

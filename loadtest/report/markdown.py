@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.report.answer import Validity, answer, conditions, validity
+from loadtest.report.answer import Validity, answer, conditions, validity, why_apart
 from loadtest.report.figure import Figure, Table
 from loadtest.report.figures import Drawn, setup_effort
 from loadtest.report.headline import ease_of_setup, headline, speed
@@ -57,7 +57,8 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
 
 def _answer(document: Document, sentences: Sequence[str]) -> str:
     told = "\n".join(f"- {sentence}" for sentence in sentences)
-    return f"{told}\n\nConditions: {conditions(document.comparison)}."
+    apart = f"{text}\n\n" if (text := why_apart(document.comparison)) else ""
+    return f"{apart}{told}\n\nConditions: {conditions(document.comparison)}."
 
 
 def _details(document: Document, figures: Mapping[str, Figure], paths: Mapping[str, Sequence[str]]) -> list[str]:

@@ -12,7 +12,7 @@ import vl_convert
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.records import to_json
-from loadtest.report.answer import answer, conditions, validity
+from loadtest.report.answer import answer, conditions, validity, why_apart
 from loadtest.report.figure import Cell, Column, Figure, Table
 from loadtest.report.figures import Drawn, setup_effort, slug
 from loadtest.report.figures.cost import money, server_cores
@@ -110,6 +110,7 @@ def _comparison(document: Document, told: Sequence[str], figures: Mapping[str, F
         "labels": list(result.names.values()),
         "figures": figures,
         "headline": told,
+        "apart": why_apart(result),
         "setup": document.setup is not None,
         "faults": _faults(result),
         "answer": answer(result),

@@ -7,7 +7,7 @@ with that reason.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
@@ -51,18 +51,17 @@ class ThresholdOutcome:
 
 
 def read_thresholds(
-    texts: Sequence[str], comparisons: Collection[str], servers: Collection[str], *, searched: bool
+    texts: Sequence[str], compared: Mapping[str, Collection[str]], *, searched: bool
 ) -> list[Condition]:
     """Read thresholds and check them against what will be, or was, measured.
 
     Args:
         texts: As they were written; empty ones and comments (``#``) are left out.
-        comparisons: Names of the comparisons.
-        servers: Keys of the servers that are compared.
+        compared: Keys of the servers that are compared, by the names of the comparisons.
         searched: Whether capacities are searched.
 
     Returns:
-        Conditions on one server of one comparison: where there is only one, none has to name it.
+        Conditions on one server of one comparison: where only one holds the server, none has to name it.
 
     Raises:
         UsageError: If one cannot be read, or asks for what is not measured.
@@ -75,13 +74,14 @@ def read_thresholds(
         threshold = Condition.parse(bare, called="threshold", example=EXAMPLE)
         if not threshold.server:
             raise UsageError(f"{bare!r} is no threshold; write one like {EXAMPLE!r}")
-        names = [threshold.comparison] if threshold.comparison else list(comparisons)
+        holding = [name for name, servers in compared.items() if threshold.server in servers]
+        names = [threshold.comparison] if threshold.comparison else holding or list(compared)
         if len(names) > 1:
             example = f"{names[0]}/{bare}"
             raise UsageError(f"{bare!r} names none of the comparisons {', '.join(names)}: write {example!r}")
-        if names[0] not in comparisons:
-            raise UsageError(f"{bare!r}: no comparison is called {names[0]}; there are: {', '.join(comparisons)}")
-        if threshold.server not in servers:
+        if names[0] not in compared:
+            raise UsageError(f"{bare!r}: no comparison is called {names[0]}; there are: {', '.join(compared)}")
+        if threshold.server not in (servers := compared[names[0]]):
             raise UsageError(f"{bare!r}: {threshold.server} is not in this comparison; there are: {', '.join(servers)}")
         if threshold.name == "capacity" and not searched:
             raise UsageError(f"{bare!r}: capacities are only searched with --slo, such as --slo 'p99<50ms'")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from loadtest.servers.artifact import TENSORS
 from loadtest.servers.examples import Examples, Tensors
 from loadtest.servers.expectation import Golden
 
@@ -44,12 +45,21 @@ class Wire:
         format: Makes the format from the name of the model and the path of the prediction.
         scheme: Of its addresses: ``http`` or ``grpc``.
         takes: Whether a model can be asked in it, by the inputs as its manifest describes them.
+        carries: What stands for the inputs in a request: ``tensors``, or encoded pictures of a format, such as ``png``.
+        most: Instances in one request at most; None for as many as the model takes.
     """
 
     description: str
     format: Callable[[str, str], WireFormat]
     scheme: str = "http"
     takes: Callable[[Sequence[Mapping[str, Any]]], bool] = lambda inputs: True
+    carries: str = TENSORS
+    most: int | None = None
+
+    @property
+    def pictures(self) -> bool:
+        """Whether it carries encoded pictures."""
+        return self.carries != TENSORS
 
 
 @dataclass(frozen=True)

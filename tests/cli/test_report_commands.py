@@ -207,4 +207,4 @@ def test_workflow_example_can_be_used_as_it_stands() -> None:
     assert {word for word in words if word.startswith("--")} <= known
     servers = words[words.index("--servers") + 1].split(",")
     texts = [words[at + 1] for at, word in enumerate(words) if word == "--assert"]
-    assert len(read_thresholds(texts, ["digits"], servers, searched=False)) == len(texts) > 1
+    assert len(read_thresholds(texts, {"digits": servers}, searched=False)) == len(texts) > 1

@@ -105,7 +105,7 @@ def test_a_threshold_names_its_comparison(results: Results) -> None:
     names = [*results.comparisons, *results.unmeasured]
     keys = list(results.documents[0].comparison.names)
     texts = [f"{name}/{keys[0]}.cpu<1000s" for name in names]
-    outcomes = check_thresholds(read_thresholds(texts, names, keys, searched=False), results)
+    outcomes = check_thresholds(read_thresholds(texts, dict.fromkeys(names, keys), searched=False), results)
     assert [outcome.passed for outcome in outcomes] == [True, True, True, False]
     assert "no server could be measured" in str(outcomes[-1])
     light, batched = (outcome.value.value for outcome in outcomes[:2])
@@ -113,9 +113,9 @@ def test_a_threshold_names_its_comparison(results: Results) -> None:
     with pytest.raises(
         UsageError, match=f"names none of the comparisons light, light@8, heavy, huge: write 'light/{keys[0]}"
     ):
-        read_thresholds([f"{keys[0]}.cpu<1s"], names, keys, searched=False)
+        read_thresholds([f"{keys[0]}.cpu<1s"], dict.fromkeys(names, keys), searched=False)
     with pytest.raises(UsageError, match="no comparison is called lite; there are: light"):
-        read_thresholds([f"lite/{keys[0]}.cpu<1s"], names, keys, searched=False)
+        read_thresholds([f"lite/{keys[0]}.cpu<1s"], dict.fromkeys(names, keys), searched=False)
 
 
 def test_results_are_compared_by_name(results: Results, tmp_path: Path) -> None:

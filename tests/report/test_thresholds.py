@@ -72,7 +72,7 @@ def test_thresholds_are_read_with_their_units(text: str, server: str, name: str,
 def test_thresholds_that_cannot_be_kept_are_refused(text: str, told: str) -> None:
     """What cannot be read, or will not be measured, is refused in one line that says what to write."""
     with pytest.raises(UsageError) as caught:
-        read_thresholds([text], NAMES, KEYS, searched=False)
+        read_thresholds([text], dict.fromkeys(NAMES, KEYS), searched=False)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -81,7 +81,7 @@ def test_thresholds_that_cannot_be_kept_are_refused(text: str, told: str) -> Non
 def test_any_text_is_a_threshold_or_a_usage_error(text: str) -> None:
     """No text makes the reader fail in another way."""
     try:
-        found = read_thresholds([text], NAMES, KEYS, searched=True)
+        found = read_thresholds([text], dict.fromkeys(NAMES, KEYS), searched=True)
     except UsageError:
         return
     assert all(threshold.server in KEYS for threshold in found)
@@ -89,7 +89,9 @@ def test_any_text_is_a_threshold_or_a_usage_error(text: str) -> None:
 
 def test_blank_lines_and_comments_are_left_out() -> None:
     """A file of thresholds may have comments, at the end of a line too."""
-    found = read_thresholds(["", "  # limits", "flask_server.p99<20ms  # of the contract"], NAMES, KEYS, searched=False)
+    found = read_thresholds(
+        ["", "  # limits", "flask_server.p99<20ms  # of the contract"], dict.fromkeys(NAMES, KEYS), searched=False
+    )
     assert [threshold.text for threshold in found] == ["flask_server.p99<20ms"]
 
 
@@ -98,7 +100,8 @@ def test_percentiles_are_those_of_the_table(comparison: ComparisonResult, name: 
     """A threshold on a percentile judges the number that the table shows."""
     keys = [server.key for server in comparison.servers]
     outcomes = check_thresholds(
-        read_thresholds([f"{key}.{name}<1s" for key in keys], NAMES, keys, searched=False), alone(comparison)
+        read_thresholds([f"{key}.{name}<1s" for key in keys], dict.fromkeys(NAMES, keys), searched=False),
+        alone(comparison),
     )
     shown = [getattr(row, column).value for row in comparison.summary]
     assert [outcome.value.value if outcome.value.known else None for outcome in outcomes] == [

@@ -117,5 +117,5 @@ def test_a_server_starts_alike_over_every_wire(over_two: ComparisonResult) -> No
 def test_a_threshold_names_the_wire(over_two: ComparisonResult) -> None:
     """By the key that results have too."""
     keys = [server.key for server in over_two.servers]
-    (one,) = read_thresholds(["flask_server+npy.p99<20ms"], ["digits"], keys, searched=False)
+    (one,) = read_thresholds(["flask_server+npy.p99<20ms"], {"digits": keys}, searched=False)
     assert one.server == "flask_server+npy"

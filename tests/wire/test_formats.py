@@ -1,5 +1,6 @@
 """The wire formats: what each sends is what the servers' own code reads, and only right answers are taken for right."""
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -138,11 +139,37 @@ def test_octet_strings_are_for_the_models_whose_export_has_them(
 
 def test_what_cannot_be_asked_is_refused_with_what_can(artifact: Artifact) -> None:
     """An unknown format, and one that a model's inputs do not go into."""
-    with pytest.raises(UsageError, match="no wire format 'cbor'; there are: grpc, grpc-bytes, npy, octets, rest, "):
+    with pytest.raises(
+        UsageError, match="no wire format 'cbor'; there are: grpc, grpc-bytes, jpeg, npy, octets, png, rest, "
+    ):
         find_wire("cbor")
     check_takes("rest-bytes", artifact)
     inputs = [{**artifact.manifest["inputs"][0], "dtype": "string"}]
     text = Artifact(**{**vars(artifact), "manifest": {**artifact.manifest, "inputs": inputs}})
     check_takes("npy", text)
-    with pytest.raises(UsageError, match="digits cannot be asked over rest-bytes, but over grpc, npy, octets, rest"):
+    with pytest.raises(UsageError, match="digits cannot be asked over rest-bytes, but over grpc, jpeg, npy, octets, "):
         check_takes("rest-bytes", text)
+    with pytest.raises(UsageError, match="a request over png holds one picture, not 2: take a batch of 1"):
+        check_takes("png", artifact, 2)
+    check_takes("rest-png", artifact, 2)
+    none = [{**artifact.manifest["inputs"][0], "white": None}]
+    tensors = Artifact(**{**vars(artifact), "manifest": {**artifact.manifest, "inputs": none}})
+    with pytest.raises(UsageError, match="digits cannot be asked over rest-jpeg, but over grpc, grpc-bytes, npy, "):
+        check_takes("rest-jpeg", tensors)
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_pictures_travel_as_the_artifact_holds_them(artifact: Artifact, form: str) -> None:
+    """The file is the body, or its base64 an instance; the servers' code reads from it what the answers are for."""
+    golden = artifact.carried_as(form).golden
+    bare = format_of(form).request(golden.request(np.array([3])))
+    assert bare.body == bytes(golden.inputs["image"][3])
+    assert bare.headers == {"content-type": f"image/{form}"}
+    taken = chosen_format(f"image/{form}")
+    assert taken is not None
+    interface = Interface.read(artifact.manifest)
+    image = taken.read(bare.body, lambda header: None, interface)["image"]
+    assert np.abs(image - artifact.golden.inputs["image"][3:4]).max() < (0.5 / 255 + 1e-6 if form == "png" else 0.2)
+    rows = json.loads(format_of(f"rest-{form}").request(golden.request(np.array([3, 0]))).body)
+    assert rows["signature_name"] == f"serving_{form}"
+    assert [base64.b64decode(one["b64"]) for one in rows["instances"]] == golden.inputs["image"][[3, 0]].tolist()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.judge.comparison_result import ComparisonResult, comparison_name
 from loadtest.judge.intervals import Estimate
 from loadtest.judge.summary import SummaryRow
 from loadtest.report.charting import LogAxis, Point, lines
@@ -38,10 +38,10 @@ MEASURES = (
 
 
 def by_model(results: Results) -> dict[str, list[ComparisonResult]]:
-    """The comparisons of each model that has several batch sizes, the smallest first."""
+    """The comparisons of each model that has several batch sizes, the smallest first; those with pictures apart."""
     found: dict[str, list[ComparisonResult]] = {}
     for one in results.comparisons.values():
-        found.setdefault(one.workload.name, []).append(one)
+        found.setdefault(comparison_name(one.workload.name, 1, pictures=one.plan.pictures), []).append(one)
     several = {model: compared for model, compared in found.items() if len(compared) > 1}
     return {model: sorted(compared, key=lambda one: one.plan.batch) for model, compared in several.items()}
 
@@ -50,7 +50,7 @@ def figure(model: str, compared: Sequence[ComparisonResult]) -> Figure:
     """Each measure over the batch size, a line for each server.
 
     Args:
-        model: Which one.
+        model: Which one, and whether it was asked with pictures.
         compared: Its comparisons, the smallest batch size first.
     """
     labels = {key: label for result in compared for key, label in result.names.items()}

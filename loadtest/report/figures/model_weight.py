@@ -64,9 +64,14 @@ PANELS = (
 
 
 def models(results: Results) -> list[ComparisonResult]:
-    """Each model with its smallest batch, the lightest model first; only those whose forward pass is known."""
+    """Each model with its smallest batch, the lightest model first; only those whose forward pass is known.
+
+    Where some were asked with tensors and some with encoded pictures, only the former: the two do not stand together.
+    """
     first: dict[str, ComparisonResult] = {}
-    for one in sorted(results.comparisons.values(), key=lambda one: one.plan.batch):
+    every = results.comparisons.values()
+    alike = [one for one in every if not one.plan.pictures] or every
+    for one in sorted(alike, key=lambda one: one.plan.batch):
         first.setdefault(one.workload.name, one)
     return sorted((one for one in first.values() if one.forward_pass), key=weight_ms)
 

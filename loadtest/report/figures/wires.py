@@ -81,9 +81,15 @@ def figure(result: ComparisonResult) -> Figure:
             *(Sign(part, role("muted"), "bar", opacity) for part, opacity in CPU_PARTS.items()),
             *(Sign(part, role("muted"), "bar", opacity) for part, opacity in MESSAGE_PARTS.items()),
         ],
-        note="Every wire format carries the same inputs, and its answers passed the same check. The forward pass is "
-        "the bare one, in a process of its own. Bytes are those of bodies and messages, not of HTTP or gRPC.",
+        note=f"{_inputs(result)}, and its answers passed the same check. The forward pass is the bare one, in a "
+        "process of its own. Bytes are those of bodies and messages, not of HTTP or gRPC.",
     )
+
+
+def _inputs(result: ComparisonResult) -> str:
+    if not result.plan.pictures:
+        return "Every wire format carries the same inputs"
+    return "Every wire format carries pictures of the same inputs, which the server decodes: that is part of all else"
 
 
 def _cpu(found: list[OverWire], labels: dict[str, str]) -> dict[str, Any]:

@@ -18,19 +18,43 @@ def wire_names() -> list[str]:
 
 
 def takes(wire: str, artifact: Artifact) -> bool:
-    """Whether a model can be asked in a wire format."""
+    """Whether a model can be asked in a wire format.
+
+    Raises:
+        UsageError: If there is no such format.
+    """
     return find_wire(wire).takes(artifact.manifest["inputs"])
 
 
-def check_takes(wire: str, artifact: Artifact) -> None:
-    """Know before a request is made that a model cannot be asked in a wire format.
+def asked_over(wire: str, artifact: Artifact) -> Artifact:
+    """A model with the examples that a wire format carries: its tensors, or the pictures that were made of them.
 
     Raises:
-        UsageError: If so; the text lists those in which it can be.
+        UsageError: If there is no such format, or the model takes no pictures.
+    """
+    return artifact.carried_as(find_wire(wire).carries)
+
+
+def check_takes(wire: str, artifact: Artifact, batch: int = 1) -> None:
+    """Know before a request is made that a model cannot be asked in a wire format.
+
+    Args:
+        wire: Name of the wire format.
+        artifact: The model.
+        batch: Instances in one request.
+
+    Raises:
+        UsageError: If it cannot be; the text lists the formats in which it can be, or says how many instances a request
+            may hold.
     """
     if not takes(wire, artifact):
         others = ", ".join(name for name in wire_names() if takes(name, artifact))
         raise UsageError(f"{artifact.workload} cannot be asked over {wire}, but over {others}")
+    most = find_wire(wire).most
+    if most is not None and batch > most:
+        raise UsageError(
+            f"a request over {wire} holds one picture, not {batch}: take a batch of 1, or leave {wire} out"
+        )
 
 
 @functools.cache
