@@ -43,7 +43,11 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
         sections += [_figure(figure, paths.get(figure.key, ())) for figure in drawn.across]
         for one in results.documents:
             details = _details(one, drawn.of.get(one.name, {}), paths)
-            sections += [f"## {one.name}", *(re.sub(r"^##", "###", part) for part in details)]
+            sections += [
+                f"## {one.name}",
+                why_apart(one.comparison),
+                *(re.sub(r"^##", "###", part) for part in details),
+            ]
     if results.with_setup:
         sections += [_figure(drawn.setup, paths.get(drawn.setup.key, ()))] if drawn.setup else []
         sections += _ease_of_setup(results.with_setup)

@@ -218,6 +218,8 @@ def test_warmup_records_are_predict_logs(artifact: Path) -> None:
         ("serving_default", (1, 8, 8)),
         ("serving_default", (32, 8, 8)),
         ("serving_bytes", (1,)),
+        ("serving_png", (1,)),
+        ("serving_jpeg", (1,)),
     ]
 
 

@@ -37,7 +37,7 @@ def both(comparison: ComparisonResult) -> Results:
 
 
 def test_each_has_its_own_name_and_sections(both: Results) -> None:
-    """And the reason is told with the pictures, on the page and in Markdown, once in each answer."""
+    """And the reason is told with the pictures, on the page and in Markdown, twice."""
     tensors, pictures = both.comparisons
     assert pictures == f"{tensors}-pictures"
     drawn = draw(both)
@@ -46,7 +46,7 @@ def test_each_has_its_own_name_and_sections(both: Results) -> None:
     assert "JPEG alters it. No ratio is formed with tensors" in why
     assert why_apart(both.comparisons[tensors]) == ""
     page, text = render_page(both, drawn), render(both)
-    assert page.count(why) == text.count(why) == 1
+    assert page.count(why) == text.count(why) == 2
     assert f'<h2 id="{pictures}-section">' in page
     assert f"## {pictures}" in text
 

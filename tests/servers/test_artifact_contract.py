@@ -99,6 +99,9 @@ def test_what_is_no_manifest_is_refused(folder: Path, text: str, told: str) -> N
         ("quality", 0.9),
         ("quality", {"name": "accuracy", "value": "high"}),
         ("versions", []),
+        ("pictures", []),
+        ("pictures", {"png": {"golden": {}, "load": {}}}),
+        ("pictures", {"png": {kind: {"inputs": {"a": "b"}, "outputs": {}} for kind in ("golden", "load", "fresh")}}),
     ],
     ids=repr,
 )
@@ -181,4 +184,4 @@ def test_an_artifact_of_an_earlier_release_is_refused(folder: Path) -> None:
         manifest["input"], manifest["output"] = manifest.pop("inputs")[0], manifest.pop("outputs")[0]
 
     change(folder, as_before)
-    assert "has schema 3, not 4" in refusal(folder)
+    assert "has schema 3, not 5" in refusal(folder)
