@@ -265,8 +265,8 @@ class Port:
                 return writer.close()
             if self._manner == "greeting":
                 await connection.send(http())
+            patience = None
             while True:
-                patience = 0.2 if self._manner == "impatient" and self.counts["answers"] else None
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), patience)
                 lines = head.decode("latin-1").split("\r\n")[1:-2]
                 self.memory["fields"] = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
@@ -274,6 +274,8 @@ class Port:
                 self.counts["requests"] += 1
                 await self._way(connection, **self._options)
                 self.counts["answers"] += 1
+                if self._manner == "impatient":
+                    patience = 0.2
         writer.close()
         return None
 
@@ -354,7 +356,8 @@ class Programmable:
         Args:
             way: Name of the way.
             tls: Whether to speak TLS.
-            manner: ``closing at once``, ``greeting``, ``slow reading``, ``impatient`` (closes when idle) or nothing.
+            manner: ``closing at once``, ``greeting``, ``slow reading``, ``impatient`` (closes what is idle after an
+                answer) or nothing.
             options: Arguments of the way.
         """
         return Listening(self, self.ask({"listen": way, "tls": tls, "manner": manner, "options": options}), tls)
