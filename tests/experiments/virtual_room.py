@@ -59,6 +59,7 @@ class Room:
                 "versions": {},
             },
             weights_sha256="0",
+            carried_as=lambda kind: self.artifact,
         )
 
     def describe(self) -> dict[str, Any]:
