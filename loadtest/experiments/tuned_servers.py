@@ -43,9 +43,12 @@ def folder_of(room: Path, workload: str, server: str) -> Path:
 
 
 def shown(folder: Path) -> str:
-    """How files name the folder that they lie in: as seen from the project's top level where it is below it."""
+    """How files name the folder that they lie in: as seen from the project's top level where it is below it.
+
+    Without the leading dot, Compose would take it for the name of a volume.
+    """
     whole = folder.resolve()
-    return str(whole.relative_to(ROOT)) if whole.is_relative_to(ROOT) else str(whole)
+    return f"./{whole.relative_to(ROOT)}" if whole.is_relative_to(ROOT) else str(whole)
 
 
 def read_tuning(path: Path) -> Tuning:

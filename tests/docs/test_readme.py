@@ -14,6 +14,7 @@ import pytest
 
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_toml import load_servers, select_servers
+from tests.shortest import SHORTLY
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,7 +94,7 @@ def test_every_loadtest_command_works(command: str, servers_up: list[str]) -> No
 def test_the_comparison_runs(tmp_path: Path) -> None:
     """`scripts/compare --quick` measures both from any folder and leaves its files where it was told."""
     out = tmp_path / "result"
-    command = [str(ROOT / "scripts" / "compare"), "--quick", "--duration", "2", "--any-port", "--out", str(out)]
+    command = [str(ROOT / "scripts" / "compare"), "--quick", *SHORTLY, "--any-port", "--out", str(out)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     (document,) = json.loads((out / "result.json").read_text())["comparisons"]

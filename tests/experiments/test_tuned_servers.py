@@ -17,7 +17,7 @@ from loadtest.judge.tuning_result import CONFIRMATION, SEARCH, KnobWorth, Outcom
 from loadtest.machine.host import describe_host
 from loadtest.records import json_schema, to_json
 from loadtest.report.tuning_report import render, sentences
-from loadtest.servers.artifact import Artifact
+from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.configured_server import Surroundings, space_of
 from loadtest.servers.server_folder import Server
 from loadtest.servers.tuning_space import Value
@@ -197,3 +197,9 @@ def test_the_report_tells_default_and_tuned(servers: Mapping[str, Server], artif
     assert "could not be measured" in sentences(replace(level, outcome=busy))[0]
     nothing = replace(level.outcome, ratio=NOT_KNOWN, trials=level.outcome.trials[:1])
     assert "nothing better than its default was found" in sentences(replace(level, outcome=nothing))[0]
+
+
+def test_files_name_their_folder_as_compose_mounts_it(tmp_path: Path) -> None:
+    """From the project's top level where it is below it, and else as a whole path."""
+    assert shown(ROOT / "results" / "tuned") == "./results/tuned"
+    assert shown(tmp_path) == str(tmp_path.resolve())

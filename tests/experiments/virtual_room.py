@@ -45,7 +45,7 @@ class Room:
     def __post_init__(self) -> None:
         self._random = {key: np.random.default_rng(len(key)) for key in self.scatter}
         self.name, self.placement = "virtual", UNPINNED
-        self.artifact = SimpleNamespace(
+        self.artifact: Any = SimpleNamespace(
             load=SimpleNamespace(batches=lambda batch: []),
             fresh=SimpleNamespace(batches=lambda batch: []),
             max_instances=64,
