@@ -8,7 +8,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,7 +191,8 @@ def _fill(
 
     name, version, form = workload.name, workload.version, folder / "torch"
     read_back.cpu_tensorflow()  # before the export imports it
-    savedmodel.write(workload, stored, golden, folder / "saved_model" / str(version), _first_of_each(folder, shown))
+    first = _first_of_each(folder, workload.inputs[0], shown)
+    savedmodel.write(workload, stored, golden, folder / "saved_model" / str(version), first)
     done("exported the SavedModel")
     torch_export.write(workload, weights_path, form)
     mar.write(name, version, form, handler_files, folder / "model_store", scratch)
@@ -238,19 +239,16 @@ def _write_pictures(
         for kind, examples in sets.items():
             encoded, decoded = pictures.made_of(examples, spec, form)
             files[kind] = example_files.write(folder, f"pictures/{form.name}/{kind}", encoded, answer(decoded))
-        first, _ = pictures.made_of(sets["golden"].part(slice(1)), spec, form)
-        (folder / f"golden/picture.{form.name}").write_bytes(first.inputs[spec.name][0])
+            if kind == "golden":
+                (folder / f"golden/picture.{form.name}").write_bytes(encoded.inputs[spec.name][0])
         written[form.name] = PictureFiles(**files)
     return written
 
 
-def _first_of_each(folder: Path, written: Mapping[str, PictureFiles]) -> dict[str, Tensors]:
+def _first_of_each(folder: Path, spec: TensorSpec, forms: Iterable[str]) -> dict[str, Tensors]:
     """The first golden picture of each format, as an input of its signature."""
-    golden = {form: example_files.read(folder, files.golden)[0] for form, files in written.items()}
-    return {
-        form: {name: array.astype(np.object_) for name, array in one.part(slice(1)).inputs.items()}
-        for form, one in golden.items()
-    }
+    files = {form: (folder / f"golden/picture.{form}").read_bytes() for form in forms}
+    return {form: {spec.name: np.array([file], np.object_)} for form, file in files.items()}
 
 
 def _stage_clock(say: Say) -> Say:

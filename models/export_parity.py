@@ -51,8 +51,9 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
     if serving_bytes.offered(manifest.inputs):
         name = serving_bytes.SIGNATURE
         forward = read_back.saved_model(version, manifest.inputs, manifest.outputs, name)
+        octets = serving_bytes.encoded(golden[0], manifest.inputs)
         worst[name] = max(
-            _ask_octets(what, forward, most, golden, manifest)
+            _ask_strings(what, forward, most, octets, golden[1], manifest)
             for what, most in ((name, whole), (f"{name}, one by one,", 1))
         )
     for form, files in manifest.pictures.items():
@@ -61,7 +62,10 @@ def check(folder: Path, manifest: Manifest) -> dict[str, float]:
         sets = {kind: example_files.read(folder, getattr(files, kind)) for kind in example_files.KINDS}
         asked = [(name, 1, sets["golden"])]
         asked += [(f"{name}, {kind},", min(CHUNK, manifest.max_instances), one) for kind, one in sets.items()]
-        worst[name] = max(_ask_pictures(what, forward, most, one, manifest) for what, most, one in asked)
+        worst[name] = max(
+            _ask_strings(what, forward, most, _objects(examples.inputs), expected, manifest)
+            for what, most, (examples, expected) in asked
+        )
     return worst
 
 
@@ -82,21 +86,20 @@ def ask(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors],
     return _largest(what, answers(forward, examples, manifest.inputs, most), expected, manifest)
 
 
-def _ask_octets(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors], manifest: Manifest) -> float:
-    examples, expected = right
-    batches = [examples.part(slice(first, first + most)) for first in range(0, examples.size, most)]
-    parts = [forward(serving_bytes.encoded(batch, manifest.inputs)) for batch in batches]
+def _objects(files: Tensors) -> Tensors:
+    """Files as TensorFlow takes them, each of its own length."""
+    return {name: array.astype(np.object_) for name, array in files.items()}
+
+
+def _ask_strings(
+    what: str, forward: Forward, most: int, strings: Tensors, expected: Tensors, manifest: Manifest
+) -> float:
+    """The same of a signature that takes strings: for each input an array (n,) of `bytes`."""
+    size = len(next(iter(strings.values())))
+    rows = [slice(first, first + most) for first in range(0, size, most)]
+    parts = [forward({name: array[some] for name, array in strings.items()}) for some in rows]
     actual = {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in manifest.outputs}
     return _largest(what, actual, expected, manifest)
-
-
-def _ask_pictures(what: str, forward: Forward, most: int, right: tuple[Examples, Tensors], manifest: Manifest) -> float:
-    (files,) = right[0].inputs.values()
-    (spec,) = manifest.inputs
-    rows = [slice(first, first + most) for first in range(0, len(files), most)]
-    parts = [forward({spec.name: files[some].astype(np.object_)}) for some in rows]
-    actual = {one.name: np.concatenate([part[one.name] for part in parts]) for one in manifest.outputs}
-    return _largest(what, actual, right[1], manifest)
 
 
 def _largest(what: str, actual: Tensors, expected: Tensors, manifest: Manifest) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import ArtifactError
+from loadtest.experiments import comparison as comparing
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.reading import Document, read_results
 from loadtest.servers.artifact import Artifact, load_artifact
@@ -51,6 +52,13 @@ def mortal_server() -> Iterator[Programmable]:
     server = Programmable()
     yield server
     server.close()
+
+
+@pytest.fixture
+def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison with a short gate and without the times of the forward pass, where a test asks for neither."""
+    monkeypatch.setattr(comparing, "GATE_S", 0.3)
+    monkeypatch.setattr(comparing, "time_forward_passes", lambda *arguments: [])
 
 
 @pytest.fixture

@@ -68,9 +68,8 @@ def rounds_time(plan: ComparisonPlan, servers: int) -> Expected:
     length_s = plan.duration_s * (1 + halves / 2)
     one_round = START + _warm_up(plan).times(1 + halves) + Expected(length_s, length_s)
     layers = START + _warm_up(plan) + Expected(LENGTH_S, LENGTH_S)
-    return (one_round.times(plan.rounds) + CAPACITY.times(bool(plan.slo)) + layers.times(bool(plan.layers))).times(
-        servers
-    )
+    one_server = one_round.times(plan.rounds) + CAPACITY.times(bool(plan.slo)) + layers.times(plan.layers)
+    return one_server.times(servers)
 
 
 def _warm_up(plan: ComparisonPlan) -> Expected:

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable
 
 from loadtest.errors import LaunchError, ParityError
-from loadtest.launch.running import RunningServer
+from loadtest.launch.running import POLL_S, RunningServer
 from loadtest.wire.single_request import Answer
 
-POLL_S = 0.02
 WRONG_ANSWERS = 3
 """So many wrong answers of a server that calls itself ready are no longer those of one that is still loading."""
 

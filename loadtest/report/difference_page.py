@@ -99,13 +99,12 @@ def _markdown(pairs: Sequence[_Pair], missing: Sequence[str], pictures: Mapping[
         found = pair.found
         table = changes.table(found, pair.after.names)
         header = [column.title for column in table.columns]
-        lines = [[column.text(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
         texts = [index for index, column in enumerate(table.columns) if column.digits is None]
         paths = pictures.get(pair.figure.key, ())
         sections += [
             f"## {found.name}" if len(pairs) > 1 else "",
             pair.figure.finding,
-            markdown_rows(header, lines, texts) if lines else "",
+            markdown_rows(header, table.texts, texts) if table.rows else "",
             "\n".join(f"![after divided by before, server {number}]({path})" for number, path in enumerate(paths, 1)),
             bullets("Only in one of them", found.missing),
             bullets("Conditions that differ, so that a change need not be the server's", found.conditions),

@@ -51,6 +51,11 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
 
+    @property
+    def texts(self) -> list[list[str]]:
+        """The cells as they are printed, row by row."""
+        return [[column.text(cell) for column, cell in zip(self.columns, row, strict=True)] for row in self.rows]
+
 
 def interval_columns(title: str, digits: int) -> list[Column]:
     """Columns of a value and the ends of its interval."""

@@ -96,8 +96,7 @@ def _figure(figure: Figure, paths: Sequence[str], *, told: bool = False) -> str:
 
 def _numbers(table: Table) -> str:
     """The numbers of a figure."""
-    rows = [[column.text(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
-    return markdown_rows([column.title for column in table.columns], rows)
+    return markdown_rows([column.title for column in table.columns], table.texts)
 
 
 def _ease_of_setup(document: Document) -> list[str]:

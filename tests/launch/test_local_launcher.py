@@ -44,13 +44,6 @@ def _nothing_is_left() -> Iterator[None]:
     assert ours == []
 
 
-@pytest.fixture
-def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A comparison with a short gate and without the times of the forward pass, which nothing here asks for."""
-    monkeypatch.setattr(comparing, "GATE_S", 0.3)
-    monkeypatch.setattr(comparing, "time_forward_passes", lambda *arguments: [])
-
-
 def _launcher(artifact: Artifact, **options: float) -> LocalLauncher:
     return LocalLauncher(artifact, UNPINNED, any_port=True, timeout_s=options.get("timeout_s", 30.0))
 

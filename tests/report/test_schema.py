@@ -201,12 +201,9 @@ def test_invalid_runs_enter_no_number_of_the_summary(measured: ComparisonResult)
 
 
 @pytest.mark.slow
-def test_incomplete_result_keeps_the_schema(
-    artifact: Artifact, servers: Mapping[str, Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("shortly")
+def test_incomplete_result_keeps_the_schema(artifact: Artifact, servers: Mapping[str, Server]) -> None:
     """A comparison that was interrupted after a round says so, and keeps the schema with that round."""
-    monkeypatch.setattr(comparing, "GATE_S", 0.3)
-    monkeypatch.setattr(comparing, "time_forward_passes", lambda *arguments: [])
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
     watcher = Interrupting()
     with pytest.raises(KeyboardInterrupt):

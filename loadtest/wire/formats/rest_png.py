@@ -1,14 +1,9 @@
-"""PNG files as base64 in JSON over REST, which TensorFlow Serving's graph decodes; the answer is that of `rest`.
+"""PNG files as base64 in JSON over REST, which TensorFlow Serving's graph decodes; the answer is that of `rest`."""
 
-Its own form of binary values: https://www.tensorflow.org/tfx/serving/api_rest#encoding_binary_values.
-"""
-
-from base64 import b64encode
 from dataclasses import dataclass
 
-import orjson
-
 from loadtest.servers.examples import Tensors
+from loadtest.wire.base64_rows import base64_rows
 from loadtest.wire.formats.png import takes_pictures
 from loadtest.wire.formats.rest import JsonRows
 from loadtest.wire.wire_format import Message, Wire
@@ -26,9 +21,7 @@ class PictureRows(JsonRows):
 
     def request(self, inputs: Tensors) -> Message:
         """The files of all instances."""
-        (files,) = inputs.values()
-        instances = [{"b64": b64encode(file).decode()} for file in files.tolist()]
-        return Message(orjson.dumps({"signature_name": f"serving_{self.form}", "instances": instances}))
+        return base64_rows(f"serving_{self.form}", {name: files.tolist() for name, files in inputs.items()})
 
 
 def picture_rows(form: str) -> Wire:
