@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from loadtest.experiments.comparison import GATE_S
 from loadtest.experiments.layer_run import LENGTH_S
+from loadtest.experiments.turn import GATE_S
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.load.steadiness import WARM_S
 

@@ -10,6 +10,7 @@ import pytest
 
 from loadtest.errors import LaunchError
 from loadtest.experiments import comparison as comparing
+from loadtest.experiments import turn
 from loadtest.experiments.contender import Contender
 from loadtest.experiments.simulation import FifoServer, fixed, simulate
 from loadtest.judge.comparison_plan import ComparisonPlan
@@ -114,8 +115,8 @@ def servers_of(room: Room) -> Any:
 def enter(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let comparisons measure in that room."""
     monkeypatch.setattr(comparing, "time", SimpleNamespace(monotonic=lambda: room.now_s))
-    monkeypatch.setattr(comparing, "measure_server", room.measure)
-    monkeypatch.setattr(comparing, "audit_caching", lambda *_, **__: None)
-    monkeypatch.setattr(comparing, "check_parity", lambda *_: Parity(1, 0.0, 1e-5, []))
-    monkeypatch.setattr(comparing, "message_bytes", lambda *_: MessageBytes(100.0, 50.0))
+    monkeypatch.setattr(turn, "measure_server", room.measure)
+    monkeypatch.setattr(turn, "audit_caching", lambda *_, **__: None)
+    monkeypatch.setattr(turn, "check_parity", lambda *_: Parity(1, 0.0, 1e-5, []))
+    monkeypatch.setattr(turn, "message_bytes", lambda *_: MessageBytes(100.0, 50.0))
     monkeypatch.setattr(comparing, "time_forward_passes", lambda *_: [])

@@ -11,6 +11,7 @@ import pytest
 
 from loadtest.errors import LaunchError, MeasurementError, ParityError
 from loadtest.experiments import comparison as comparing
+from loadtest.experiments import turn
 from loadtest.experiments.contender import contenders
 from loadtest.experiments.parity import check_parity
 from loadtest.experiments.server_run import measure_server
@@ -225,7 +226,7 @@ def test_a_spoiled_run_is_taken_again_and_said_to_be(
         late = isinstance(load.schedule, Poisson) and len(asked) <= spoiled
         return replace(result, verdict=Verdict(not late, [Finding(SENT_LATE)] if late else [])), usage
 
-    monkeypatch.setattr(comparing, "measure_server", judged)
+    monkeypatch.setattr(turn, "measure_server", judged)
     plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, rate=50.0, connections=2, tries=3, audit=False)
     (record,) = comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan).servers
     verdict = record.rounds[0].open_loop.verdict
@@ -251,7 +252,7 @@ def test_a_gate_that_was_spoiled_is_taken_again_and_then_told(
             result = replace(result, verdict=Verdict(not busy, [Finding(STEAL, {"share": 0.2})] if busy else []))
         return result, usage
 
-    monkeypatch.setattr(comparing, "measure_server", judged)
+    monkeypatch.setattr(turn, "measure_server", judged)
     plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.5, connections=2, audit=False)
     result = comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan)
     (record,) = result.servers
@@ -275,7 +276,7 @@ def test_wrong_answers_at_the_gate_keep_a_server_out(
         wrong = Finding(WRONG_ANSWERS, {"wrong": 3, "requests": result.tally.scheduled})
         return replace(result, verdict=Verdict(False, [wrong])), usage
 
-    monkeypatch.setattr(comparing, "measure_server", judged)
+    monkeypatch.setattr(turn, "measure_server", judged)
     plan = ComparisonPlan(rounds=1, duration_s=0.3, warmup_s=0.0, connections=2, audit=False)
     with pytest.raises(MeasurementError, match="no server could be measured") as failure:
         comparing.compare(contenders([obedient("good")], ["rest"]), _launcher(artifact), plan)

@@ -1,0 +1,175 @@
+"""What a contender goes through in a comparison: the gate, a round, the search of its capacity.
+
+Each begins with a fresh start of its server and ends with its end.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from loadtest.experiments.caching_audit import audit_caching
+from loadtest.experiments.capacity_search import RunAt, find_capacity, probe_load
+from loadtest.experiments.contender import Contender
+from loadtest.experiments.parity import check_parity, message_bytes, require_parity
+from loadtest.experiments.server_run import measure_server
+from loadtest.judge.caching import Caching
+from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.findings import GATE_FAILED, TAKEN_AGAIN, Finding
+from loadtest.judge.measured import MeasuredRun
+from loadtest.judge.objective import Objective
+from loadtest.judge.server_result import Round, ServerResult
+from loadtest.launch.launcher import Launcher
+from loadtest.launch.running import RunningServer
+from loadtest.load.clients import Progress
+from loadtest.load.plan import Load
+from loadtest.load.schedule import Closed, Poisson
+from loadtest.machine.usage import Usage
+from loadtest.wire.formats import asked_over
+
+GATE_S = 4.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What may be done to a contender.
+
+    Attributes:
+        one: The contender.
+        found: Its result, which each turn adds to.
+        launcher: How its server is started, and the model that it serves.
+        plan: What is done.
+        on_progress: Called about once a second of a run.
+    """
+
+    one: Contender
+    found: ServerResult
+    launcher: Launcher
+    plan: ComparisonPlan
+    on_progress: Callable[[Progress], None]
+
+    def gate(self, *, audit: bool) -> None:
+        """Check its answers, and find how many requests it answers in a closed loop.
+
+        Args:
+            audit: Whether to look for cached answers too.
+
+        Raises:
+            LoadtestError: If it cannot be started, or answers wrongly.
+        """
+        one, found, plan = self.one, self.found, self.plan
+        with self._started() as running:
+            found.label = running.label
+            found.started = running.describe()
+            found.parity = check_parity(running, self.launcher.artifact, [one.wire])
+            require_parity(found.parity, one.key)
+            found.message = message_bytes(running, one.wire, plan.batch)
+            found.effective = running.effective()
+            run, _ = self._measure(running, self._load(Closed(GATE_S), plan.seed))
+            found.gate, found.gate_ceiling_rps = run.result(), run.throughput_rps
+            if audit:
+                found.caching = self._audit(running, found.gate_ceiling_rps)
+            # A client or a machine that spoils a closed loop makes it slower: the common rate is the lower for it, and
+            # every server can still carry it. That is told; a server that answers wrongly or not at all is out.
+            if not (run.verdict.valid or run.spoiled):
+                found.faults += [Finding(GATE_FAILED), *run.verdict.reasons]
+
+    def round(self, number: int) -> None:
+        """Measure it at the common rate, in a closed loop and along its load curve.
+
+        Args:
+            number: Which round, from 1.
+
+        Raises:
+            LoadtestError: If it cannot be started, or ends.
+        """
+        plan = self.plan
+        with self._started() as running:
+            # Every round has a schedule of its own, and it is the same one for every server.
+            seed = plan.seed * 1_000 + number
+            open_load = self._load(Poisson(plan.common_rate_rps, plan.duration_s), seed)
+            open_loop, open_usage = self._measure(running, open_load)
+            closed_loop, closed_usage = self._measure(running, self._load(Closed(plan.duration_s / 2), seed))
+            curve = []
+            for share in plan.curve:
+                rate = two_digits(share * self.found.gate_ceiling_rps)
+                load = self._load(Poisson(rate, plan.duration_s / 2), seed)
+                curve.append(self._measure(running, load)[0].result(distribution=True))
+            self.found.rounds.append(
+                Round(
+                    number,
+                    running.first_prediction_s,
+                    open_loop.result(distribution=True),
+                    closed_loop.result(),
+                    open_usage,
+                    closed_usage,
+                    curve,
+                )
+            )
+
+    def capacity(self) -> None:
+        """Search the highest rate that meets the plan's objective.
+
+        Raises:
+            LoadtestError: If it cannot be started, or ends.
+        """
+        plan = self.plan
+
+        @contextlib.contextmanager
+        def started() -> Iterator[RunAt]:
+            with self._started() as running:
+                yield lambda rate, duration_s, seed: self._measure_once(
+                    running, probe_load(rate, duration_s, plan.connections, seed)
+                )[0]
+
+        objective, start = Objective.parse(plan.slo), self.found.gate_ceiling_rps / 2
+        self.found.capacity = find_capacity(started, objective, start=start, seed=plan.seed * 1_000 + 500)
+
+    @contextlib.contextmanager
+    def _started(self) -> Iterator[RunningServer]:
+        running = self.launcher.start(self.one.server)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+    def _audit(self, running: RunningServer, ceiling_rps: float) -> Caching | None:
+        wire, plan, launcher = self.one.wire, self.plan, self.launcher
+        return audit_caching(
+            running.url_over(wire),
+            asked_over(wire, launcher.artifact).fresh,
+            launcher.placement,
+            ceiling_rps=ceiling_rps,
+            wire=wire,
+            model=launcher.artifact.workload,
+            connections=plan.connections,
+            batch=plan.batch,
+            seed=plan.seed,
+            on_progress=self.on_progress,
+        )
+
+    def _load(self, schedule: Poisson | Closed, seed: int) -> Load:
+        plan = self.plan
+        return Load(schedule, plan.warmup_s, plan.connections, seed=seed, timeout_s=plan.timeout_s)
+
+    def _measure(self, running: RunningServer, load: Load) -> tuple[MeasuredRun, Usage | None]:
+        """Measure; what the client or the machine spoiled is taken again, but never a run in which a request failed."""
+        told: list[Finding] = []
+        while True:
+            run, usage = self._measure_once(running, load)
+            if not run.spoiled or run.tally.errors or len(told) + 1 >= self.plan.tries:
+                break
+            told.append(Finding(TAKEN_AGAIN, {"reason": run.verdict.reasons[0].code}))
+        return replace(run, verdict=replace(run.verdict, findings=[*run.verdict.findings, *told])), usage
+
+    def _measure_once(self, running: RunningServer, load: Load) -> tuple[MeasuredRun, Usage | None]:
+        placement, wire, batch = self.launcher.placement, self.one.wire, self.plan.batch
+        return measure_server(running, load, placement, wire=wire, batch=batch, on_progress=self.on_progress)
+
+
+def two_digits(rate: float) -> float:
+    """A rate with two significant digits, rounded down, so that it is easy to name and to repeat."""
+    if rate < 1:
+        return max(rate, 0.1)
+    unit = 10 ** (math.floor(math.log10(rate)) - 1)
+    return float(f"{math.floor(rate / unit) * unit:.2g}")
