@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from loadtest.errors import ArtifactError
 from loadtest.experiments import comparison as comparing
+from loadtest.experiments import turn
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.reading import Document, read_results
 from loadtest.servers.artifact import Artifact, load_artifact
@@ -19,8 +22,25 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first, then the slow ones, and last those that need containers."""
-    items.sort(key=lambda item: (bool(item.get_closest_marker("stack")), bool(item.get_closest_marker("slow"))))
+    """Run the fast tests first, then those that need containers, which take longest, and then the other slow ones."""
+
+    def group(item: pytest.Item) -> int:
+        return 1 if item.get_closest_marker("stack") else 2 if item.get_closest_marker("slow") else 0
+
+    items.sort(key=group)
+
+
+class _FileByFile(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist ships no types
+    """Each file of tests is run by one process, and those of the stack by the same: they share its containers."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/stack" if nodeid.startswith("tests/stack/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Deal the tests out to the processes of pytest-xdist."""
+    return _FileByFile(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +77,7 @@ def mortal_server() -> Iterator[Programmable]:
 @pytest.fixture
 def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison with a short gate and without the times of the forward pass, where a test asks for neither."""
-    monkeypatch.setattr(comparing, "GATE_S", 0.3)
+    monkeypatch.setattr(turn, "GATE_S", 0.3)
     monkeypatch.setattr(comparing, "time_forward_passes", lambda *arguments: [])
 
 
