@@ -86,6 +86,9 @@ def models(folder: Path, _: str | None) -> str:
     )
 
 
+WRITTEN = ("code, lines", "configuration, lines", "export, lines", "for other wire formats, lines")
+
+
 def setup(folder: Path, model: str | None) -> str:
     """A table of the ease of setup, and below it how it was measured."""
     measured = next(one for one in read_setups(folder / SETUP) if model in (None, one.workload.name))
@@ -94,7 +97,7 @@ def setup(folder: Path, model: str | None) -> str:
         "warm start to the first correct answer, s": _warm_start,
         "packages": SIZE_ROWS["packages"],
         "installed": SIZE_ROWS["installed"],
-        **{name: WRITTEN_ROWS[name] for name in ("code, lines", "configuration, lines", "export, lines")},
+        **{name: WRITTEN_ROWS[name] for name in WRITTEN},
         "processes when idle": IDLE_ROWS["processes"],
         "memory when idle": IDLE_ROWS["memory"],
     }

@@ -172,7 +172,7 @@ def _starts(names: Mapping[str, str], starts: Mapping[str, Estimate]) -> str:
 
 def lines_written(server: ServerSetup) -> int:
     """Lines that a person writes: code, configuration, export and Dockerfile together."""
-    return sum(kind.lines for kind in server.written.by_kind.values())
+    return server.written.lines
 
 
 def _with(servers: Mapping[str, ServerSetup], capability: str, *, supported_is: bool) -> list[str]:

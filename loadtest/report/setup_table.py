@@ -109,9 +109,10 @@ def _mib(value: int | None) -> str:
 
 def _kind(kind: WrittenKind) -> Row:
     def cell(server: ServerSetup) -> str:
-        total = server.written.by_kind[kind]
-        files = "file" if total.files == 1 else "files"
-        return f"{total.lines} in {total.files} {files}" if total.files else NOTHING
+        total = server.written.by_kind.get(kind)
+        if not total or not total.files:
+            return NOTHING
+        return f"{total.lines} in {total.files} {'file' if total.files == 1 else 'files'}"
 
     return cell
 
@@ -169,6 +170,7 @@ WRITTEN_ROWS: Mapping[str, Row] = {
     "code, lines": _kind("code"),
     "export, lines": _kind("export"),
     "Dockerfile, lines": _kind("image"),
+    "for other wire formats, lines": _kind("other_wires"),
     "keys set (not the default)": lambda server: f"{server.written.keys_set} ({server.written.keys_changed})",
     "flags of the command": lambda server: str(len(server.written.flags)),
     "variables": lambda server: str(len(server.written.environment)),

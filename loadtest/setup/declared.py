@@ -113,6 +113,7 @@ class DeclaredSetup:
         extra: Extra of pyproject.toml that installs the server; an empty one if there is none.
         artifact_files: Patterns of the artifact's files that the server reads.
         image_files: Those of ``written_files`` that only the container reads; a Dockerfile need not be named.
+        wire_files: Files, relative to the folder, that count and that only other wire formats than ``rest`` need.
         defaults: The server's own default of configuration keys, by file; a key without one counts as changed.
         health: Address whose status alone says whether the server is up; that of the readiness probe if not given.
         metrics: Address of the metrics page.
@@ -134,6 +135,7 @@ class DeclaredSetup:
     hot_swap: DeclaredSwap | None = None
     auth: SettingChange | None = None
     image_files: tuple[str, ...] = ()
+    wire_files: tuple[str, ...] = ()
 
 
 def read_declared(server: Server) -> DeclaredSetup:
@@ -153,6 +155,7 @@ def _declared(name: str, table: dict[str, Any]) -> DeclaredSetup:
         "extra": str,
         "artifact_files": tuple,
         "image_files": tuple,
+        "wire_files": tuple,
         "defaults": dict,
         "health": lambda one: HttpGet(**one),
         "metrics": lambda one: HttpGet(**one),

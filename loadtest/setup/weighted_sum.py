@@ -124,7 +124,7 @@ FIGURES: Mapping[str, Figure] = {
     "program_mib": _known(lambda server: server.size.program, lambda program: program.bytes / MIB),
     "artifact_mib": lambda server: server.size.artifact.bytes / MIB,
     "image_mib": _known(_image_bytes, lambda size: size / MIB),
-    "files_written": lambda server: len(server.written.files),
+    "files_written": lambda server: sum(file.kind != "other_wires" for file in server.written.files),
     "lines_written": lambda server: server.written.lines,
     "keys_set": lambda server: server.written.keys_set,
     "keys_changed": lambda server: server.written.keys_changed,

@@ -19,15 +19,16 @@ from loadtest.setup.declared import DeclaredSetup
 from loadtest.setup.project_imports import imported_files
 from loadtest.setup.readme_commands import commands_of
 
-WrittenKind = Literal["configuration", "code", "export", "image"]
+WrittenKind = Literal["configuration", "code", "export", "image", "other_wires"]
 WRITTEN_KINDS: tuple[WrittenKind, ...] = get_args(WrittenKind)
 EXPORTER = "models"
 MODEL = "models/workload.py"
 """The contract of a model. It and what it imports are no server's, and neither are the models that it describes."""
 
 CODE = {".py", ".sh"}
-COUNTING = 2
-"""Version of the rule; 1 counted the files that were listed, which named the export of the SavedModel alone in full."""
+COUNTING = 3
+"""Version of the rule. 2 counted what other wire formats need among the code and the export; 1 counted the files that
+were listed, which named the export of the SavedModel alone in full."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class WrittenFile:
 
     Attributes:
         path: Relative to the project.
-        kind: One of `WRITTEN_KINDS`: configuration; code (handler or application); export; image (a Dockerfile).
+        kind: One of `WRITTEN_KINDS`: configuration; code (handler or application); export; image (a Dockerfile);
+            other_wires (code or export that only other wire formats than REST with JSON need).
         lines: Lines that are neither blank nor comment nor docstring.
         keys: Keys that it sets; None where its format has no keys.
         changed: Those of them that differ from the server's own default; None where its format has no keys.
@@ -69,7 +71,7 @@ class WrittenByHand:
     Attributes:
         files: The files.
         by_kind: Number of files and lines of each kind.
-        lines: Lines of all files.
+        lines: Lines of all files but those for other wire formats.
         keys_set: Keys set in all files.
         keys_changed: Keys set to something else than the server's own default.
         flags: Flags of the launch command.
@@ -106,13 +108,14 @@ def count_written(server: Server, declared: DeclaredSetup, root: Path = ROOT) ->
     except OSError as error:
         raise UsageError(f"{readme} cannot be read ({error.strerror}): every server folder has one") from error
     defaults = {(server.folder / name).resolve(): keys for name, keys in declared.defaults.items()}
-    images = {(server.folder / name).resolve() for name in declared.image_files}
     needed = needed_files([server.folder / name for name in server.written_files], root)
-    files = tuple(_count(path, defaults.get(path, {}), root, in_image=path in images) for path in needed)
+    kinds: dict[Path, WrittenKind] = {(server.folder / name).resolve(): "other_wires" for name in declared.wire_files}
+    kinds |= {(server.folder / name).resolve(): "image" for name in declared.image_files}
+    files = tuple(_count(path, defaults.get(path, {}), root, kinds.get(path)) for path in needed)
     return WrittenByHand(
         files=files,
         by_kind={kind: KindTotal.of([file for file in files if file.kind == kind]) for kind in WRITTEN_KINDS},
-        lines=sum(file.lines for file in files),
+        lines=sum(file.lines for file in files if file.kind != "other_wires"),
         keys_set=sum(file.keys or 0 for file in files),
         keys_changed=sum(file.changed or 0 for file in files),
         flags=tuple(word.partition("=")[0] for word in launch.command if word.startswith("--")),
@@ -146,12 +149,12 @@ def _deployed(server: Server) -> LaunchCommand:
     return next(real, launch) if launch.stands_in_for else launch
 
 
-def _count(path: Path, defaults: Mapping[str, str], root: Path, *, in_image: bool) -> WrittenFile:
+def _count(path: Path, defaults: Mapping[str, str], root: Path, declared: WrittenKind | None) -> WrittenFile:
     settings = read_settings(path)
     name = path.relative_to(root.resolve()) if path.is_relative_to(root.resolve()) else path
     return WrittenFile(
         path=str(name),
-        kind="image" if in_image else _kind(name),
+        kind=declared or _kind(name),
         lines=count_lines(path),
         keys=None if settings is None else len(settings),
         changed=None if settings is None else sum(1 for key, value in settings if defaults.get(key) != value),

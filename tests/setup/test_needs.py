@@ -50,7 +50,10 @@ def _written(server: Server) -> WrittenByHand:
 
 
 def _files(server: Server, kind: str) -> set[str]:
-    return {file.path for file in _written(server).files if file.kind == kind}
+    """Those of a kind; what other wire formats need is code or export too."""
+    found = {file.path for file in _written(server).files if file.kind == kind}
+    wires = {file.path for file in _written(server).files if file.kind == "other_wires"}
+    return found | {path for path in wires if ("export" if path.startswith("models/") else "code") == kind}
 
 
 def _direct(server: Server) -> set[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import UsageError
+from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import Server
 from loadtest.setup.code_lines import count_lines
 from loadtest.setup.config_keys import read_settings
@@ -207,6 +208,33 @@ def test_what_a_file_imports_counts_and_the_model_does_not(servers: Mapping[str,
         ("mine/log.xml", "image"),
         ("models/packing.py", "export"),
     ]
+
+
+def test_what_other_wire_formats_need_is_counted_apart(servers: Mapping[str, Server], tmp_path: Path) -> None:
+    """It has a kind of its own, and its lines are not among those of a deployment that answers JSON."""
+    for name, text in {
+        "mine/app.py": "import mine.npy\nimport mine.rows\n",
+        "mine/npy.py": "a = 1\nb = 2\nc = 3\n",
+        "mine/rows.py": "d = 4\n",
+        "mine/README.md": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    server = replace(servers["flask_server"], folder=tmp_path / "mine", written_files=("app.py",))
+    written = count_written(server, DeclaredSetup("", wire_files=("npy.py",)), tmp_path)
+    kinds = {file.path: file.kind for file in written.files}
+    assert kinds == {"mine/app.py": "code", "mine/npy.py": "other_wires", "mine/rows.py": "code"}
+    assert (written.by_kind["other_wires"].lines, written.by_kind["code"].lines, written.lines) == (3, 3, 3)
+
+
+@pytest.mark.parametrize("name", ["flask_server", "tf_serving", "torchserve"])
+def test_each_file_of_another_wire_format_counts(name: str, servers: Mapping[str, Server]) -> None:
+    """What is set apart is counted for some form of the server: a name that is out of date would set nothing apart."""
+    forms = [one for one in servers.values() if one.name == name]
+    declared = {(one.folder / file).resolve() for one in forms for file in read_declared(one).wire_files}
+    counted = {ROOT / file.path for one in forms for file in count_written(one, read_declared(one)).files}
+    assert declared
+    assert declared - counted == set()
 
 
 def test_a_stand_in_counts_as_the_server_it_stands_for(servers: Mapping[str, Server]) -> None:
