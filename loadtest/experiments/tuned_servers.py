@@ -28,7 +28,7 @@ class TunedServers:
 
     Attributes:
         servers: Those that were asked for, and after each default its tuned form where there is one.
-        tunings: What was found, by server key; those whose default is as good among them.
+        tunings: What was found, by server key; those for which nothing better than the default was found among them.
         remarks: Which servers have no tuned form, and why.
     """
 

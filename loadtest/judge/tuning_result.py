@@ -72,7 +72,7 @@ class Outcome:
     Attributes:
         default: The default configuration.
         tuned: The best one that was found; the default where none was.
-        better: Whether its advantage is outside of the spread of the rounds: else the default is as good.
+        better: Whether its advantage is outside of the spread of the rounds: else the default is kept.
         default_rps: Capacity of the default, over the rounds of the confirmation.
         tuned_rps: That of the best one.
         ratio: The second over the first, round by round.

@@ -25,8 +25,9 @@ def sentences(tuning: Tuning) -> list[str]:
         )
     elif outcome.ratio.known:
         told.append(
-            f"{tuning.label}: its default is as good as the best that was found: {span(outcome.default_rps, 0)} "
-            f"requests/s beside {span(outcome.tuned_rps, 0)}, {_times(outcome.ratio)} as many."
+            f"{tuning.label}: nothing is confirmed to be better than its default. The best that was found has "
+            f"{span(outcome.tuned_rps, 0)} requests/s, {_times(outcome.ratio)} the default's "
+            f"{span(outcome.default_rps, 0)}; a longer --budget means more rounds and a narrower interval."
         )
     elif any(trial.stage == CONFIRMATION for trial in outcome.trials):
         told.append(f"{tuning.label}: whether anything is better than its default could not be measured.")

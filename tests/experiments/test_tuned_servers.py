@@ -93,7 +93,7 @@ def three(servers: Mapping[str, Server]) -> list[Server]:
 
 
 def test_each_stands_beside_its_default(three: list[Server], artifact: Artifact, tmp_path: Path) -> None:
-    """One with a tuned form, one whose default is as good, one without: each is told, and labelled."""
+    """One with a tuned form, one whose default nothing beats, one without: each is told, and labelled."""
     flask, _, torchserve = three
     leave(tmp_path, torchserve, artifact, tuning_of(torchserve, artifact, {"batch_size": 8, "workers": 2}))
     leave(tmp_path, flask, artifact, tuning_of(flask, artifact, {"threads": 8}, better=False))
@@ -192,7 +192,7 @@ def test_the_report_tells_default_and_tuned(servers: Mapping[str, Server], artif
     assert "| batch_size 8, workers 4 | its peak memory is above the limit |" in text
     assert "| batch_size 8, workers 2 | 1,100 | 310 |" in text
     level = tuning_of(torchserve, artifact, {"batch_size": 8}, better=False)
-    assert "its default is as good as the best that was found" in sentences(level)[0]
+    assert "nothing is confirmed to be better than its default" in sentences(level)[0]
     busy = replace(level.outcome, ratio=NOT_KNOWN, trials=[replace(level.outcome.trials[0], stage=CONFIRMATION)])
     assert "could not be measured" in sentences(replace(level, outcome=busy))[0]
     nothing = replace(level.outcome, ratio=NOT_KNOWN, trials=level.outcome.trials[:1])
