@@ -24,6 +24,7 @@ from loadtest.setup.setup_file import read_setups
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", ROOT / "docs" / "measured" / "README.md")
 BLOCK = re.compile(r"(<!-- (latency|models|setup) (\S+)(?: (\S+))? -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+WRITTEN = ("code, lines", "configuration, lines", "export, lines", "for other wire formats, lines")
 CAPABILITIES = ("grpc", "batching", "versions", "hot_swap", "metrics", "graceful_shutdown", "auth")
 """Those of the capabilities that the README tells; the page tells all."""
 
@@ -84,9 +85,6 @@ def models(folder: Path, _: str | None) -> str:
         "the bare forward pass, the mean of both frameworks, and the common rate. Square brackets hold 95 % intervals "
         "over the rounds.\n"
     )
-
-
-WRITTEN = ("code, lines", "configuration, lines", "export, lines", "for other wire formats, lines")
 
 
 def setup(folder: Path, model: str | None) -> str:
