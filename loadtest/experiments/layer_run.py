@@ -12,6 +12,7 @@ from loadtest.judge.breakdown import Breakdown, divide, not_told
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.findings import failure
 from loadtest.launch.launcher import Launcher
+from loadtest.launch.launcher import running as up
 from loadtest.launch.local import LocalServer
 from loadtest.load.clients import Progress
 from loadtest.load.plan import Load
@@ -64,31 +65,27 @@ def _counted(
     length_s: float,
     on_progress: Callable[[Progress], None],
 ) -> Breakdown:
-    with RunFolder("layers") as folder:
-        running = launcher.start(instrumented(one.server, folder))
-        try:
-            assert isinstance(running, LocalServer), "a local launcher starts processes"
-            server, readings = running, list[dict[int, Spent]]()
+    with RunFolder("layers") as folder, up(launcher, [instrumented(one.server, folder)]) as (running,):
+        assert isinstance(running, LocalServer), "a local launcher starts processes"
+        server, readings = running, list[dict[int, Spent]]()
 
-            def usage() -> Usage:
-                readings.append(read_spent(server.pid, folder))
-                return server.usage()
+        def usage() -> Usage:
+            readings.append(read_spent(server.pid, folder))
+            return server.usage()
 
-            warmup_s = min(plan.warmup_s, WARMUP_S)
-            load = Load(Closed(length_s), warmup_s, plan.connections, seed=plan.seed, timeout_s=plan.timeout_s)
-            for _ in range(plan.tries):  # what the client or the machine spoiled is taken again
-                run, used = measure_server(
-                    running,
-                    load,
-                    launcher.placement,
-                    wire=one.wire,
-                    batch=plan.batch,
-                    on_progress=on_progress,
-                    usage=usage,
-                )
-                if not run.spoiled:
-                    break
-        finally:
-            running.stop()
+        warmup_s = min(plan.warmup_s, WARMUP_S)
+        load = Load(Closed(length_s), warmup_s, plan.connections, seed=plan.seed, timeout_s=plan.timeout_s)
+        for _ in range(plan.tries):  # what the client or the machine spoiled is taken again
+            run, used = measure_server(
+                running,
+                load,
+                launcher.placement,
+                wire=one.wire,
+                batch=plan.batch,
+                on_progress=on_progress,
+                usage=usage,
+            )
+            if not run.spoiled:
+                break
     before, after = readings[-2:]
     return divide(before, after, run, used, table)

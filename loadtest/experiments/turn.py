@@ -20,6 +20,7 @@ from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
 from loadtest.judge.server_result import Round, ServerResult
 from loadtest.launch.launcher import Launcher
+from loadtest.launch.launcher import running as up
 from loadtest.launch.running import RunningServer
 from loadtest.load.clients import Progress
 from loadtest.load.plan import Load
@@ -58,7 +59,7 @@ class Turn:
             LoadtestError: If it cannot be started, or answers wrongly.
         """
         one, found, plan = self.one, self.found, self.plan
-        with self._started() as running:
+        with up(self.launcher, [self.one.server]) as (running,):
             found.label = running.label
             found.started = running.describe()
             found.parity = check_parity(running, self.launcher.artifact, [one.wire])
@@ -84,7 +85,7 @@ class Turn:
             LoadtestError: If it cannot be started, or ends.
         """
         plan = self.plan
-        with self._started() as running:
+        with up(self.launcher, [self.one.server]) as (running,):
             # Every round has a schedule of its own, and it is the same one for every server.
             seed = plan.seed * 1_000 + number
             open_load = self._load(Poisson(plan.common_rate_rps, plan.duration_s), seed)
@@ -117,21 +118,13 @@ class Turn:
 
         @contextlib.contextmanager
         def started() -> Iterator[RunAt]:
-            with self._started() as running:
+            with up(self.launcher, [self.one.server]) as (running,):
                 yield lambda rate, duration_s, seed: self._measure_once(
                     running, probe_load(rate, duration_s, plan.connections, seed)
                 )[0]
 
         objective, start = Objective.parse(plan.slo), self.found.gate_ceiling_rps / 2
         self.found.capacity = find_capacity(started, objective, start=start, seed=plan.seed * 1_000 + 500)
-
-    @contextlib.contextmanager
-    def _started(self) -> Iterator[RunningServer]:
-        running = self.launcher.start(self.one.server)
-        try:
-            yield running
-        finally:
-            running.stop()
 
     def _audit(self, running: RunningServer, ceiling_rps: float) -> Caching | None:
         wire, plan, launcher = self.one.wire, self.plan, self.launcher

@@ -140,7 +140,7 @@ def _most(
 
 def _setup(servers: Mapping[str, ServerSetup]) -> list[str]:
     """What sets the servers apart, of what is known of each of them."""
-    lines = {name: lines_written(one) for name, one in servers.items()}
+    lines = {name: one.written.lines for name, one in servers.items()}
     fewest = min(lines.values())
     few = [name for name in lines if lines[name] == fewest]
     sentence = f"{listed(few)} {_verb(few, 'take')} the fewest lines to write, {fewest}"
@@ -168,11 +168,6 @@ def _starts(names: Mapping[str, str], starts: Mapping[str, Estimate]) -> str:
     else:
         sentence = f"{names[first]} is up first, {supported(starts[first])} s from start to the first correct answer"
     return "; ".join([sentence, *(told[key] for key in others if key not in ties)]) + "."
-
-
-def lines_written(server: ServerSetup) -> int:
-    """Lines that a person writes: code, configuration, export and Dockerfile together."""
-    return server.written.lines
 
 
 def _with(servers: Mapping[str, ServerSetup], capability: str, *, supported_is: bool) -> list[str]:

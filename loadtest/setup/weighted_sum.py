@@ -17,6 +17,7 @@ from loadtest.setup.installed_packages import InstalledPackages
 from loadtest.setup.probes.capability import CAPABILITIES
 from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.start_times import WarmStarts
+from loadtest.setup.written_files import for_json
 
 MIB = 1024 * 1024
 Part = TypeVar("Part")
@@ -124,7 +125,7 @@ FIGURES: Mapping[str, Figure] = {
     "program_mib": _known(lambda server: server.size.program, lambda program: program.bytes / MIB),
     "artifact_mib": lambda server: server.size.artifact.bytes / MIB,
     "image_mib": _known(_image_bytes, lambda size: size / MIB),
-    "files_written": lambda server: sum(file.kind != "other_wires" for file in server.written.files),
+    "files_written": lambda server: len(for_json(server.written.files)),
     "lines_written": lambda server: server.written.lines,
     "keys_set": lambda server: server.written.keys_set,
     "keys_changed": lambda server: server.written.keys_changed,

@@ -5,7 +5,7 @@ weights into the files that it loads. Of Python code server.toml names where it 
 its text. Left out is the model, which is there before anybody chooses a server. docs/setup-effort.md has the rule.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -89,6 +89,11 @@ class WrittenByHand:
     commands: tuple[str, ...]
 
 
+def for_json(files: Iterable[WrittenFile]) -> list[WrittenFile]:
+    """Those that a deployment over REST with JSON needs: what sums are of."""
+    return [file for file in files if file.kind != "other_wires"]
+
+
 def count_written(server: Server, declared: DeclaredSetup, root: Path = ROOT) -> WrittenByHand:
     """Count what a person writes for a server.
 
@@ -115,7 +120,7 @@ def count_written(server: Server, declared: DeclaredSetup, root: Path = ROOT) ->
     return WrittenByHand(
         files=files,
         by_kind={kind: KindTotal.of([file for file in files if file.kind == kind]) for kind in WRITTEN_KINDS},
-        lines=sum(file.lines for file in files if file.kind != "other_wires"),
+        lines=sum(file.lines for file in for_json(files)),
         keys_set=sum(file.keys or 0 for file in files),
         keys_changed=sum(file.changed or 0 for file in files),
         flags=tuple(word.partition("=")[0] for word in launch.command if word.startswith("--")),

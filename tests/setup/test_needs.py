@@ -17,7 +17,7 @@ from loadtest.servers.server_folder import Server
 from loadtest.setup.code_lines import count_lines
 from loadtest.setup.declared import read_declared
 from loadtest.setup.installed_packages import packages_of_extra, requirements_of
-from loadtest.setup.written_files import MODEL, WrittenByHand, count_written
+from loadtest.setup.written_files import MODEL, WrittenByHand, WrittenFile, count_written
 from tests.setup.needs import Held, held_by
 
 STARTED = ["flask_server", "flask_server:tensorflow", "flask_server:gunicorn", "torchserve", "tf_serving"]
@@ -51,9 +51,13 @@ def _written(server: Server) -> WrittenByHand:
 
 def _files(server: Server, kind: str) -> set[str]:
     """Those of a kind; what other wire formats need is code or export too."""
-    found = {file.path for file in _written(server).files if file.kind == kind}
-    wires = {file.path for file in _written(server).files if file.kind == "other_wires"}
-    return found | {path for path in wires if ("export" if path.startswith("models/") else "code") == kind}
+
+    def kind_of(file: WrittenFile) -> str:
+        if file.kind != "other_wires":
+            return file.kind
+        return "export" if file.path.startswith("models/") else "code"
+
+    return {file.path for file in _written(server).files if kind_of(file) == kind}
 
 
 def _direct(server: Server) -> set[str]:

@@ -183,9 +183,16 @@ def test_files_are_counted_by_kind_and_against_the_defaults(servers: Mapping[str
     assert [file.path for file in written.files][3] == "models/export.py"
 
 
+def _lay_down(root: Path, files: Mapping[str, str]) -> None:
+    """A small project: the text of each file by its path."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+
+
 def test_what_a_file_imports_counts_and_the_model_does_not(servers: Mapping[str, Server], tmp_path: Path) -> None:
     """Of code it suffices to name where it begins; the model is no server's; nothing counts twice."""
-    for name, text in {
+    files = {
         "models/workload.py": "import models.errors\n",
         "models/errors.py": "a = 1\n",
         "models/export.py": "from models import packing, workload\n",
@@ -195,9 +202,8 @@ def test_what_a_file_imports_counts_and_the_model_does_not(servers: Mapping[str,
         "mine/body.py": "c = 3\n",
         "mine/log.xml": "<a/>\n",
         "mine/README.md": "",
-    }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+    }
+    _lay_down(tmp_path, files)
     names = ("app.py", "body.py", "../models/export.py", "log.xml")
     server = replace(servers["flask_server"], folder=tmp_path / "mine", written_files=names)
     written = count_written(server, DeclaredSetup("", image_files=("log.xml",)), tmp_path)
@@ -212,14 +218,13 @@ def test_what_a_file_imports_counts_and_the_model_does_not(servers: Mapping[str,
 
 def test_what_other_wire_formats_need_is_counted_apart(servers: Mapping[str, Server], tmp_path: Path) -> None:
     """It has a kind of its own, and its lines are not among those of a deployment that answers JSON."""
-    for name, text in {
+    files = {
         "mine/app.py": "import mine.npy\nimport mine.rows\n",
         "mine/npy.py": "a = 1\nb = 2\nc = 3\n",
         "mine/rows.py": "d = 4\n",
         "mine/README.md": "",
-    }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+    }
+    _lay_down(tmp_path, files)
     server = replace(servers["flask_server"], folder=tmp_path / "mine", written_files=("app.py",))
     written = count_written(server, DeclaredSetup("", wire_files=("npy.py",)), tmp_path)
     kinds = {file.path: file.kind for file in written.files}

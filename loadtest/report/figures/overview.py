@@ -8,7 +8,7 @@ from typing import Any
 from loadtest.judge.intervals import NOT_KNOWN, Estimate
 from loadtest.report.charting import bars
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, interval_cells, interval_columns
-from loadtest.report.headline import lines_written, tail
+from loadtest.report.headline import tail
 from loadtest.report.reading import Document, span
 from loadtest.report.starts import start_times, told_as_ranges
 from loadtest.report.supported_digits import supported
@@ -58,7 +58,7 @@ def figure(document: Document, *, counted: bool = True) -> Figure:
     )
     to_count = setup if counted else None
     if to_count:
-        written = {key: Estimate(lines_written(one), math.nan, math.nan) for key, one in to_count.servers.items()}
+        written = {key: Estimate(one.written.lines, math.nan, math.nan) for key, one in to_count.servers.items()}
         measures.append(Measured("written", "lines that a person writes", written))
     return Figure(
         key="overview",
