@@ -106,8 +106,9 @@ def network() -> "nn.Module":
             self.layers = nn.ModuleList(Layer() for _ in range(6))
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            counts = attention_mask.bool()
-            counts[:, 1:] &= input_ids[:, 1:] != 101
+            # No slice without the first token: of a length of 2 it leaves one, and torch.export would refuse that.
+            first = torch.arange(input_ids.shape[1]) == 0
+            counts = attention_mask.bool() & (first | (input_ids != 101))
             x = self.norm(self.words(input_ids) + self.positions[: input_ids.shape[1]])
             hidden = torch.zeros(counts.shape).masked_fill_(~counts, -1e9)[:, None, None]
             for layer in self.layers:

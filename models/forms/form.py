@@ -49,6 +49,8 @@ class Form(Protocol):
 
 
 def told(error: BaseException) -> str:
-    """An error in one line: its class and the beginning of what it says."""
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first[:200]}"
+    """An error in one line: its class and the beginning of what it says, with the reasons that are listed below it."""
+    first, *others = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    # torch.export says first that something is wrong and what it is in a list.
+    reasons = [line for line in others if line.startswith("- ")]
+    return f"{type(error).__name__}: {' '.join([first[:200], *reasons])[:400]}"

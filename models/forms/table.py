@@ -32,9 +32,10 @@ def render(findings: Findings) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in findings.versions.items())
     told = (
         f"Measured on {findings.date} by `{findings.command}`: {findings.workload} v{findings.version} "
-        f"on one thread of {findings.machine}; {versions}. "
-        "Of several rounds: the median, with the range."
+        f"on one thread of {findings.machine}; {versions}."
     )
+    if any(len(form.rounds) > 1 for form in findings.forms):
+        told += " The median of the rounds, with the range."
     return "\n".join([*lines, "", told, *([""] if notes else []), *notes]) + "\n"
 
 

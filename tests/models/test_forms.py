@@ -16,15 +16,19 @@ from loadtest.launch.local import start_local
 from loadtest.machine.placement import UNPINNED
 from loadtest.servers.artifact import load_artifact
 from loadtest.servers.server_folder import Server
+from models import read_back
 from models.artifact_manifest import read, root
 from models.errors import ExportError, FormError
 from models.forms import deployed, sources
 from models.forms.all_forms import FORMS, select
+from models.forms.calling import over_torch
 from models.forms.finding import REFUSED, RIGHT, WRONG, Answered, Finding, Findings
-from models.forms.form import Source
+from models.forms.form import Source, told
 from models.forms.probes import POSITIVE, SPECS, probe
 from models.forms.table import render
+from models.forms.torch_exported import program
 from models.forward_timing import ForwardTiming
+from models.tensors import TensorSpec
 from tests.models.conftest import real_model, run
 
 
@@ -87,8 +91,7 @@ def test_a_trace_that_errs_in_silence_is_found_by_its_answers(tmp_path: Path) ->
     done = run(root(), "forms", "adaptive", "--forms", "traced", "--out", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert "answers wrongly: traced differs from the reference" in done.stdout
-    told = json.loads((tmp_path / "adaptive.json").read_text(encoding="utf-8"))
-    (traced,) = told["forms"]
+    (traced,) = json.loads((tmp_path / "adaptive.json").read_text(encoding="utf-8"))["forms"]
     (answered,) = traced["rounds"]
     assert answered["difference"] is None
     assert answered["timings"] == []  # parity before speed
@@ -145,8 +148,40 @@ def test_the_table_tells_what_was_found() -> None:
     )
     rows = {row.split(" | ")[0]: row.split(" | ") for row in text.splitlines() if row.startswith("| ")}
     assert rows["| A"][5:7] == ["0.6 (0.5 to 0.7)", "0.2 (0.2 to 0.2)"]
+    assert "The median of the rounds" in text
     assert rows["| A"][11] == "not 8"
     assert (rows["| B"][6], rows["| B"][10]) == ("-", "**wrong**")
     assert rows["| C"][2] == "refused"
     for note in ("- A: batch 8: too many", "- B: wrong: off", "- C: refused: cannot be"):
         assert note in text.splitlines()
+
+
+def test_the_graph_takes_every_length_of_the_contract() -> None:
+    """Exported from a sentence of one length, it answers the shortest and the longest like the code it came from."""
+    folder = real_model("minilm")
+    manifest = read(folder)
+    source = sources.of_artifact("torch", folder, manifest)
+    graph = over_torch(program(source).module(), source)
+    code = read_back.torch_form(folder / "torch")
+    for length in manifest.inputs[0].lengths or ():
+        ids = np.random.default_rng(length).integers(200, 20_000, (3, length))
+        ids[:, 0] = 101
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        np.testing.assert_allclose(graph(inputs)["embedding"], code(inputs)["embedding"], atol=1e-6)
+
+
+def test_a_refusal_has_its_reason() -> None:
+    """What torch.export says of a length that a model cannot have stands in a list below its first line."""
+
+    class Pairs(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, 1:] * x[:, :-1]
+
+    varying = TensorSpec("x", "float32", (None,), lengths=(2, 9))
+    source = Source(lambda: Pairs().eval(), (varying,), (varying,), {"x": np.ones((2, 6), np.float32)})
+    with pytest.raises(torch._dynamo.exc.UserError) as refused:
+        program(source)
+    line = told(refused.value)
+    assert "\n" not in line
+    assert line.startswith("UserError: Constraints violated (length)!")
+    assert " - Not all values of length" in line
