@@ -146,8 +146,8 @@ def network() -> "nn.Module":
             self.project = nn.Conv2d(inside, channels_out, 1)
             self.residual = stride == 1 and channels_in == channels_out
 
-        def forward(self, x: torch.Tensor) -> Any:
-            y = x if self.expand is None else self.expand(x).clamp_(0, 6)
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = x if self.expand is None else self.expand(x).clamp_(0, 6)
             y = self.project(self.depthwise(y).clamp_(0, 6))
             return y.add_(x) if self.residual else y
 
@@ -174,10 +174,11 @@ def network() -> "nn.Module":
             self.classify = nn.Linear(1280, 1000)
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # unknown to torch's own stubs
 
-        def forward(self, image: torch.Tensor) -> Any:
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
             x = (image.permute(0, 3, 1, 2) - 127 / 255) * (255 / 128)
             x = self.head(self.blocks(self.stem(x).clamp_(0, 6))).clamp_(0, 6)
-            return self.classify(x.mean((2, 3))).softmax(1)
+            classified: torch.Tensor = self.classify(x.mean((2, 3)))
+            return classified.softmax(1)
 
     return Network()
 

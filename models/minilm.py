@@ -91,11 +91,12 @@ def network() -> "nn.Module":
             self.narrow = nn.Linear(1536, 384)
             self.norm2 = nn.LayerNorm(384, eps=1e-12)
 
-        def forward(self, x: torch.Tensor, hidden: torch.Tensor) -> Any:
-            query, key, value = self.attend(x).unflatten(2, (3, 12, 32)).permute(2, 0, 3, 1, 4)
+        def forward(self, x: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+            query, key, value = self.attend(x).unflatten(2, (3, 12, 32)).permute(2, 0, 3, 1, 4).unbind()
             heads = functional.scaled_dot_product_attention(query, key, value, attn_mask=hidden)
             x = self.norm1(x + self.project(heads.transpose(1, 2).flatten(2)))
-            return self.norm2(x + self.narrow(functional.gelu(self.widen(x))))
+            y: torch.Tensor = self.norm2(x + self.narrow(functional.gelu(self.widen(x))))
+            return y
 
     class Network(nn.Module):
         def __init__(self) -> None:
@@ -108,7 +109,7 @@ def network() -> "nn.Module":
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             # No slice without the first token: of a length of 2 it leaves one, and torch.export would refuse that.
             first = torch.arange(input_ids.shape[1]) == 0
-            counts = attention_mask.bool() & (first | (input_ids != 101))
+            counts = (attention_mask != 0) & (first | (input_ids != 101))
             x = self.norm(self.words(input_ids) + self.positions[: input_ids.shape[1]])
             hidden = torch.zeros(counts.shape).masked_fill_(~counts, -1e9)[:, None, None]
             for layer in self.layers:
