@@ -20,6 +20,9 @@ from models.tensors import Tensors
 
 SECONDS = 1.5
 WARMUP_CALLS = 50
+WARMUP_S = 10.0
+PATIENCE_S = 60.0
+"""No further turn over the inputs is begun after so long, though there was but one."""
 INPUTS = 16
 """Inputs that take turns; where their lengths differ they are as short and as long as those of the load."""
 
@@ -84,8 +87,7 @@ def taking_turns(folder: Path, manifest: Manifest, batch: int) -> list[Tensors]:
 
 def time_passes(runtime: str, forward: Forward, inputs: Sequence[Tensors], batch: int) -> ForwardTiming:
     """Time a forward pass that is loaded, after a warm-up, over inputs that take turns."""
-    for one, _ in zip(itertools.cycle(inputs), range(WARMUP_CALLS), strict=False):
-        forward(one)
+    _warm_up(forward, inputs)
     times = _times(forward, inputs)
     every = sorted(itertools.chain(*times))
     mean = statistics.fmean(statistics.median(of_one) for of_one in times)
@@ -93,11 +95,23 @@ def time_passes(runtime: str, forward: Forward, inputs: Sequence[Tensors], batch
     return ForwardTiming(runtime, batch, len(every), statistics.median(every), p99, mean)
 
 
+def _warm_up(forward: Forward, inputs: Sequence[Tensors]) -> None:
+    """`WARMUP_CALLS`, or as many as `WARMUP_S` holds; each shape once in any case, for some forms compile for each."""
+    shapes = {tuple(array.shape for array in one.values()): one for one in inputs}
+    for one in shapes.values():
+        forward(one)
+    end = time.perf_counter() + WARMUP_S
+    for one, _ in zip(itertools.cycle(inputs), range(WARMUP_CALLS - len(shapes)), strict=False):
+        if time.perf_counter() > end:
+            break
+        forward(one)
+
+
 def _times(forward: Forward, inputs: Sequence[Tensors]) -> list[list[float]]:
-    """The times of each input's passes in milliseconds, every input twice at least."""
+    """The times of each input's passes in milliseconds, every input twice at least where that takes no minute."""
     times: list[list[float]] = [[] for _ in inputs]
-    end = time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(times[-1]) < 2:
+    begun = time.perf_counter()
+    while (taken_s := time.perf_counter() - begun) < SECONDS or (len(times[-1]) < 2 and taken_s < PATIENCE_S):
         for one, taken in zip(inputs, times, strict=True):
             start = time.perf_counter_ns()
             forward(one)
