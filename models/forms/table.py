@@ -73,8 +73,13 @@ def _spread(values: Sequence[float]) -> str:
     """The median, and behind it the smallest and the largest value where there are several."""
     if not values:
         return "-"
-    middle = f"{statistics.median(values):.3g}"
-    return middle if len(values) == 1 else f"{middle} ({min(values):.3g} to {max(values):.3g})"
+    middle = _digits(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} ({_digits(min(values))} to {_digits(max(values))})"
+
+
+def _digits(value: float) -> str:
+    """Three digits, or the whole number where it has more."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _difference(answered: Answered | None) -> str:

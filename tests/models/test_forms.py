@@ -139,7 +139,8 @@ def test_an_unknown_form_is_refused(root: Path) -> None:
 
 def test_the_table_tells_what_was_found() -> None:
     """Of several rounds the median and the range; what is wrong or refused has no time, and its reason stands below."""
-    one = Answered(1.0, 0.5, 1e-7, "", {1: "", 8: "too many"}, (ForwardTiming("torch", 1, 9, 0.2, 0.3, 0.2),), 2**20)
+    timings = ForwardTiming("torch", 1, 9, 0.2, 0.3, 0.2), ForwardTiming("torch", 32, 9, 11_500.4, 11_600.0, 11_500.0)
+    one = Answered(1.0, 0.5, 1e-7, "", {1: "", 8: "too many"}, timings, 2**20)
     good = Finding(form="a", title="A", framework="torch", rounds=(one, replace(one, first_answer_s=0.7)))
     bad = replace(good, form="b", title="B", rounds=(replace(one, difference=None, fault="off", timings=()),))
     none = Finding(form="c", title="C", framework="torch", refused="cannot be")
@@ -149,6 +150,7 @@ def test_the_table_tells_what_was_found() -> None:
     rows = {row.split(" | ")[0]: row.split(" | ") for row in text.splitlines() if row.startswith("| ")}
     assert rows["| A"][5:7] == ["0.6 (0.5 to 0.7)", "0.2 (0.2 to 0.2)"]
     assert "The median of the rounds" in text
+    assert rows["| A"][8] == "11,500 (11,500 to 11,500)"
     assert rows["| A"][11] == "not 8"
     assert (rows["| B"][6], rows["| B"][10]) == ("-", "**wrong**")
     assert rows["| C"][2] == "refused"
