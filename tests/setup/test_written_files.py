@@ -160,34 +160,32 @@ def test_a_readme_without_a_shell_block_has_no_commands() -> None:
     assert commands_of("run `it`\n") == []
 
 
+def _server_of(servers: Mapping[str, Server], root: Path, files: Mapping[str, str], *written: str) -> Server:
+    """A server in the folder `mine` of a small project, which is laid down: the text of each file by its path."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    return replace(servers["flask_server"], folder=root / "mine", written_files=written)
+
+
 def test_files_are_counted_by_kind_and_against_the_defaults(servers: Mapping[str, Server], tmp_path: Path) -> None:
     """The kind comes from the place and the name; a key with the default's value is set but not changed."""
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "export.py").write_text("export = 1\n")
-    (folder / "app.py").write_text("a = 1\nb = 2\n")
-    (folder / "Dockerfile").write_text("FROM x\n")
-    (folder / "my.properties").write_text("same=1\nother=2\nunheard=3\n")
-    (folder / "README.md").write_text("```sh\none\ntwo\n```\n")
-    names = ("app.py", "Dockerfile", "my.properties", "../models/export.py")
-    server = replace(servers["flask_server"], folder=folder, written_files=names)
-    written = count_written(
-        server, DeclaredSetup("", defaults={"my.properties": {"same": "1", "other": "1"}}), tmp_path
-    )
+    files = {
+        "models/export.py": "export = 1\n",
+        "mine/app.py": "a = 1\nb = 2\n",
+        "mine/Dockerfile": "FROM x\n",
+        "mine/my.properties": "same=1\nother=2\nunheard=3\n",
+        "mine/README.md": "```sh\none\ntwo\n```\n",
+    }
+    server = _server_of(servers, tmp_path, files, "app.py", "Dockerfile", "my.properties", "../models/export.py")
+    declared = DeclaredSetup("", defaults={"my.properties": {"same": "1", "other": "1"}})
+    written = count_written(server, declared, tmp_path)
     assert {file.kind: file.lines for file in written.files} == {"code": 2, "image": 1, "configuration": 3, "export": 1}
     assert (written.keys_set, written.keys_changed) == (3, 2)
     assert written.commands == ("one", "two")
     assert "--port" in written.flags
     assert "OMP_NUM_THREADS" in written.environment
     assert [file.path for file in written.files][3] == "models/export.py"
-
-
-def _lay_down(root: Path, files: Mapping[str, str]) -> None:
-    """A small project: the text of each file by its path."""
-    for name, text in files.items():
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text(text)
 
 
 def test_what_a_file_imports_counts_and_the_model_does_not(servers: Mapping[str, Server], tmp_path: Path) -> None:
@@ -203,9 +201,7 @@ def test_what_a_file_imports_counts_and_the_model_does_not(servers: Mapping[str,
         "mine/log.xml": "<a/>\n",
         "mine/README.md": "",
     }
-    _lay_down(tmp_path, files)
-    names = ("app.py", "body.py", "../models/export.py", "log.xml")
-    server = replace(servers["flask_server"], folder=tmp_path / "mine", written_files=names)
+    server = _server_of(servers, tmp_path, files, "app.py", "body.py", "../models/export.py", "log.xml")
     written = count_written(server, DeclaredSetup("", image_files=("log.xml",)), tmp_path)
     assert [(file.path, file.kind) for file in written.files] == [
         ("mine/app.py", "code"),
@@ -224,8 +220,7 @@ def test_what_other_wire_formats_need_is_counted_apart(servers: Mapping[str, Ser
         "mine/rows.py": "d = 4\n",
         "mine/README.md": "",
     }
-    _lay_down(tmp_path, files)
-    server = replace(servers["flask_server"], folder=tmp_path / "mine", written_files=("app.py",))
+    server = _server_of(servers, tmp_path, files, "app.py")
     written = count_written(server, DeclaredSetup("", wire_files=("npy.py",)), tmp_path)
     kinds = {file.path: file.kind for file in written.files}
     assert kinds == {"mine/app.py": "code", "mine/npy.py": "other_wires", "mine/rows.py": "code"}
