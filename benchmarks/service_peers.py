@@ -15,10 +15,11 @@ from fastapi import FastAPI, Request, Response
 from flask import Flask
 from pydantic import BaseModel
 
-from flask_server.app import LoadingModel, read_settings
+from flask_server.app import read_settings
 from flask_server.predict_body import encode_predictions, parse_instances
 from flask_server.predictor import BuiltModel, Predictor
 from flask_server.rsgi import Service
+from flask_server.served_model import ServedModel
 
 LOADING_S = 120.0
 
@@ -29,10 +30,10 @@ class Instances(BaseModel):
     instances: list[list[list[float]]]
 
 
-def _loaded() -> tuple[Flask, BuiltModel, LoadingModel, Predictor]:
+def _loaded() -> tuple[Flask, BuiltModel, ServedModel, Predictor]:
     settings, artifact = read_settings()
-    model = LoadingModel(artifact, "torch", threads=1)
-    return settings, artifact, model, model.predictor(LOADING_S)
+    model = ServedModel(artifact, lambda: read_settings()[1], "torch", threads=1)
+    return settings, artifact, model, model.loaded(LOADING_S).predictor
 
 
 def bare_wsgi() -> Service:

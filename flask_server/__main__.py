@@ -36,14 +36,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def granian(arguments: argparse.Namespace) -> list[str]:
     """Return the command line of granian, an HTTP server in Rust; `rsgi.py` gives a thread to each complete request."""
-    command = ["granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--factory"]
-    command += ["--host", arguments.host, "--port", str(arguments.port)]
-    command += ["--workers", str(arguments.workers), "--loop", "uvloop"]
-    # By default the whole server ends when the first worker dies.
-    command += ["--respawn-failed-workers"]
-    # A stop waits this long for idle connections and for requests; longer requests are lost. Docker waits for 10 s.
-    command += ["--workers-kill-timeout", "8"]
-    return [*command, "flask_server.rsgi:create_service"]
+    command = ["flask_server.granian_main", "--host", arguments.host, "--port", str(arguments.port)]
+    return [*command, "--workers", str(arguments.workers)]
 
 
 def gunicorn(arguments: argparse.Namespace) -> list[str]:

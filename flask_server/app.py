@@ -7,8 +7,6 @@
 Settings come from the environment with the prefix FLASK_SERVER_ (see README.md) or from `create_app({...})`.
 """
 
-import logging
-import threading
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -20,13 +18,13 @@ from werkzeug.exceptions import (
     HTTPException,
     NotFound,
     RequestEntityTooLarge,
-    ServiceUnavailable,
     UnsupportedMediaType,
 )
 from werkzeug.routing import BaseConverter
 
 from flask_server.predict_body import FORMATS, InvalidRequest, chosen_format
-from flask_server.predictor import RUNTIMES, BuiltModel, BuiltModelError, Predictor
+from flask_server.predictor import RUNTIMES, BuiltModel, BuiltModelError, find_model
+from flask_server.served_model import ServedModel
 
 LOADING_S = 60.0
 
@@ -34,55 +32,13 @@ DRAIN_LIMIT = 256 * 1024 * 1024
 """Bytes of a refused request that are read and dropped. Closing the connection while the client still sends would reset
 it, and the client would never see the answer."""
 
-WHOLE_NUMBERS = ("RUNTIME_THREADS", "THREADS", "MAX_CONTENT_LENGTH", "BODY_TIMEOUT")
-
-log = logging.getLogger(__name__)
+WHOLE_NUMBERS = ("RUNTIME_THREADS", "THREADS", "QUEUE", "MAX_CONTENT_LENGTH", "BODY_TIMEOUT")
 
 
 class ModelName(BaseConverter):
     """A name in a URL, up to the colon that starts a verb."""
 
     regex = "[^/:]+"
-
-
-class LoadingModel:
-    """An artifact that is loaded in the background; until then the server answers that it is not ready."""
-
-    def __init__(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
-        self._predictor: Predictor | None = None
-        self._fault = "the model is still loading"
-        self._settled = threading.Event()
-        load = threading.Thread(target=self._load, args=(artifact, runtime, threads), name="load-model", daemon=True)
-        load.start()
-
-    def _load(self, artifact: BuiltModel, runtime: str, threads: int) -> None:
-        try:
-            predictor = RUNTIMES[runtime].load(artifact, threads)
-            predictor.predict(artifact.interface.smallest())  # the first call takes longer
-            self._predictor = predictor
-        except Exception as error:  # whatever a framework raises, /healthz reports it
-            log.exception("the model cannot be loaded")
-            self._fault = f"the model cannot be loaded: {error}"
-        self._settled.set()
-
-    def predictor(self, timeout_s: float = 0.0) -> Predictor:
-        """Return the loaded model.
-
-        Args:
-            timeout_s: Seconds to wait for it. /healthz is ready as soon as one worker is; a request that reaches
-                another worker waits there, instead of getting an error.
-
-        Raises:
-            ServiceUnavailable: It has not answered yet, or never will.
-        """
-        self._settled.wait(timeout_s)
-        if self._predictor is None:
-            raise ServiceUnavailable(self._fault)
-        return self._predictor
-
-    def settled(self) -> bool:
-        """Return whether `predictor` answers without waiting."""
-        return self._settled.is_set()
 
 
 def drain(body: IO[bytes], limit: int = DRAIN_LIMIT) -> None:
@@ -103,6 +59,7 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
         RUNTIME="torch",
         RUNTIME_THREADS=1,
         THREADS=4,
+        QUEUE=100,  # requests that wait for their turn; one more is answered with 503, as by TorchServe's job queue
         BODY_TIMEOUT=30,  # seconds until a body has to be there; a slower one is answered with 408
         WSGI={},
     )
@@ -110,14 +67,13 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
     app.config.from_mapping(config or {})
     if app.config["RUNTIME"] not in RUNTIMES:
         raise BuiltModelError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(RUNTIMES)}")
-    artifact = BuiltModel.read(Path(app.config["ARTIFACT"]))
+    artifact = find_model(Path(app.config["ARTIFACT"]), app.config["RUNTIME"])
     if app.config["MAX_CONTENT_LENGTH"] is None:
         app.config["MAX_CONTENT_LENGTH"] = artifact.max_request_bytes  # a larger body is answered with 413
     for name in WHOLE_NUMBERS:
         value = app.config[name]
         if not isinstance(value, int) or value < 1:
             raise BuiltModelError(f"{name} must be a whole number from 1, not {value!r}")
-    RUNTIMES[app.config["RUNTIME"]].check(artifact)
     return app, artifact
 
 
@@ -136,7 +92,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         BuiltModelError: See `read_settings`.
     """
     app, artifact = read_settings(config)
-    model = LoadingModel(artifact, app.config["RUNTIME"], app.config["RUNTIME_THREADS"])
+    runtime, threads = app.config["RUNTIME"], app.config["RUNTIME_THREADS"]
+    model = ServedModel(artifact, lambda: read_settings(config)[1], runtime, threads)
     app.extensions["model"] = model
     app.url_map.converters["model"] = ModelName
 
@@ -153,8 +110,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         # Werkzeug silently truncates a body of unknown length at the limit. (Granian always knows the length.)
         if len(body) >= app.config["MAX_CONTENT_LENGTH"] and request.content_length is None:
             raise RequestEntityTooLarge
-        inputs = form.read(body, request.headers.get, artifact.interface)
-        answer = form.write(model.predictor(LOADING_S).predict(inputs))
+        version = model.loaded(LOADING_S)  # one for the whole request
+        inputs = form.read(body, request.headers.get, version.artifact.interface)
+        answer = form.write(version.predictor.predict(inputs))
         return Response(answer.body, headers=answer.headers, content_type=answer.content_type)
 
     @app.post("/v1/models/<model:name>:predict")
@@ -165,17 +123,18 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     def status(name: str) -> ResponseReturnValue:
         if name != artifact.workload:
             raise unknown(name)
+        loaded = model.loaded()
         return {
             "name": artifact.workload,
-            "version": artifact.version,
-            "runtime": model.predictor().describe(),
+            "version": loaded.artifact.version,
+            "runtime": loaded.predictor.describe(),
             "flask": version("flask"),
             "wsgi": app.config["WSGI"],
         }
 
     @app.get("/healthz")
     def healthz() -> ResponseReturnValue:
-        model.predictor()
+        model.loaded()
         return {"status": "ready"}
 
     @app.errorhandler(InvalidRequest)

@@ -6,6 +6,7 @@ Each has a module of its own, imported only when its predictor is made: a deploy
 import hashlib
 import importlib
 import json
+import logging
 import os
 import shutil
 import sys
@@ -22,6 +23,8 @@ SCHEMA_KEYS = (
     "tolerance torch_form packaged_files versions source_sha256 golden load fresh pictures files"
 )
 """The keys of a manifest of this schema, separated by spaces; a key beyond them may change what the others mean."""
+
+log = logging.getLogger(__name__)
 
 
 class BuiltModelError(Exception):
@@ -159,3 +162,32 @@ RUNTIMES = {
     ),
     "tensorflow": Runtime("flask_server.tensorflow_predictor", "TensorFlowPredictor", "saved_model/"),
 }
+
+
+def find_model(folder: Path, runtime: str) -> BuiltModel:
+    """Find the artifact to serve: the one in `folder`, or the newest sound one of the versions in it.
+
+    Args:
+        folder: A folder of an artifact, or one whose folders of artifacts are named by their versions.
+        runtime: A name in `RUNTIMES`, which is to load it.
+
+    Raises:
+        BuiltModelError: There is none; of several that cannot be served it says what is wrong with the newest.
+    """
+    versions = [one.parent for one in folder.glob("*/manifest.json") if one.parent.name.isdigit()]
+    if (folder / "manifest.json").exists() or not versions:
+        return _checked(folder, runtime)
+    faults = []
+    for version in sorted(versions, key=lambda one: int(one.name), reverse=True):
+        try:
+            return _checked(version, runtime)
+        except BuiltModelError as error:
+            log.error("version %s is passed over: %s", version.name, error)
+            faults.append(error)
+    raise faults[0]
+
+
+def _checked(folder: Path, runtime: str) -> BuiltModel:
+    artifact = BuiltModel.read(folder)
+    RUNTIMES[runtime].check(artifact)
+    return artifact

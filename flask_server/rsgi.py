@@ -11,6 +11,7 @@ import asyncio
 import io
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -27,7 +28,10 @@ from werkzeug.exceptions import (
     ServiceUnavailable,
 )
 
-from flask_server.app import DRAIN_LIMIT, LoadingModel, create_app, error_body
+from flask_server.app import DRAIN_LIMIT, create_app, error_body
+from flask_server.graceful_stop import GracefulStop
+from flask_server.served_model import ServedModel
+from flask_server.turns import QueueFullError, Turns
 
 SMALL = 64 * 1024
 """A body declared to be no larger than this, in bytes, always has room, since granian bounds how many requests there
@@ -44,33 +48,58 @@ class Service:
     """A Flask application behind granian's RSGI interface.
 
     Args:
-        app: Its settings MAX_CONTENT_LENGTH, BODY_TIMEOUT and THREADS apply.
+        app: Its settings MAX_CONTENT_LENGTH, BODY_TIMEOUT, THREADS and QUEUE apply.
     """
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._model: LoadingModel = app.extensions["model"]
+        self._model: ServedModel = app.extensions["model"]
         self._largest: int = app.config["MAX_CONTENT_LENGTH"]
         self._timeout: float = app.config["BODY_TIMEOUT"]
         self._threads = ThreadPoolExecutor(app.config["THREADS"], "request")
-        self._room = min(LARGE_BODIES * self._largest, max(MOST_ROOM, self._largest))  # used on the event loop only
+        # Used on the event loop only.
+        self._room = min(LARGE_BODIES * self._largest, max(MOST_ROOM, self._largest))
+        self._turns = Turns(1, app.config["QUEUE"])
+        self._stop = GracefulStop()
+        self._thread_turns = Turns(app.config["THREADS"], app.config["QUEUE"])
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the newest version of the model at SIGHUP, and stop at SIGTERM."""
+        loop.add_signal_handler(signal.SIGHUP, self._model.replace)
+        self._stop.install(loop)
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
+        if self._turns.full and scope.method == "POST":  # before its body is read, which costs more than the refusal
+            protocol.response_bytes(*OVERLOADED)
+            return
         large: list[bytes] = []
         try:
             body = await self._collect(scope, protocol, large)
             environ = environ_of(scope, body)
             if len(body) <= SMALL and self._model.settled():
-                answer = call_wsgi(self._app, environ)
+                async with self._turns:
+                    answer = call_wsgi(self._app, environ)
             else:
-                loop = asyncio.get_running_loop()
-                answer = await loop.run_in_executor(self._threads, call_wsgi, self._app, environ)
+                left = asyncio.ensure_future(protocol.client_disconnect())
+                try:
+                    async with self._thread_turns:
+                        if left.done():
+                            return  # nobody wants the answer any more
+                        loop = asyncio.get_running_loop()
+                        answer = await loop.run_in_executor(self._threads, call_wsgi, self._app, environ)
+                finally:
+                    left.cancel()
+        except QueueFullError:
+            answer = OVERLOADED
         except HTTPException as refusal:
             answer = refuse(refusal)
         finally:
             self._release(large)
-        protocol.response_bytes(*answer)
+        status, headers, content = answer
+        if self._stop.stopping:
+            headers = [*headers, ("Connection", "close")]
+        protocol.response_bytes(status, headers, content)
 
     async def _collect(self, scope: Scope, protocol: HTTPProtocol, large: list[bytes]) -> bytes:
         """Return the whole body.
@@ -189,6 +218,14 @@ def refuse(refusal: HTTPException) -> Answer:
     headers = [(name, value) for name, value in refusal.get_headers() if name != "Content-Type"]
     headers += [("Content-Type", "application/json"), ("Connection", "close")]
     return refusal.code or 500, headers, error_body(refusal).encode()
+
+
+OVERLOADED = (
+    503,
+    [("Content-Type", "application/json"), ("Retry-After", "1")],
+    error_body(ServiceUnavailable("too many requests at once: try again")).encode(),
+)
+"""The answer to a request for which there is no place in the queue. It is made once: it has to be cheap."""
 
 
 def end_with_parent() -> None:
