@@ -29,12 +29,16 @@ class HttpApp:
         api: Answers the requests.
         threads: How many of them are worked on at a time; the others wait.
         budget: The memory for those that are large.
+
+    Attributes:
+        closing: Whether each connection is closed with its next answer, as the server is about to stop.
     """
 
     def __init__(self, api: RestApi, threads: int, budget: Budget) -> None:
         self._api = api
         self._workers = Workers(threads, "rest")
         self._budget = budget
+        self.closing = False
         self._held = 0  # bytes received so far, of all bodies
 
     async def __call__(self, scope: Message, receive: Receive, send: Callable[[Message], Awaitable[None]]) -> None:
@@ -63,6 +67,7 @@ class HttpApp:
                 "headers": [
                     (b"content-type", response.content_type.encode()),
                     (b"content-length", str(len(response.body)).encode()),
+                    *([(b"connection", b"close")] if self.closing else []),
                 ],
             }
         )

@@ -30,6 +30,7 @@ from tf_serving.embedded.servable import Servable
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5  # for requests in flight when the server is told to stop
+LINGER_SECONDS = 1  # for open connections to send their last request
 KEEP_ALIVE_SECONDS = 3600
 
 
@@ -118,6 +119,9 @@ async def _serve(
     log.info("stopping: no new requests, %d s for those in flight", GRACE_SECONDS)
     stopped = grpc_server.stop(GRACE_SECONDS)
     if listener is not None:
+        if not rest.done():
+            app.closing = True
+            await http_server.drain()
         http_server.should_exit = True
         await rest  # raises if it ended early because another process listens on the port
     await asyncio.to_thread(stopped.wait)
@@ -150,6 +154,17 @@ class _HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to `_run`, which has more to stop than this."""
         yield
+
+    async def drain(self) -> None:
+        """Refuse new connections, and wait until the open ones are closed with an answer, or idle for long.
+
+        Uvicorn itself closes connections between two requests at once, and a request on its way to one is lost.
+        """
+        for server in self.servers:
+            server.close()
+        deadline = time.monotonic() + LINGER_SECONDS
+        while self.server_state.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
 
 
 def _follow_config(options: Options, manager: Manager, current: object) -> None:
