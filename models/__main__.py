@@ -4,7 +4,7 @@ import json
 import shlex
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +17,10 @@ from models.errors import BrokenArtifactError, ModelsError
 from models.forms import deployed, measure, table
 from models.forms.all_forms import FORMS, select
 from models.framework_messages import silence_framework_messages
-from models.workload import discover, find
+from models.workload import Found, discover, find
+
+NEXT = "next"
+"""Folder, in that of the artifacts, of the versions that follow the present ones: what a rollout puts on the air."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,15 +32,19 @@ def cli() -> None:
 @click.argument("workload", required=False)
 @click.option("--forms", help=f"Forms to hold beside the eager one, with commas: {', '.join(deployed.DEPLOYABLE)}.")
 @click.option("--force", is_flag=True, help="Build even if nothing changed.")
-def build_command(workload: str | None, forms: str | None, force: bool) -> None:
+@click.option("--next", "following", is_flag=True, help=f"Train the next version, with another seed, into {NEXT}/.")
+def build_command(workload: str | None, forms: str | None, force: bool, following: bool) -> None:
     """Build the artifact of WORKLOAD, or of every workload whose packages are installed."""
     wanted = deployed.select(forms)
+    folder = root() / NEXT if following else root()
     for found in [find(workload)] if workload else discover().values():
         missing = [file.missing for file in found.workload.packaged_files if not file.is_installed]
         if missing and not workload:
             click.echo(f"{found.workload.name} v{found.workload.version} not built: {missing[0]}")
             continue
-        built = build(found, root(), forms=wanted, force=force, say=click.echo)
+        if following:
+            found = _following(found)
+        built = build(found, folder, forms=wanted, force=force, say=click.echo)
         manifest = built.manifest
         click.echo(
             f"{manifest.workload} v{manifest.version} {'built' if built.made else 'unchanged'}: {built.folder} "
@@ -107,6 +114,12 @@ def forms_command(workload: str | None, forms: str | None, rounds: int, out: Pat
             written = out / f"{manifest.workload}.json"
             written.write_text(json.dumps(asdict(findings), indent=2) + "\n", encoding="utf-8")
             written.with_suffix(".md").write_text(table.render(findings), encoding="utf-8")
+
+
+def _following(found: Found) -> Found:
+    """The next version of a workload, which differs in nothing but its seed."""
+    present = found.workload
+    return replace(found, workload=replace(present, version=present.version + 1, seed=present.seed + 1))
 
 
 def _folders(workload: str | None) -> list[Path]:
