@@ -20,6 +20,7 @@ from loadtest.load.steadiness import is_warm
 NEVER = 1 << 62
 MISMATCHED = "mismatched"
 TIMEOUT = "timeout"
+GAVE_UP = "gave_up"
 PATIENCE_NS = 120 * NS
 """A closed loop that owes a number of requests goes on for so long beyond its duration: a dead server ends few."""
 
@@ -82,6 +83,8 @@ class Engine:
             whatever comes of it later.
         grace_s: How long after the end of the schedule the last answers are waited for.
         until_warm: End a closed loop as soon as the server is steady: what is in flight then is the last.
+        impatient: A request that has waited for a free connection for longer than `timeout_s` is not sent any more: its
+            user has left. It is an error of kind ``gave_up``.
 
     Attributes:
         may_pause: See `SlotOwner.may_pause`.
@@ -101,6 +104,7 @@ class Engine:
         timeout_s: float = 10.0,
         grace_s: float | None = None,
         until_warm: bool = False,
+        impatient: bool = False,
     ) -> None:
         self.schedule = schedule
         self.clock = clock
@@ -113,6 +117,7 @@ class Engine:
         self._wake = wake
         self._payload = itertools.cycle(range(payloads) if isinstance(payloads, int) else payloads)
         self._timeout = int(timeout_s * NS)
+        self._patience = self._timeout if impatient else NEVER
         self._grace = int((timeout_s if grace_s is None else grace_s) * NS)
         self._slots: Sequence[Slot] = ()
         self._idle: deque[Slot] = deque()
@@ -226,6 +231,8 @@ class Engine:
 
     def _send_due(self, slot: Slot, now: int) -> None:
         due = self._due
+        if now - due > self._patience:
+            due = self._give_up(now)
         if due <= now:
             self._due = next(self._times, NEVER)
             if self._idle:  # another slot could have sent it earlier: this client is late
@@ -241,6 +248,13 @@ class Engine:
                 self._sleep_until(due)
             elif due == NEVER:
                 self._finish_if_done()
+
+    def _give_up(self, now: int) -> int:
+        """Pass over the requests that have waited for too long, and return when the next one is due."""
+        while now - self._due > self._patience:
+            self.recorder.tally.errors[GAVE_UP] += 1
+            self._due = next(self._times, NEVER)
+        return self._due
 
     def _send_closed(self, slot: Slot, now: int) -> None:
         if self._end <= now < self._latest_end and self.recorder.ended < self._min_requests:

@@ -20,6 +20,7 @@ class Load:
         seed: Seed of the schedule; the warm-up and every further process draw from seeds derived from it.
         timeout_s: Limit for one request, in seconds.
         kernel_stamps: Whether the kernel is asked when each answer came in, which makes for a slower client.
+        impatient: Whether a request that finds no free connection within its limit is given up and not sent.
     """
 
     schedule: Schedule | Closed
@@ -29,6 +30,7 @@ class Load:
     seed: int = 1
     timeout_s: float = 10.0
     kernel_stamps: bool = False
+    impatient: bool = False
 
     @property
     def requests(self) -> float:

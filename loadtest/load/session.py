@@ -73,6 +73,7 @@ class Phase:
         until_warm: Whether it is a warm-up: a closed loop that ends as soon as the server is steady, and at the end of
             its schedule at the latest.
         payloads: Numbers of the requests that are sent, in this order again and again; all from the first on if None.
+        impatient: Whether a request that is not sent within its limit is not sent at all.
     """
 
     schedule: Schedule | Closed
@@ -80,6 +81,7 @@ class Phase:
     timeout_s: float
     until_warm: bool = False
     payloads: Sequence[int] | None = None
+    impatient: bool = False
 
     @property
     def window_s(self) -> float:
@@ -99,6 +101,7 @@ class Phase:
             window_s=self.window_s,
             timeout_s=self.timeout_s,
             until_warm=self.until_warm,
+            impatient=self.impatient,
         )
 
 

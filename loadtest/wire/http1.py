@@ -31,6 +31,8 @@ class HttpTarget:
         requests: The encoded requests, head and body; request ``n`` uses number ``n mod len``.
         expectation: What a correct answer to each of them is.
         address: Resolved address; the host is looked up for each connection where it is empty.
+        remembers: Whether an answer that was found correct is known again by its bytes; where not, the expectation sees
+            every single one.
     """
 
     host: str
@@ -39,6 +41,7 @@ class HttpTarget:
     requests: Sequence[bytes]
     expectation: Expectation
     address: str = ""
+    remembers: bool = True
 
     @classmethod
     def build(
@@ -109,6 +112,7 @@ class HttpConnection(KeptConnection):
         self._requests = pool.target.requests
         self._known = pool.known_answers
         self._expectation = pool.target.expectation
+        self._remembers = pool.target.remembers
         self._expected: bytes | None = None
         self._reset()
 
@@ -226,7 +230,7 @@ class HttpConnection(KeptConnection):
         if not 200 <= status < 300:
             self._fail(f"http_{status}")
         elif self._expectation.matches(payload, body):
-            if keep and raw:
+            if keep and raw and self._remembers:
                 self._known[payload] = raw
             self._pool.owner.completed(self)
         else:

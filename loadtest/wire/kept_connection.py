@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
@@ -17,6 +18,9 @@ from typing import Any, Protocol, cast
 from loadtest.load.engine import SlotOwner
 from loadtest.load.loop_turn import KnownTurn, LoopTurn, Turn
 from loadtest.wire.stamped_transport import StampedSockets
+
+LEFT = "left"
+"""Kind of error of a request that its own client gave up."""
 
 MAX_BODY = 16 * 1024 * 1024
 FIRST_BACKOFF_S = 0.001
@@ -98,6 +102,22 @@ class KeptConnection(asyncio.Protocol, abc.ABC):
         """Drop the connection and report the request in flight, if any, as failed."""
         self._drop()
         self._fail(kind)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether all of the present request was given to the kernel."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+
+    def leave(self) -> None:
+        """Go away in the middle of a request whose answer nobody wants any more: reset the connection (RFC 9293, 3.5).
+
+        The request is reported as failed, of kind ``left``.
+        """
+        plain = self._transport.get_extra_info("socket") if self._transport else None
+        if plain is not None:
+            # Closed without lingering, a connection is reset and not finished: the server need not send to notice.
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort(LEFT)
 
     async def open(self) -> None:
         """Connect now; failures are left to the first request."""

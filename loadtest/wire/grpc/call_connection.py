@@ -12,7 +12,7 @@ from loadtest.load.engine import MISMATCHED
 from loadtest.wire.grpc import http2
 from loadtest.wire.grpc.answer_reader import AnswerReader
 from loadtest.wire.grpc.calls import Calls
-from loadtest.wire.kept_connection import MAX_BODY, ConnectionPool, HandshakeError, KeptConnection
+from loadtest.wire.kept_connection import LEFT, MAX_BODY, ConnectionPool, HandshakeError, KeptConnection
 
 HANDSHAKE_S = 5.0
 LAST_STREAM = 1 << 30
@@ -116,6 +116,19 @@ class CallConnection(KeptConnection):
             self._unsent = self._unsent[size:]
             self._window -= size
             self._stream_window -= size
+
+    @property
+    def is_written(self) -> bool:
+        """Whether all of the present call was given to the kernel."""
+        return super().is_written and not self._unsent
+
+    def leave(self) -> None:
+        """Cancel the call in flight, and leave the connection open (RST_STREAM with CANCEL, RFC 9113, 6.4 and 7)."""
+        if self._write is None:
+            super().leave()
+            return
+        self._write(http2.frame(http2.RST_STREAM, 0, self._stream, CANCEL.to_bytes(4, "big")))
+        self._fail(LEFT)
 
     # -- opening and closing
 
