@@ -118,6 +118,10 @@ class LocalServer(RunningServer):
         """The last lines that the server printed."""
         return tail(self._log, lines)
 
+    def send_signal(self, name: str) -> None:
+        """Send a signal such as ``SIGHUP`` to the topmost process; nothing happens where it has ended."""
+        self._process.send_signal(signal.Signals[name])
+
     def usage(self) -> Usage:
         """CPU and memory of the process tree."""
         return tree_usage(self._process.pid)

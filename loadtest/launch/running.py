@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from loadtest.errors import UsageError
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
@@ -123,6 +124,14 @@ class RunningServer(abc.ABC):
     @abc.abstractmethod
     def log_tail(self, lines: int = LOG_LINES) -> str:
         """The last lines that the server printed, indented."""
+
+    def send_signal(self, name: str) -> None:
+        """Send a signal such as ``SIGHUP`` to the server's main process.
+
+        Raises:
+            UsageError: If its process is not known.
+        """
+        raise UsageError(f"{self.server.key} was not started here, so {name} cannot be sent to it")
 
     @abc.abstractmethod
     def usage(self) -> Usage:

@@ -5,7 +5,7 @@ out. Every key is optional. Strings are templates like those of the launch comma
 `ProcedureRequest` may use ``{next}`` too, the version after ``{version}``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,12 +37,14 @@ class SettingChange:
     Attributes:
         setting: The change in words; the table shows it in the capability's cell.
         args: Added to the launch command.
+        env: Templates of variables that are set for it.
         files: Text (a template) that is added at the end of a file of the folder, which is made where it is missing.
         requests: Sent in this order once the server runs.
     """
 
     setting: str = ""
     args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     requests: tuple[ProcedureRequest, ...] = ()
 
@@ -54,7 +56,7 @@ class NewVersion:
     Attributes:
         source: File or folder of the present version.
         target: Where its copy goes.
-        member: JSON member of a zip archive in which the version stands, for archives.
+        member: JSON file in it, a zip archive or a folder, in which the version stands.
         key: Key of the version in it, nested keys joined by dots.
     """
 
@@ -99,10 +101,14 @@ class DeclaredSwap:
     Attributes:
         active: Its answer holds the text once the new version serves.
         change: What it takes; its requests follow the new version's files.
+        signal: Sent to the server's main process after these requests, such as ``SIGHUP``; nothing if empty.
+        back: Requests that bring the present version back, once the new version's files are gone. The signal follows.
     """
 
     active: HttpGet
     change: SettingChange = SettingChange()
+    signal: str = ""
+    back: tuple[ProcedureRequest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ def _declared(name: str, table: dict[str, Any]) -> DeclaredSetup:
         "batching": lambda one: DeclaredBatching(**one),
         "new_version": lambda one: NewVersion(**one),
         "versions": lambda one: DeclaredVersions(one.pop("predict"), _change(one)),
-        "hot_swap": lambda one: DeclaredSwap(HttpGet(**one.pop("active")), _change(one)),
+        "hot_swap": _swap,
         "auth": _change,
     }
     unknown = sorted(set(table) - set(readers))
@@ -175,6 +181,16 @@ def _copy(value: T) -> T:
     return dict(value) if isinstance(value, dict) else value  # type: ignore[return-value]  # a dict for a dict
 
 
+def _swap(table: dict[str, Any]) -> DeclaredSwap:
+    active, signal = HttpGet(**table.pop("active")), str(table.pop("signal", ""))
+    back = _requests(table.pop("back", ()))
+    return DeclaredSwap(active, _change(table), signal, back)
+
+
 def _change(table: dict[str, Any]) -> SettingChange:
-    requests = tuple(ProcedureRequest(**one) for one in table.pop("requests", ()))
+    requests = _requests(table.pop("requests", ()))
     return SettingChange(args=tuple(table.pop("args", ())), requests=requests, **table)
+
+
+def _requests(tables: Sequence[dict[str, Any]]) -> tuple[ProcedureRequest, ...]:
+    return tuple(ProcedureRequest(**one) for one in tables)

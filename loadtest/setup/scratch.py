@@ -44,8 +44,12 @@ class ScratchCopy:
             "artifact": self.artifact.folder,
         }
 
-    def publish(self, how: NewVersion) -> Path:
+    def publish(self, how: NewVersion, following: Artifact | None = None) -> Path:
         """Lay the next version down beside the present one, at once and whole (by renaming).
+
+        Args:
+            how: Where its files are and where they go.
+            following: The next version; a copy of the present one under the next number if None.
 
         Returns:
             Where it is.
@@ -53,14 +57,20 @@ class ScratchCopy:
         Raises:
             UsageError: If the source does not exist, or has no version where it should stand.
         """
-        source = (self.artifact.folder / fill(how.source, self.context())).resolve()
+        origin = following or self.artifact
+        names = self.context() | {"workload": origin.workload, "version": origin.version}
+        source = (origin.folder / fill(how.source, names)).resolve()
         target = (self.artifact.folder / fill(how.target, self.context())).resolve()
         draft = target.with_name(f".{target.name}.part")
+        number = None if following else self.next_version
         try:
             if source.is_dir():
                 shutil.copytree(source, draft)
-            elif how.member:
-                _copy_archive(source, draft, how, self.next_version)
+                if number and how.member:
+                    path = draft / how.member
+                    path.write_bytes(_numbered(path.read_bytes(), how.key, number))
+            elif number and how.member:
+                _copy_archive(source, draft, how, number)
             else:
                 shutil.copyfile(source, draft)
             draft.rename(target)
@@ -80,7 +90,9 @@ def scratch_copy(server: Server, artifact: Artifact, change: SettingChange = NO_
             copied = root / server.folder.name
             shutil.copytree(server.folder, copied, ignore=shutil.ignore_patterns("__pycache__"))
             server = replace(server, folder=copied)
-        launches = tuple(replace(one, command=(*one.command, *change.args)) for one in server.launches)
+        launches = tuple(
+            replace(one, command=(*one.command, *change.args), env={**one.env, **change.env}) for one in server.launches
+        )
         scratch = ScratchCopy(replace(server, launches=launches), replace(artifact, folder=folder))
         for file, text in change.files.items():
             with (server.folder / file).open("a", encoding="utf-8") as out:
@@ -90,17 +102,24 @@ def scratch_copy(server: Server, artifact: Artifact, change: SettingChange = NO_
 
 def _copy_archive(source: Path, target: Path, how: NewVersion, version: str) -> None:
     """Copy a zip archive with one value of one JSON member changed."""
-    *parents, key = how.key.split(".")
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for entry in old.infolist():
             content = old.read(entry)
-            if entry.filename == how.member:
-                document = json.loads(content)
-                table = document
-                for parent in parents:
-                    table = table[parent]
-                if key not in table:
-                    raise KeyError(how.key)
-                table[key] = version
-                content = json.dumps(document).encode()
-            new.writestr(entry, content)
+            new.writestr(entry, _numbered(content, how.key, version) if entry.filename == how.member else content)
+
+
+def _numbered(content: bytes, place: str, version: str) -> bytes:
+    """A JSON document with another version in the place of the present one, of the same type.
+
+    Raises:
+        KeyError: If it has no such key.
+    """
+    *parents, key = place.split(".")
+    document = json.loads(content)
+    table = document
+    for parent in parents:
+        table = table[parent]
+    if key not in table:
+        raise KeyError(place)
+    table[key] = type(table[key])(version)
+    return json.dumps(document).encode()

@@ -7,7 +7,7 @@ from typing import overload
 
 from loadtest.load.recorder import Tally
 from loadtest.load.schedule import Closed, Schedule
-from loadtest.load.session import Endpoint, Phase, run_phases
+from loadtest.load.session import Endpoint, Phase, PhaseResult, run_phases
 from loadtest.setup.setup_finding import FindingValue
 
 SEED = 1
@@ -48,6 +48,23 @@ def put_load_until(
     most: int,
     timeout_s: float = 10.0,
 ) -> Tally:
+    """The same as `load_until`, all repetitions together."""
+    outcomes = load_until(over, endpoint, schedule, connections, most=most, timeout_s=timeout_s)
+    total = outcomes[0].tally
+    for outcome in outcomes[1:]:
+        total.merge(outcome.tally)
+    return total
+
+
+def load_until(
+    over: threading.Event,
+    endpoint: Endpoint,
+    schedule: Schedule,
+    connections: int,
+    *,
+    most: int,
+    timeout_s: float = 10.0,
+) -> list[PhaseResult]:
     """Repeat a short schedule over the same connections until something has happened.
 
     Args:
@@ -57,14 +74,12 @@ def put_load_until(
         connections: Connections.
         most: Repetitions at most.
         timeout_s: Limit for one request, in seconds.
+
+    Returns:
+        What became of each repetition.
     """
-    outcomes = asyncio.run(
-        run_phases(endpoint, _RepeatedPhase(over, Phase(schedule, SEED, timeout_s), most), connections)
-    )
-    total = outcomes[0].tally
-    for outcome in outcomes[1:]:
-        total.merge(outcome.tally)
-    return total
+    phases = _RepeatedPhase(over, Phase(schedule, SEED, timeout_s), most)
+    return asyncio.run(run_phases(endpoint, phases, connections))
 
 
 class _RepeatedPhase(Sequence[Phase]):

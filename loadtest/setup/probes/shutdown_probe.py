@@ -5,22 +5,18 @@ import signal
 import threading
 import time
 
-from loadtest.errors import LaunchError
 from loadtest.launch.local import LocalServer
 from loadtest.launch.running import RunningServer
 from loadtest.load.replay import Replay
 from loadtest.setup.probes.capability import CapabilityCell, judged, unknown
+from loadtest.setup.probes.large_request import TIMEOUT_S, calibrate
 from loadtest.setup.probes.probe_load import outcome_values, put_load
 from loadtest.setup.setup_finding import FindingValue, SetupCode, finding
 from loadtest.wire.golden_target import rest_target
 from loadtest.wire.http1 import HttpTarget
 
 IN_FLIGHT = 4
-FIRST = 256
-"""Instances of the first request that is tried; each further one has twice as many."""
 WORK_S = 0.3
-TIMEOUT_S = 30.0
-MAX_BODY = 16 * 1024 * 1024
 
 
 def probe_shutdown(running: RunningServer) -> CapabilityCell:
@@ -31,7 +27,7 @@ def probe_shutdown(running: RunningServer) -> CapabilityCell:
     """
     if not isinstance(running, LocalServer):
         return unknown("graceful_shutdown", finding(SetupCode.PROCESS_NOT_KNOWN))
-    instances, took_s = _calibrate(running)
+    instances, took_s = calibrate(running, WORK_S)
     endpoint = _large(running, instances)
     signalled_after: list[float] = []
 
@@ -69,34 +65,6 @@ def _await_work(running: LocalServer, cpu_s: float) -> None:
     deadline = time.monotonic() + TIMEOUT_S / 2
     while running.usage().cpu_s - before < cpu_s and time.monotonic() < deadline:
         time.sleep(0.005)
-
-
-def _calibrate(running: RunningServer) -> tuple[int, float]:
-    """Find out how many instances in one request keep the server busy for `WORK_S`, repeating the golden ones.
-
-    Returns:
-        The number, within what the artifact lets a request have, and the seconds that such a request took.
-
-    Raises:
-        LaunchError: If the server does not answer one.
-    """
-    artifact = running.artifact
-    most = min(artifact.max_instances, MAX_BODY * artifact.size // len(_body(running, artifact.size)))
-    instances = int(min(FIRST, most))
-    while True:
-        began = time.monotonic()
-        answer = running.predict(_body(running, instances), timeout_s=TIMEOUT_S)
-        took_s = time.monotonic() - began
-        if answer.status != 200:
-            raise LaunchError(f"{instances} instances in one request: {answer.fault or answer.status}")
-        if took_s >= WORK_S or instances >= most:
-            return instances, took_s
-        instances = int(min(2 * instances, most))
-
-
-def _body(running: RunningServer, instances: int) -> bytes:
-    (body,) = running.artifact.golden.many(instances).bodies(instances)
-    return body
 
 
 def _large(running: RunningServer, instances: int) -> HttpTarget:

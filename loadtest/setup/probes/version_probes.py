@@ -137,6 +137,9 @@ def _swap(
         target = scratch.publish(context.declared.new_version)
         laid = Exchange("the next version is laid beside the present one", target.name)
         evidence = [laid, *carry_out(running, how.change.requests, scratch)]
+        if how.signal:
+            running.send_signal(how.signal)
+            evidence.append(Exchange("to the main process", how.signal))
         call = ProbeRequest(fill(how.active.path, scratch.context()), port=how.active.port)
         wanted = fill(how.active.contains, scratch.context())
         while True:
