@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from loadtest.machine.files import write_whole
-from loadtest.report.reading import Results
+from loadtest.report.reading import RESULT, Results, read_results
+from loadtest.resilience.resilience_file import RESILIENCE, read_resilience
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
@@ -26,4 +27,29 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     page, text = folder / "report.html", folder / "report.md"
     write_whole(page, render_page(results, drawn))
     write_whole(text, render(results, drawn, write_pictures(drawn.every, folder)))
+    return [page, text]
+
+
+def write_resilience_report(folder: Path) -> list[Path]:
+    """Show a resilience.json: on the page of the comparison beside it, or on a page of its own where there is none.
+
+    Args:
+        folder: Of resilience.json.
+
+    Returns:
+        Paths of the page and of the text.
+    """
+    from loadtest.report.figures import under_fire
+    from loadtest.report.markdown import under_fire as text_of
+    from loadtest.report.page import render_fire
+    from loadtest.report.pictures import write_pictures
+
+    if (folder / RESULT).is_file():
+        return write_report(read_results(folder), folder)
+    file = read_resilience(folder / RESILIENCE)
+    figure = under_fire.figure(file.servers)
+    page, text = folder / "resilience.html", folder / "resilience.md"
+    write_whole(page, render_fire(file, figure))
+    pictures = write_pictures([figure], folder)
+    write_whole(text, "\n\n".join(text_of(figure, pictures[figure.key])) + "\n")
     return [page, text]

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.answer import Validity, answer, conditions, validity, why_apart
@@ -48,6 +49,8 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
                 why_apart(one.comparison),
                 *(re.sub(r"^##", "###", part) for part in details),
             ]
+    if results.resilience and drawn.fire:
+        sections += under_fire(drawn.fire, paths.get(drawn.fire.key, ()))
     if results.with_setup:
         sections += [_figure(drawn.setup, paths.get(drawn.setup.key, ()))] if drawn.setup else []
         sections += _ease_of_setup(results.with_setup)
@@ -97,6 +100,12 @@ def _figure(figure: Figure, paths: Sequence[str], *, told: bool = False) -> str:
 def _numbers(table: Table) -> str:
     """The numbers of a figure."""
     return markdown_rows([column.title for column in table.columns], table.texts)
+
+
+def under_fire(figure: Figure, paths: Sequence[str]) -> list[str]:
+    """The section on what was tried out under fire."""
+    tables = [f"### {table.title}\n\n{_numbers(table)}" for table in figure.tables]
+    return [_figure(replace(figure, title="Under fire"), paths), *tables]
 
 
 def _ease_of_setup(document: Document) -> list[str]:

@@ -16,6 +16,7 @@ from loadtest.report.answer import answer, conditions, validity, why_apart
 from loadtest.report.figure import Cell, Column, Figure, Table
 from loadtest.report.figures import Drawn, setup_effort, slug
 from loadtest.report.figures.cost import money, server_cores
+from loadtest.report.fire_wording import sentences
 from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.markdown import environment
 from loadtest.report.reading import Document, Results
@@ -23,6 +24,7 @@ from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualifica
 from loadtest.report.table import cells, notes
 from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
 from loadtest.report.wording import words
+from loadtest.resilience.resilience_file import ResilienceFile
 
 PRICE = 0.04
 """Price of a core-hour that the field starts with: an example of the order of magnitude, in no currency."""
@@ -34,6 +36,7 @@ SECTIONS = (
     ("tail-section", "The tail, and stalls"),
     ("overhead-section", "Where the time goes"),
     ("cost-section", "Cost"),
+    ("fire-section", "Under fire"),
     ("setup-section", "Ease of setup"),
     ("method-section", "Method and environment"),
 )
@@ -83,6 +86,7 @@ def render_page(results: Results, drawn: Drawn) -> str:
         absent=ABSENT,
         price=PRICE,
         ease=ease_of_setup(results.with_setup) if results.with_setup and len(names) > 1 else [],
+        fire=fire_content(results.resilience, drawn.fire) if results.resilience and drawn.fire else None,
         setup=_setup(results.with_setup) if results.with_setup else None,
         commands=_commands(results),
         took=_took(results),
@@ -96,7 +100,7 @@ def _sections(results: Results, drawn: Drawn) -> list[tuple[str, str]]:
     title = " and ".join(["from model to model"] * models + ["from batch size to batch size"] * batches)
     across = [("across-section", title.capitalize())] if drawn.across else []
     each = [(f"{slug(name)}-section", name) for name in results.by_name]
-    return [SECTIONS[0], *across, *each, *SECTIONS[-2:]]
+    return [SECTIONS[0], *across, *each, *SECTIONS[-3:]]
 
 
 def _comparison(document: Document, told: Sequence[str], figures: Mapping[str, Figure]) -> dict[str, Any]:
@@ -133,6 +137,29 @@ def _comparison(document: Document, told: Sequence[str], figures: Mapping[str, F
 def _faults(result: ComparisonResult) -> list[str]:
     """Servers that could not be measured, or not completely, with the reason."""
     return [f"{result.names[server.key]}: {words(fault)}" for server in result.servers for fault in server.faults]
+
+
+def fire_content(file: ResilienceFile, figure: Figure) -> dict[str, Any]:
+    """What the section 'Under fire' shows."""
+    return {
+        "date": file.date.isoformat(),
+        "model": f"{file.workload} v{file.version}",
+        "launcher": file.launcher.get("launcher", "unknown"),
+        "command": shlex.join(file.command),
+        "sentences": [line for one in file.servers.values() for line in sentences(one)],
+        "faults": [
+            f"{one.label}, {part} was not tried out: {fault}"
+            for one in file.servers.values()
+            for part, fault in one.faults.items()
+        ],
+        "figure": figure,
+    }
+
+
+def render_fire(file: ResilienceFile, figure: Figure) -> str:
+    """The page of a resilience.json that lies beside no comparison."""
+    labels = [one.label for one in file.servers.values()]
+    return render("resilience.html.j2", [figure], file=file, labels=labels, fire=fire_content(file, figure))
 
 
 def _setup(document: Document) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from loadtest.judge.intervals import Estimate
 from loadtest.judge.result_file import KIND, SCHEMA_VERSION, ResultFile
 from loadtest.machine.files import write_whole
 from loadtest.records import from_json, to_json
+from loadtest.resilience.resilience_file import RESILIENCE, ResilienceFile, read_resilience
 from loadtest.setup.setup_file import EaseOfSetup, read_setups
 
 RESULT = "result.json"
@@ -51,24 +52,29 @@ class Document:
 
 @dataclass(frozen=True)
 class Results:
-    """What a page is made from: a result.json and the setup.json beside it.
+    """What a page is made from: a result.json, and the setup.json and resilience.json beside it.
 
     Attributes:
         documents: One for each comparison; one at least.
         unmeasured: Why a comparison that was asked for is not there, or holds no number, by its name.
+        resilience: How servers hold under fire, where that was tried out.
     """
 
     documents: list[Document]
     unmeasured: dict[str, str] = field(default_factory=dict)
+    resilience: ResilienceFile | None = None
 
     @classmethod
-    def of(cls, file: ResultFile, setups: Sequence[EaseOfSetup] = ()) -> "Results":
-        """The comparisons of a file, each with the ease of setup of its model."""
+    def of(
+        cls, file: ResultFile, setups: Sequence[EaseOfSetup] = (), resilience: ResilienceFile | None = None
+    ) -> "Results":
+        """The comparisons of a file, each with the ease of setup of its model, and what was tried out under fire."""
         by_model = {one.workload.name: one for one in setups}
         begun = {one.name for one in file.comparisons} | set(file.failures)
         return cls(
             [Document(one, by_model.get(one.workload.name)) for one in file.comparisons],
             file.failures | {name: NOT_BEGUN for name in file.planned if name not in begun},
+            resilience,
         )
 
     @property
@@ -113,7 +119,7 @@ def write_results(file: ResultFile, folder: Path) -> Path:
 
 
 def read_results(path: Path) -> Results:
-    """Read a result.json, or the one in a folder, and the ``setup.json`` beside it where there is one.
+    """Read a result.json, or the one in a folder, with the setup.json and resilience.json beside it where they are.
 
     Raises:
         UsageError: If it is no comparison, or of a schema that this release does not know.
@@ -131,8 +137,12 @@ def read_results(path: Path) -> Results:
     file = from_json(text, ResultFile, str(path))
     if not file.comparisons:
         raise UsageError(f"{path} holds no comparison: measure again")
-    beside = path.with_name(SETUP)
-    return Results.of(file, read_setups(beside) if beside.is_file() else ())
+    setup, resilience = path.with_name(SETUP), path.with_name(RESILIENCE)
+    return Results.of(
+        file,
+        read_setups(setup) if setup.is_file() else (),
+        read_resilience(resilience) if resilience.is_file() else None,
+    )
 
 
 def _read(path: Path) -> bytes:

@@ -15,6 +15,7 @@ from loadtest.report.figures import (
     percentiles,
     setup_effort,
     timeline,
+    under_fire,
     wires,
 )
 from loadtest.report.reading import Document, Results
@@ -28,17 +29,19 @@ class Drawn:
         across: Those that hold several comparisons side by side.
         of: Those of each comparison by its name: by kind, such as ``overview``, in the order of the page.
         setup: That of the ease of setup, of the first comparison where it was measured.
+        fire: That of what was tried out under fire.
     """
 
     across: list[Figure] = field(default_factory=list)
     of: dict[str, dict[str, Figure]] = field(default_factory=dict)
     setup: Figure | None = None
+    fire: Figure | None = None
 
     @property
     def every(self) -> list[Figure]:
         """All of them."""
         figures = [*self.across, *(one for figures in self.of.values() for one in figures.values())]
-        return [*figures, *([self.setup] if self.setup else [])]
+        return [*figures, *(one for one in (self.setup, self.fire) if one)]
 
 
 def draw(results: Results) -> Drawn:
@@ -51,6 +54,7 @@ def draw(results: Results) -> Drawn:
         [figure for figure in across if _holds_numbers(figure)],
         {name: _of(one, several=several) for name, one in results.by_name.items()},
         setup if setup and _holds_numbers(setup) else None,
+        under_fire.figure(results.resilience.servers) if results.resilience else None,
     )
 
 

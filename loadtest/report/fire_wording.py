@@ -1,0 +1,126 @@
+"""What a server does under fire, in two sentences: under too much load, and while it changes or dies."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from loadtest.resilience.crash import MAIN, STOP, WORKER, Crash
+from loadtest.resilience.leaving import Leaving
+from loadtest.resilience.overload import Overload, OverloadLevel
+from loadtest.resilience.resilience_file import Resilience
+from loadtest.resilience.rollout_result import BACK, CORRUPT, OTHER_MODEL, TO_NEXT, Rollout, RolloutStep
+
+REFUSALS = ("http_503", "http_429", "unavailable", "resource_exhausted")
+LEFT = ("timeout", "gave_up")
+"""Kinds of errors: the server said no at once, or its client left before the answer came."""
+
+
+def sentences(found: Resilience) -> list[str]:
+    """At most two: load, and change.
+
+    Args:
+        found: What was tried out of one server.
+    """
+    load = [*(_overload(found.overload) if found.overload else ()), *_leaving(found.leave or ())]
+    change = [*(_rollout(found.rollout) if found.rollout else ()), *_crashes(found.crash or ())]
+    return [f"{found.label}: {'; '.join(parts)}." for parts in (load, change) if parts]
+
+
+def refused(level: OverloadLevel) -> int:
+    """Requests that the server refused at once."""
+    return sum(count for kind, count in level.errors.items() if kind in REFUSALS)
+
+
+def left(level: OverloadLevel) -> int:
+    """Requests whose client left before they were answered."""
+    return sum(count for kind, count in level.errors.items() if kind in LEFT)
+
+
+def other_errors(level: OverloadLevel) -> int:
+    """Requests that failed in any other way."""
+    return sum(level.errors.values()) - refused(level) - left(level)
+
+
+def _overload(found: Overload) -> list[str]:
+    worst = max(found.levels, key=lambda level: level.factor)
+    told = (
+        f"at {worst.factor:g} times its capacity of {found.ceiling_rps:,.0f} requests/s it answers "
+        f"{found.goodput_share(worst):.2f} of that capacity in time"
+    )
+    if not math.isnan(worst.p99_ms):
+        told += f" (p99 {worst.p99_ms:,.0f} ms)"
+    fates = [(refused(worst), "refuses"), (left(worst), "loses to the patience of their clients")]
+    shares = [f"{verb} {count / worst.requests:.0%}" for count, verb in fates if count]
+    if shares:
+        told += f" and {' and '.join(shares)} of the requests"
+    again = "is not itself again within the test" if math.isinf(found.recovery_s) else _again(found.recovery_s)
+    return [f"{told}, and {again} when the load drops"]
+
+
+def _again(seconds: float) -> str:
+    return "is itself again at once" if seconds < 0.5 else f"is itself again {seconds:.1f} s later"
+
+
+def _leaving(found: Sequence[Leaving]) -> list[str]:
+    if not found:
+        return []
+    shares = " and ".join(f"{min(one.done_for_nobody, 1):.0%} over {one.wire}" for one in found)
+    return [f"of the work on requests whose clients have left it still does {shares}"]
+
+
+def _rollout(found: Rollout) -> list[str]:
+    by_change = {step.change: step for step in found.steps}
+    told = []
+    forward = by_change.get(TO_NEXT)
+    if forward:
+        told.append(_change(forward, by_change.get(BACK)))
+    broken = [step for step in found.steps if step.change in (CORRUPT, OTHER_MODEL)]
+    harmful = [step.change for step in broken if step.unwanted or step.mixed]
+    if broken:
+        told.append(f"it serves {' and '.join(harmful)}" if harmful else "it serves no broken version")
+    if lost := sum(sum(step.lost.values()) for step in broken):
+        told.append(f"{_count(lost, 'request')} lost while one was tried")
+    return told
+
+
+def _change(forward: RolloutStep, back: RolloutStep | None) -> str:
+    if math.isnan(forward.first_s):
+        return "the next version never answered"
+    steps = [step for step in (forward, back) if step]
+    lost = sum(sum(step.lost.values()) for step in steps)
+    mixed = sum(step.mixed for step in steps)
+    way = f"a new version answers alone after {forward.only_s:.1f} s"
+    if back and not math.isnan(back.first_s):
+        way += f", the former one again after {back.only_s:.1f} s"
+    return f"{way}, with {_count(lost, 'request')} lost and {_count(mixed, 'answer')} of both"
+
+
+def _crashes(found: Sequence[Crash]) -> list[str]:
+    by_end = {one.ended: one for one in found}
+    told = []
+    if worker := by_end.get(WORKER):
+        gone = math.isinf(worker.recovered_s)
+        back = "does not come back" if gone else f"is replaced within {worker.recovered_s:.1f} s"
+        told.append(f"a killed worker {back} and costs {_each(worker)}")
+    if stop := by_end.get(STOP):
+        told.append(f"SIGTERM costs {_each(stop)}")
+    if main := by_end.get(MAIN):
+        told.append(
+            f"{_count(main.orphans, 'process', 'processes')} left over when its main process is killed"
+            if main.orphans
+            else "nothing is left over when its main process is killed"
+        )
+    return told
+
+
+def _each(found: Crash) -> str:
+    lost = sum(found.lost.values())
+    return _count(lost, "request") + (f" in {found.repeats} times" if lost and found.repeats > 1 else "")
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number or 'no'} {one if number in (0, 1) else many or f'{one}s'}"
+
+
+def kinds(errors: Mapping[str, int]) -> str:
+    """Errors by kind: ``12 http_503, 1 timeout``; a dash where there are none."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in errors.items()) or "—"

@@ -1,0 +1,100 @@
+"""resilience.json: what was found of each server, part by part. A part that is tried out again replaces itself."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from loadtest.errors import UsageError
+from loadtest.machine.files import write_whole
+from loadtest.machine.host import Host
+from loadtest.records import from_json, to_json
+from loadtest.resilience.crash import Crash
+from loadtest.resilience.leaving import Leaving
+from loadtest.resilience.overload import Overload
+from loadtest.resilience.rollout_result import Rollout
+
+RESILIENCE = "resilience.json"
+
+
+@dataclass(frozen=True)
+class Resilience:
+    """What was found of one server.
+
+    Attributes:
+        label: What tables call it.
+        stands_in_for: What it stands in for, where it is not the server itself.
+        overload: None where it was not tried out; likewise the others.
+        rollout: A new version under load.
+        crash: Processes that end under load.
+        leave: Requests that are cancelled.
+        faults: Why a part could not be tried out, by its name.
+    """
+
+    label: str
+    stands_in_for: str | None = None
+    overload: Overload | None = None
+    rollout: Rollout | None = None
+    crash: list[Crash] | None = None
+    leave: list[Leaving] | None = None
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def with_part(self, name: str, found: Any) -> "Resilience":
+        """The same with the finding of a part."""
+        changes = {name: found, "faults": {part: fault for part, fault in self.faults.items() if part != name}}
+        return replace(self, **changes)
+
+    def with_fault(self, name: str, fault: str) -> "Resilience":
+        """The same with the reason why a part could not be tried out."""
+        changes: dict[str, Any] = {name: None, "faults": {**self.faults, name: fault}}
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResilienceFile:
+    """What resilience.json holds.
+
+    Attributes:
+        date: When its latest part was begun, UTC.
+        command: Arguments of the program that measured that part.
+        host: The machine.
+        launcher: How the servers were started; see `loadtest.launch.launcher.Launcher.describe`.
+        workload: Name of the model.
+        version: Its version.
+        servers: What was found of each server, by its key.
+    """
+
+    schema_version: Literal[1] = 1
+    kind: Literal["resilience"] = "resilience"
+    date: datetime.datetime
+    command: tuple[str, ...]
+    host: Host
+    launcher: dict[str, Any]
+    workload: str
+    version: str
+    servers: Mapping[str, Resilience]
+
+
+def write_resilience(file: ResilienceFile, folder: Path) -> Path:
+    """Write resilience.json whole or not at all.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
+    path = folder / RESILIENCE
+    write_whole(path, to_json(file).decode())
+    return path
+
+
+def read_resilience(path: Path) -> ResilienceFile:
+    """Read a resilience.json.
+
+    Raises:
+        UsageError: If it cannot be read or is something else.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    return from_json(text, ResilienceFile, str(path))

@@ -1,0 +1,79 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.report import write_report, write_resilience_report
+from loadtest.report.fire_wording import sentences
+from loadtest.report.reading import read_results
+from loadtest.resilience.resilience_file import read_resilience, write_resilience
+from tests.report.samples import SAMPLE
+from tests.resilience.samples import sample
+
+
+def test_each_server_is_told_in_two_sentences() -> None:
+    """One on load and one on change, with what was lost, refused and left over."""
+    holds, gives_way = sample().servers.values()
+    assert sentences(holds) == [
+        "Holding server: at 3 times its capacity of 1,000 requests/s it answers 0.93 of that capacity in time (p99 "
+        "80 ms) and refuses 69% of the requests, and is itself again at once when the load drops; of the work on "
+        "requests whose clients have left it still does 20% over rest.",
+        "Holding server: a new version answers alone after 0.7 s, the former one again after 0.6 s, with no request "
+        "lost and no answer of both; it serves no broken version; a killed worker is replaced within 1.2 s and costs 7 "
+        "requests in 3 times; SIGTERM costs no request; nothing is left over when its main process is killed.",
+    ]
+    assert sentences(gives_way) == [
+        "Server that gives way: at 3 times its capacity of 1,000 requests/s it answers 0.01 of that capacity in time "
+        "and loses to the patience of their clients 100% of the requests, and is not itself again within the test when "
+        "the load drops.",
+        "Server that gives way: a new version answers alone after 4.5 s, with 12 requests lost and no answer of both; "
+        "it serves a corrupt next version; SIGTERM costs 3 requests in 3 times; 2 processes left over when its main "
+        "process is killed.",
+    ]
+
+
+def test_the_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """Every field, unknown and infinite numbers included."""
+    path = write_resilience(sample(), tmp_path)
+    again = read_resilience(path)
+    write_resilience(again, tmp_path / "..")
+    assert (tmp_path / ".." / path.name).read_bytes() == path.read_bytes()
+    assert again.servers["gives_way"].overload is not None
+    assert again.servers["gives_way"].overload.recovery_s == float("inf")
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    """The error names the file."""
+    path = tmp_path / "resilience.json"
+    path.write_text('{"kind": "setup"}')
+    with pytest.raises(UsageError, match=r"resilience\.json"):
+        read_resilience(path)
+
+
+def test_alone_it_has_a_page_of_its_own(tmp_path: Path) -> None:
+    """The page holds the sentences, the faults, the numbers and the charts."""
+    file = sample()
+    write_resilience(file, tmp_path)
+    page, text = write_resilience_report(tmp_path)
+    html, markdown = page.read_text(), text.read_text()
+    for server in file.servers.values():
+        for sentence in sentences(server):
+            assert sentence in html
+            assert sentence in markdown
+    assert "leave was not tried out: it does not answer a large request" in html
+    assert "a corrupt next version" in html
+    assert 'id="chart-fire-goodput"' in html
+    assert (tmp_path / "figures" / "fire-goodput.svg").is_file()
+
+
+def test_beside_a_comparison_it_is_a_section_of_its_page(tmp_path: Path) -> None:
+    """A comparison's page and Markdown show it, and without it they say how to get it."""
+    shutil.copy(SAMPLE, tmp_path / "result.json")
+    page, _ = write_report(read_results(tmp_path), tmp_path)
+    assert "Not tried out here: <code>loadtest resilience --out DIR</code>" in page.read_text()
+    write_resilience(sample(), tmp_path)
+    page, text = write_resilience_report(tmp_path)
+    assert page.name == "report.html"
+    assert "Holding server: at 3 times its capacity" in page.read_text()
+    assert "## Under fire" in text.read_text()
