@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from flask_server.app import read_settings
+from flask_server.bearer_token import BearerTokenError
 from flask_server.predictor import BuiltModelError
 
 
@@ -59,6 +60,7 @@ def check(arguments: argparse.Namespace) -> None:
     Raises:
         StartError: The WSGI server is not installed, or the port is taken.
         BuiltModelError: The model or a setting is missing or wrong.
+        BearerTokenError: The token that clients have to send cannot be used.
     """
     read_settings()
     if arguments.workers < 1 or arguments.threads < 1:
@@ -76,7 +78,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     """Become the WSGI server.
 
     Raises:
-        StartError, BuiltModelError: See `check`.
+        StartError, BuiltModelError, BearerTokenError: See `check`.
     """
     check(arguments)
     try:
@@ -94,5 +96,5 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
 if __name__ == "__main__":
     try:
         launch(parse_arguments())
-    except (StartError, BuiltModelError) as error:
+    except (StartError, BuiltModelError, BearerTokenError) as error:
         sys.exit(f"flask_server: {error}")

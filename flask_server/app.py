@@ -22,6 +22,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.routing import BaseConverter
 
+from flask_server.bearer_token import BearerToken
 from flask_server.predict_body import FORMATS, InvalidRequest, chosen_format
 from flask_server.predictor import RUNTIMES, BuiltModel, BuiltModelError, find_model
 from flask_server.served_model import ServedModel
@@ -52,6 +53,7 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
 
     Raises:
         BuiltModelError: A setting names no artifact or no runtime, or a file of the artifact was altered.
+        BearerTokenError: The token that clients have to send cannot be used.
     """
     app = Flask("flask_server", static_folder=None)
     app.config.from_mapping(
@@ -65,6 +67,7 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
     )
     app.config.from_prefixed_env("FLASK_SERVER")
     app.config.from_mapping(config or {})
+    BearerToken.from_settings(app.config).protect(app)
     if app.config["RUNTIME"] not in RUNTIMES:
         raise BuiltModelError(f"unknown runtime {app.config['RUNTIME']!r}: choose one of {', '.join(RUNTIMES)}")
     artifact = find_model(Path(app.config["ARTIFACT"]), app.config["RUNTIME"])
@@ -89,7 +92,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         config: Settings by their name without the prefix; they win over the environment.
 
     Raises:
-        BuiltModelError: See `read_settings`.
+        BuiltModelError, BearerTokenError: See `read_settings`.
     """
     app, artifact = read_settings(config)
     runtime, threads = app.config["RUNTIME"], app.config["RUNTIME_THREADS"]

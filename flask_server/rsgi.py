@@ -29,6 +29,7 @@ from werkzeug.exceptions import (
 )
 
 from flask_server.app import DRAIN_LIMIT, create_app, error_body
+from flask_server.bearer_token import BearerToken
 from flask_server.graceful_stop import GracefulStop
 from flask_server.served_model import ServedModel
 from flask_server.turns import QueueFullError, Turns
@@ -54,6 +55,7 @@ class Service:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._model: ServedModel = app.extensions["model"]
+        self._token: BearerToken = app.extensions["bearer_token"]
         self._largest: int = app.config["MAX_CONTENT_LENGTH"]
         self._timeout: float = app.config["BODY_TIMEOUT"]
         self._threads = ThreadPoolExecutor(app.config["THREADS"], "request")
@@ -122,7 +124,9 @@ class Service:
         try:
             if declared is not None and int(declared) <= SMALL:
                 return await protocol()
-            await self._collect_large(protocol, large)
+            # Whoever lacks the token is refused by the application, but gets no room for a large body before.
+            refusal = self._token.refusal(scope.path, scope.headers.get("authorization"))
+            await self._collect_large(protocol, large, refusal)
         except asyncio.CancelledError as cancelled:
             if cancelled.args != (late,):
                 raise
@@ -137,8 +141,7 @@ class Service:
         large[:] = [b"".join(large)]
         return large[0]
 
-    async def _collect_large(self, protocol: HTTPProtocol, large: list[bytes]) -> None:
-        refusal: HTTPException | None = None
+    async def _collect_large(self, protocol: HTTPProtocol, large: list[bytes], refusal: HTTPException | None) -> None:
         size = 0
         async for part in protocol:
             size += len(part)
@@ -245,7 +248,7 @@ def create_service() -> Service:
     """Make the service of one of granian's workers.
 
     Raises:
-        BuiltModelError: See `flask_server.app.read_settings`.
+        BuiltModelError, BearerTokenError: See `flask_server.app.read_settings`.
     """
     end_with_parent()
     return Service(create_app())

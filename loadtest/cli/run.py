@@ -28,6 +28,7 @@ from loadtest.launch.launcher import Launcher
 from loadtest.load.plan import Load
 from loadtest.machine.placement import choose_placement
 from loadtest.servers.artifact import Artifact, load_artifact
+from loadtest.servers.bearer_token import read_bearer
 from loadtest.servers.expectation import Anything, Exactly, Expectation
 from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.servers.server_toml import load_servers, select_server
@@ -94,6 +95,11 @@ from loadtest.wire.wire_format import Message, golden_requests
 )
 @click.option("--method", default=None, help="HTTP method; default: POST, or GET for an address without a body.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="May be repeated.")
+@click.option(
+    "--bearer-token-file",
+    type=click.Path(path_type=Path),
+    help="Send the token in this file; a server of this project gets the token of its own settings by itself.",
+)
 @click.option("--expect", default=None, help="golden, none, or a file with the right answer's bytes.")
 @click.option("--json", "json_out", default=None, metavar="FILE|-", help="Write the result as JSON.")
 @workload_option
@@ -119,6 +125,7 @@ def run(
     kernel_stamps: bool,
     method: str | None,
     headers: Sequence[str],
+    bearer_token_file: Path | None,
     expect: str | None,
     json_out: str | None,
     workload: str,
@@ -162,14 +169,16 @@ def run(
         return golden_requests(form, asked.load.for_requests(load.requests, batch), batch)
 
     messages, expectation = _messages(is_url, body, expect, inputs)
-    fields = dict(_header(line) for line in headers)
+    token = read_bearer(bearer_token_file) if bearer_token_file else {}
+    given = token | {name.lower(): value for name, value in map(_header, headers)}
     with contextlib.ExitStack() as stack:
         if is_url:
-            url, usage, placement = target, None, choose_placement(pin=launch.pin, client_cores=processes)
+            url, fields, usage = target, given, None
+            placement = choose_placement(pin=launch.pin, client_cores=processes)
         else:
             server = select_server(target, load_servers())
             running = stack.enter_context(reachable(server, launcher()))
-            url = running.url_over(wire)
+            url, fields = running.url_over(wire), {**running.headers, **given}
             usage, placement = running.usage_if_known(), launcher().placement
         method = method or ("GET" if is_url and body is None else "POST")
         endpoint = resolve(build_target(url, messages, expectation, method=method, headers=fields))

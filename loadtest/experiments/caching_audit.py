@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from loadtest.judge.caching import Caching, Pair, conclude_caching
 from loadtest.judge.verdict import CLIENT_CPU_SHARE
@@ -43,6 +43,7 @@ def audit_caching(
     model: str = "",
     connections: int = 8,
     batch: int = 1,
+    headers: Mapping[str, str] | None = None,
     seed: int = 1,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Caching | None:
@@ -61,6 +62,7 @@ def audit_caching(
         model: Name of the model, for wire formats whose requests hold it.
         connections: Connections of the client.
         batch: Instances in one request.
+        headers: Header fields, or metadata, that each request has beside its own.
         seed: Of the draw of batches.
         on_progress: Called about once a second.
 
@@ -79,7 +81,7 @@ def audit_caching(
     for look in range(LOOKS):
         parts = [different_inputs(fresh, batch, look * PAIRS + number, most, seed) for number in range(PAIRS)]
         sides = [side for part in parts for side in (part, part.repeated(batch))]
-        endpoint = golden_target(wire, url, model, Examples.joined(sides), batch)
+        endpoint = golden_target(wire, url, model, Examples.joined(sides), batch, headers)
         requests = parts[0].size // batch
         closed, order = Closed(min(RUN_S, SHARE * requests / ceiling_rps)), turns(requests)
         phases = tuple(Phase(closed, seed, TIMEOUT_S, payloads=range(first, first + requests)) for first in order)

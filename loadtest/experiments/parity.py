@@ -72,7 +72,7 @@ def message_bytes(running: RunningServer, wire: str, batch: int) -> MessageBytes
     url, artifact = running.url_over(wire), asked_over(wire, running.artifact)
     form = format_at(wire, url, artifact.workload)
     messages = request_messages(form, artifact.load.for_requests(SIZED, batch), batch)
-    answers = [answer for answer in ask_each(url, messages) if answer.status == 200]
+    answers = [answer for answer in ask_each(url, messages, headers=running.headers) if answer.status == 200]
     return MessageBytes(
         float(np.mean([len(message.body) for message in messages])),
         float(np.mean([len(answer.body) for answer in answers])) if answers else math.nan,
@@ -82,7 +82,7 @@ def message_bytes(running: RunningServer, wire: str, batch: int) -> MessageBytes
 def _asked(running: RunningServer, artifact: Artifact, wire: str, batch: int) -> Iterator[tuple[Answer, float]]:
     url = running.url_over(wire)
     messages, expectation = golden_requests(format_at(wire, url, artifact.workload), artifact.golden, batch)
-    for index, answer in enumerate(ask_each(url, messages)):
+    for index, answer in enumerate(ask_each(url, messages, headers=running.headers)):
         yield answer, expectation.difference(index, answer.body) if answer.status == 200 else float("inf")
 
 

@@ -42,7 +42,8 @@ def measure_server(
         UsageError: If the server does not speak the wire format.
     """
     url, artifact = running.url_over(wire), asked_over(wire, running.artifact)
-    endpoint = golden_target(wire, url, artifact.workload, artifact.load.for_requests(load.requests, batch), batch)
+    examples = artifact.load.for_requests(load.requests, batch)
+    endpoint = golden_target(wire, url, artifact.workload, examples, batch, running.headers)
     return measure(
         endpoint,
         load,

@@ -137,6 +137,7 @@ class Turn:
             model=launcher.artifact.workload,
             connections=plan.connections,
             batch=plan.batch,
+            headers=running.headers,
             seed=plan.seed,
             on_progress=self.on_progress,
         )

@@ -3,7 +3,7 @@
 import abc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,11 @@ class RunningServer(abc.ABC):
             "ports": ports,
         }
 
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """What each request to it has to bring: the token that it asks for, if any."""
+        return self.server.token_headers()
+
     @property
     def predict_path(self) -> str:
         """Path of the REST prediction."""
@@ -69,7 +74,8 @@ class RunningServer(abc.ABC):
 
     def predict(self, body: bytes, timeout_s: float = 10.0) -> Answer:
         """Send one prediction over REST."""
-        return request(self.host, self.ports["rest"], self.predict_path, body, timeout_s=timeout_s)
+        headers = {"Content-Type": "application/json", **self.headers}
+        return request(self.host, self.ports["rest"], self.predict_path, body, timeout_s=timeout_s, headers=headers)
 
     def predict_example(self) -> Answer:
         """Send golden example 0 over REST."""
@@ -89,7 +95,9 @@ class RunningServer(abc.ABC):
 
     def probe(self, get: HttpGet) -> Answer:
         """Send a GET request of the contract."""
-        return request(self.host, self.ports[get.port], fill(get.path, self._context), timeout_s=5.0)
+        return request(
+            self.host, self.ports[get.port], fill(get.path, self._context), timeout_s=5.0, headers=self.headers
+        )
 
     def is_ready(self) -> bool:
         """Whether the readiness probe is positive now."""

@@ -12,6 +12,7 @@ A folder of the project with a ``server.toml`` is a server; `loadtest.servers.se
 `loadtest.servers.layer_table` what ``[layers]`` does for one that tells where its CPU time goes.
 """
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.servers.bearer_token import token_headers
 from loadtest.servers.layer_table import LayerTable
 from loadtest.servers.tuning_space import TuningSpace
 
@@ -110,6 +112,7 @@ class Server:
         setup: The optional table ``[setup]``, read by `loadtest.setup.declared`; a variant's own keys come first.
         tune: What can be tuned of it; None where nothing is declared, as of a variant.
         layers: How it tells its CPU time by layer; None where it cannot.
+        token_variable: The variable that sets the token it asks for (`loadtest.servers.bearer_token`), if any.
         names: Further names that the templates of its commands may use.
     """
 
@@ -129,6 +132,7 @@ class Server:
     setup: Mapping[str, Any] = field(default_factory=dict)
     tune: TuningSpace | None = None
     layers: LayerTable | None = None
+    token_variable: str = ""
     names: Mapping[str, object] = field(default_factory=dict)
 
     def endpoint(self, wire: str) -> WireEndpoint:
@@ -140,6 +144,15 @@ class Server:
         if wire not in self.wires:
             raise UsageError(f"{self.key} does not speak {wire}; it speaks: {', '.join(self.wires)}")
         return self.wires[wire]
+
+    def token_headers(self) -> dict[str, str]:
+        """The header that each request to it needs, where the environment sets a token for it.
+
+        Raises:
+            UsageError: See `loadtest.servers.bearer_token.token_headers`.
+        """
+        declared = {name: value for launch in self.launches for name, value in launch.env.items()}
+        return token_headers(self.token_variable, {**os.environ, **declared})
 
     def launch(self) -> LaunchCommand:
         """The first way whose executable is present.

@@ -25,7 +25,7 @@ REQUIRED = (
     "ready",
     "launch",
 )
-OPTIONAL = ("facts", "effective", "variants", "setup", "tune", "layers")
+OPTIONAL = ("facts", "effective", "variants", "setup", "tune", "layers", "token_variable")
 
 
 def server_folders(root: Path = ROOT) -> list[Path]:
@@ -109,6 +109,7 @@ def _server(folder: Path, data: TomlTable) -> Server:
         launches=tuple(map(_launch_command, data.tables("launch"))),
         setup=dict(data.table("setup", {}).values),
         tune=read_tuning_space(data.table("tune")) if "tune" in data.values else None,
+        token_variable=data.text("token_variable", ""),
         layers=read_layer_table(data.table("layers")) if "layers" in data.values else None,
     )
 

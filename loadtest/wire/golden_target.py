@@ -28,7 +28,9 @@ def format_at(wire: str, url: str, model: str) -> WireFormat:
     return find_wire(wire).format(model, urlsplit(url).path)
 
 
-def golden_target(wire: str, url: str, model: str, examples: Examples, batch: int = 1) -> Target:
+def golden_target(
+    wire: str, url: str, model: str, examples: Examples, batch: int = 1, headers: Mapping[str, str] | None = None
+) -> Target:
     """The inputs as requests, checked against the right answers.
 
     Args:
@@ -37,12 +39,13 @@ def golden_target(wire: str, url: str, model: str, examples: Examples, batch: in
         model: Name of the model that is served there.
         examples: Of this model.
         batch: Instances in one request.
+        headers: Header fields, or metadata, that each request has beside its own.
 
     Raises:
         UsageError: See `format_at`.
     """
     messages, expectation = golden_requests(format_at(wire, url, model), examples, batch)
-    return build_target(url, messages, expectation)
+    return build_target(url, messages, expectation, headers=headers)
 
 
 def build_target(
@@ -72,14 +75,17 @@ def build_target(
     return HttpTarget.build(url, bodies, expectation, method=method, headers=headers, each=each)
 
 
-def rest_target(url: str, examples: Examples, batch: int = 1) -> HttpTarget:
+def rest_target(url: str, examples: Examples, batch: int = 1, headers: Mapping[str, str] | None = None) -> HttpTarget:
     """The inputs as POST requests with JSON, row by row.
 
     Args:
         url: Address of the REST prediction.
         examples: Of the model that is served there.
         batch: Instances in one request.
+        headers: Header fields that each request has beside its own.
     """
-    target = golden_target(DEFAULT_WIRE, url, "", examples, batch)  # whose requests do not hold the model's name
+    target = golden_target(
+        DEFAULT_WIRE, url, "", examples, batch, headers
+    )  # whose requests do not hold the model's name
     assert isinstance(target, HttpTarget)
     return target

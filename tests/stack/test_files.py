@@ -18,6 +18,7 @@ OVERRIDES = {
     "plain": ["compose.yaml"],
     "embedded": ["compose.yaml", "compose.embedded.yaml"],
     "gpu": ["compose.yaml", "compose.gpu.yaml"],
+    "token": ["compose.yaml", "compose.token.yaml"],
 }
 
 
@@ -42,7 +43,7 @@ def _config(files: list[str], **environment: str) -> dict[str, Any]:
 @pytest.mark.parametrize("files", OVERRIDES.values(), ids=OVERRIDES)
 def test_every_override_is_valid_and_keeps_the_fences(files: list[str]) -> None:
     """Compose accepts each combination, and none of them takes a fence away."""
-    services = _config(files)["services"]
+    services = _config(files, FLASK_SERVER_BEARER_TOKEN_FILE="./token")["services"]
     assert set(services) == {"models", "loadtest", *SERVICES}
     for service in services.values():
         assert service["user"].split(":")[0] not in ("0", "root")

@@ -40,7 +40,9 @@ def probe_batching(context: ProbeContext, how: DeclaredBatching) -> CapabilityCe
         raise UsageError(f"{context.server.folder / 'server.toml'}: [setup.batching] names no variant {how.variant!r}")
     with context.start(context.servers[key]) as batching:
         before = count_batches(batching, how, context.declared.metrics)
-        tally = put_load(rest_target(batching.url, batching.artifact.golden), Closed(LOAD_S), CONNECTIONS)
+        tally = put_load(
+            rest_target(batching.url, batching.artifact.golden, headers=batching.headers), Closed(LOAD_S), CONNECTIONS
+        )
         batches = _settled(batching, how, context.declared.metrics) - before
     counted = finding(
         SetupCode.BATCHES,

@@ -70,7 +70,7 @@ class ProbeReply:
 def ask(running: RunningServer, call: ProbeRequest, timeout_s: float = 10.0) -> ProbeReply:
     """Send one request; a failure is returned and not raised."""
     connection = LimitedConnection(running.host, running.ports[call.port], timeout_s)
-    headers = dict(call.headers) if call.body is not None else {}
+    headers = {**running.headers, **(call.headers if call.body is not None else {})}
     try:
         connection.request(call.verb, call.path, body=call.body, headers=headers)
         response = connection.getresponse()

@@ -124,7 +124,7 @@ def _golden_exchange(running: RunningServer, wire: str) -> tuple[Exchange, bool]
     """Golden example 0 over a wire format: what was said, and whether the answer is right."""
     artifact, url = running.artifact, running.url_over(wire)
     (message, *_), expectation = golden_requests(format_at(wire, url, artifact.workload), artifact.golden)
-    (answer,) = ask_each(url, [message])
+    (answer,) = ask_each(url, [message], headers=running.headers)
     right = answer.status == 200 and expectation.matches(0, answer.body)
     said = answer.fault or f"{answer.status}: {len(answer.body)} bytes, {'' if right else 'not '}the golden answer"
     what = f"{wire} {urlsplit(url).path} (golden example 0, {len(message.body)} bytes)"

@@ -68,7 +68,7 @@ def _await_work(running: LocalServer, cpu_s: float) -> None:
 
 
 def _large(running: RunningServer, instances: int) -> HttpTarget:
-    return rest_target(running.url, running.artifact.golden.many(instances), instances)
+    return rest_target(running.url, running.artifact.golden.many(instances), instances, running.headers)
 
 
 def _ending(running: LocalServer) -> dict[str, FindingValue]:

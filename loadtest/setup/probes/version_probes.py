@@ -111,7 +111,7 @@ def probe_hot_swap(context: ProbeContext, how: DeclaredSwap) -> CapabilityCell:
         over = threading.Event()
         swapping = side.submit(_swap, context, running, scratch, how, over)
         try:
-            target = rest_target(running.url, running.artifact.golden)
+            target = rest_target(running.url, running.artifact.golden, headers=running.headers)
             tally = put_load_until(over, target, Poisson(RATE, PHASE_S), CONNECTIONS, most=MOST_PHASES)
             ended = time.monotonic()
         finally:
