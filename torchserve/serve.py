@@ -24,6 +24,7 @@ from typing import NoReturn
 HERE = Path(__file__).resolve().parent
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
 SOCKET_PATH_LIMIT = 103
+KEY_FILE = "key_file.json"
 SCHEMA_VERSION = 5
 SCHEMA_KEYS = (
     "schema_version workload version description inputs outputs labels max_instances max_request_bytes seed quality "
@@ -52,6 +53,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=1, help="most requests in one forward pass")
     parser.add_argument("--max-batch-delay", type=int, default=100, help="ms to wait for a batch to fill")
     parser.add_argument("--settings", type=Path, help="further lines of config.properties; the command line wins")
+    parser.add_argument("--token-auth", action="store_true", help="ask for the tokens in RUN_DIR/key_file.json")
     parser.add_argument("--form", choices=["eager", "compiled"], default="eager", help="compiled: by torch.compile")
     return parser.parse_args()
 
@@ -181,10 +183,21 @@ def render_config(arguments: argparse.Namespace, version: str, largest: int) -> 
         "grpc_management_address": "127.0.0.1",
         "grpc_management_port": arguments.grpc_management_port,
         "max_request_size": largest,
+        **({"disable_token_authorization": "false"} if arguments.token_auth else {}),
         "models": json.dumps({arguments.workload: {version: model}}),
     }
     lines = [f"{key}={value}" for key, value in settings.items()]
     return "\n".join([(HERE / "config.properties").read_text(), *further, "# This run.", *lines, ""])
+
+
+def make_key_file(run_dir: Path) -> None:
+    """Make the file that TorchServe writes its tokens to, in its working directory: for this user alone.
+
+    TorchServe takes one that exists as it is, and would make one that everybody on the machine can read.
+    """
+    file = run_dir / KEY_FILE
+    file.unlink(missing_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def make_scratch(run_dir: Path) -> Path:
@@ -232,6 +245,8 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     )
     run_dir = arguments.run_dir.resolve()
     run_dir.mkdir(parents=True, exist_ok=True)
+    if arguments.token_auth:
+        make_key_file(run_dir)
     config = run_dir / "config.properties"
     config.write_text(render_config(arguments, version, largest))
     logs = str(run_dir / "logs")
