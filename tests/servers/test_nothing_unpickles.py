@@ -103,9 +103,7 @@ def test_the_load_tester_runs_nothing(poisoned: Artifact, made: Path) -> None:
 
 def test_the_pickles_work_where_something_unpickles(poisoned: Artifact, made: Path) -> None:
     """So what the others show is theirs, and not a fault of the pickles."""
-    for load in (
-        lambda: pickle.loads((poisoned.folder / "torch" / WEIGHTS).read_bytes()),
-        lambda: np.load(poisoned.folder / "golden" / "inputs" / "image.npy", allow_pickle=True),
-    ):
-        load()
-        made.rmdir()
+    pickle.loads((poisoned.folder / "torch" / WEIGHTS).read_bytes())
+    made.rmdir()
+    np.load(poisoned.folder / "golden" / "inputs" / "image.npy", allow_pickle=True)
+    made.rmdir()
