@@ -81,6 +81,7 @@ class Room:
             label=server.key,
             first_prediction_s=START_S,
             url_over=lambda wire: "",
+            headers={},
             service_s=service_s,
             describe=dict,
             effective=dict,
