@@ -77,7 +77,7 @@ class LocalServer(RunningServer):
         }
         self._described = {
             "command": [fill(word, shown) for word in launch.command],
-            "env": {name: fill(value, shown) for name, value in launch.env.items()},
+            "env": {name: fill(value, shown) for name, value in launch.env.items() if not server.is_secret(name)},
             "cores": list(placement.server),
         }
         self.started = time.monotonic()

@@ -154,6 +154,10 @@ class Server:
         declared = {name: value for launch in self.launches for name, value in launch.env.items()}
         return token_headers(self.token_variable, {**os.environ, **declared})
 
+    def is_secret(self, variable: str) -> bool:
+        """Whether a variable of its environment holds its token, or the place of it, which no result may hold."""
+        return bool(self.token_variable) and variable.startswith(self.token_variable)
+
     def launch(self) -> LaunchCommand:
         """The first way whose executable is present.
 

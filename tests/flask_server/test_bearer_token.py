@@ -118,6 +118,7 @@ def test_the_load_tester_sends_the_token(server: LocalServer, artifact: Artifact
     requests = json.loads(done.stdout)["requests"]
     assert requests["ok"] == requests["sent"] > 0
     assert TOKEN not in done.stdout + done.stderr
+    assert "BEARER" not in json.dumps(server.describe()), "what a result says of how it was started"
 
 
 def test_health_needs_no_token(server: LocalServer) -> None:
