@@ -25,9 +25,9 @@ def sbom(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("service", ["flask_server", "torchserve"])
-def test_it_lists_what_the_container_has(stack: Stack, launcher: ComposeLauncher, service: str, tmp_path: Path) -> None:
+def test_it_lists_what_the_container_has(stack: Stack, launcher: ComposeLauncher, tmp_path: Path) -> None:
     """It keeps the schema, names the image by its id, and has the packages that the container itself reports."""
+    service = "torchserve"  # the image with the most kinds of parts
     done = sbom(stack, service, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     text = (tmp_path / f"{service}.cdx.json").read_text()

@@ -15,6 +15,7 @@ import pytest
 from loadtest.launch.local import LocalServer
 from loadtest.machine.placement import UNPINNED
 from loadtest.machine.ports import free_ports
+from loadtest.machine.process_tree import kill_processes, process_tree
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import Answer, request
@@ -26,7 +27,7 @@ HOST = "127.0.0.2"
 """Where predictions are asked for. All of 127.0.0.0/8 is this machine, and what listens on 127.0.0.1 is not there."""
 
 LOOPBACK = "127.0.0.1"
-LIFETIME_S = 3
+LIFETIME_S = 2
 PATIENCE_S = 120
 
 
@@ -52,6 +53,7 @@ def server(artifact: Artifact, servers: Mapping[str, Server], run_dir: Path) -> 
         eventually(running, lambda: ask(running, "management", "/models", "").status != 0)
         yield running
     finally:
+        kill_processes(process_tree(running.pid), timeout_s=10)  # it has nothing to end in order
         running.stop()
 
 
