@@ -16,6 +16,7 @@ from flask import Flask
 from pydantic import BaseModel
 
 from flask_server.app import read_settings
+from flask_server.metrics import Metrics
 from flask_server.predict_body import encode_predictions, parse_instances
 from flask_server.predictor import BuiltModel, Predictor
 from flask_server.rsgi import Service
@@ -48,7 +49,7 @@ def bare_wsgi() -> Service:
         return [encode_predictions(predictor.predict(inputs))]
 
     answer.config = settings.config  # type: ignore[attr-defined]  # what Service reads of a Flask application
-    answer.extensions = {"model": model}  # type: ignore[attr-defined]  # as above
+    answer.extensions = {"model": model, "metrics": Metrics()}  # type: ignore[attr-defined]  # as above
     return Service(answer)  # type: ignore[arg-type]  # as above
 
 

@@ -5,12 +5,16 @@ one line. Everything else is the server's own command line, which `--dry-run` sh
 """
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import shlex
 import socket
 import sys
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import NoReturn
 
 from flask_server.app import read_settings
@@ -51,7 +55,7 @@ def gunicorn(arguments: argparse.Namespace) -> list[str]:
     # Seconds that an idle connection stays open. The default of 2 closes it between two requests of a slow client.
     command += ["--keep-alive", "75"]
     # Two servers would share the socket for remote control in the home directory.
-    return [*command, "--no-control-socket", "flask_server.app:create_app()"]
+    return [*command, "--no-control-socket", "flask_server.wsgi:create_service()"]
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -74,6 +78,31 @@ def check(arguments: argparse.Namespace) -> None:
             raise StartError(f"cannot listen on {arguments.host}:{arguments.port}: {reason}") from None
 
 
+def metrics_folder() -> Path:
+    """Make the folder in which the workers share their counts.
+
+    Nothing of this program is left to remove it: the load tester clears folders of this name that hold its marker and
+    that nobody holds locked, and the lock goes on to the WSGI server with this process.
+
+    Raises:
+        StartError: It cannot be written.
+    """
+    try:
+        if named := os.environ.get("FLASK_SERVER_METRICS_DIR"):
+            Path(named).mkdir(parents=True, exist_ok=True)
+            return Path(named)
+        made = Path(tempfile.mkdtemp(prefix="bakeoff-flask-", suffix=".new"))
+    except OSError as error:
+        raise StartError(f"no folder for the metrics, FLASK_SERVER_METRICS_DIR names another: {error}") from None
+    lock = os.open(made, os.O_RDONLY)
+    os.set_inheritable(lock, True)
+    with contextlib.suppress(OSError):  # no locks on this file system: its name goes on saying that it is not
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (made / ".loadtest-run").touch()
+        return made.rename(made.with_suffix(""))
+    return made
+
+
 def launch(arguments: argparse.Namespace) -> NoReturn:
     """Become the WSGI server.
 
@@ -89,7 +118,11 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     if arguments.dry_run:
         sys.exit(shlex.join(command))
     wsgi = {"server": server, "workers": arguments.workers, "threads": arguments.threads}
-    settings = {"FLASK_SERVER_THREADS": str(arguments.threads), "FLASK_SERVER_WSGI": json.dumps(wsgi)}
+    settings = {
+        "FLASK_SERVER_THREADS": str(arguments.threads),
+        "FLASK_SERVER_WSGI": json.dumps(wsgi),
+        "FLASK_SERVER_METRICS_DIR": str(metrics_folder()),
+    }
     os.execve(sys.executable, command, os.environ | settings)
 
 

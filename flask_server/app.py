@@ -3,6 +3,7 @@
     POST /v1/models/<name>:predict    {"instances": [...]} -> {"predictions": [...]}, or a binary form (`predict_body`)
     GET  /v1/models/<name>            which model this is, and the settings in effect
     GET  /healthz                     200 once the model has answered, 503 before
+    GET  /metrics                     requests, times and refusals of all worker processes, for Prometheus
 
 Settings come from the environment with the prefix FLASK_SERVER_ (see README.md) or from `create_app({...})`.
 """
@@ -10,6 +11,7 @@ Settings come from the environment with the prefix FLASK_SERVER_ (see README.md)
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter
 from typing import IO, Any
 
 from flask import Flask, Response, json, request
@@ -23,6 +25,7 @@ from werkzeug.exceptions import (
 from werkzeug.routing import BaseConverter
 
 from flask_server.bearer_token import BearerToken
+from flask_server.metrics import CONTENT_TYPE, Metrics
 from flask_server.predict_body import FORMATS, InvalidRequest, chosen_format
 from flask_server.predictor import RUNTIMES, BuiltModel, BuiltModelError, find_model
 from flask_server.served_model import ServedModel
@@ -62,6 +65,7 @@ def read_settings(config: Mapping[str, Any] | None = None) -> tuple[Flask, Built
         RUNTIME_THREADS=1,
         THREADS=4,
         QUEUE=100,  # requests that wait for their turn; one more is answered with 503, as by TorchServe's job queue
+        METRICS_DIR="",  # where worker processes share their counts; without it each tells its own
         BODY_TIMEOUT=30,  # seconds until a body has to be there; a slower one is answered with 408
         WSGI={},
     )
@@ -98,6 +102,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     runtime, threads = app.config["RUNTIME"], app.config["RUNTIME_THREADS"]
     model = ServedModel(artifact, lambda: read_settings(config)[1], runtime, threads)
     app.extensions["model"] = model
+    shared = app.config["METRICS_DIR"]
+    metrics = app.extensions["metrics"] = Metrics(Path(shared) if shared else None)
     app.url_map.converters["model"] = ModelName
 
     def unknown(name: str) -> NotFound:
@@ -115,7 +121,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             raise RequestEntityTooLarge
         version = model.loaded(LOADING_S)  # one for the whole request
         inputs = form.read(body, request.headers.get, version.artifact.interface)
-        answer = form.write(version.predictor.predict(inputs))
+        began = perf_counter()
+        outputs = version.predictor.predict(inputs)
+        metrics.inference(began)
+        answer = form.write(outputs)
         return Response(answer.body, headers=answer.headers, content_type=answer.content_type)
 
     @app.post("/v1/models/<model:name>:predict")
@@ -139,6 +148,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     def healthz() -> ResponseReturnValue:
         model.loaded()
         return {"status": "ready"}
+
+    @app.get("/metrics")
+    def tell() -> ResponseReturnValue:
+        return Response(metrics.page(), content_type=CONTENT_TYPE)
 
     @app.errorhandler(InvalidRequest)
     def invalid(error: InvalidRequest) -> ResponseReturnValue:

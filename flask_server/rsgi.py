@@ -31,6 +31,7 @@ from werkzeug.exceptions import (
 from flask_server.app import DRAIN_LIMIT, create_app, error_body
 from flask_server.bearer_token import BearerToken
 from flask_server.graceful_stop import GracefulStop
+from flask_server.metrics import GONE, OVERLOAD, Metrics
 from flask_server.served_model import ServedModel
 from flask_server.turns import QueueFullError, Turns
 
@@ -56,6 +57,7 @@ class Service:
         self._app = app
         self._model: ServedModel = app.extensions["model"]
         self._token: BearerToken = app.extensions["bearer_token"]
+        self._metrics: Metrics = app.extensions["metrics"]
         self._largest: int = app.config["MAX_CONTENT_LENGTH"]
         self._timeout: float = app.config["BODY_TIMEOUT"]
         self._threads = ThreadPoolExecutor(app.config["THREADS"], "request")
@@ -73,15 +75,17 @@ class Service:
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
         if self._turns.full and scope.method == "POST":  # before its body is read, which costs more than the refusal
+            self._metrics.end(self._metrics.begin(), scope.path, OVERLOADED[0], OVERLOAD)
             protocol.response_bytes(*OVERLOADED)
             return
         large: list[bytes] = []
+        began, status, reason = self._metrics.begin(), GONE, ""
         try:
             body = await self._collect(scope, protocol, large)
             environ = environ_of(scope, body)
             if len(body) <= SMALL and self._model.settled():
                 async with self._turns:
-                    answer = call_wsgi(self._app, environ)
+                    answer = self._work(began, environ)
             else:
                 left = asyncio.ensure_future(protocol.client_disconnect())
                 try:
@@ -89,19 +93,28 @@ class Service:
                         if left.done():
                             return  # nobody wants the answer any more
                         loop = asyncio.get_running_loop()
-                        answer = await loop.run_in_executor(self._threads, call_wsgi, self._app, environ)
+                        answer = await loop.run_in_executor(self._threads, self._work, began, environ)
                 finally:
                     left.cancel()
+            status = answer[0]
         except QueueFullError:
             answer = OVERLOADED
+            status, reason = answer[0], OVERLOAD
         except HTTPException as refusal:
             answer = refuse(refusal)
+            status, reason = answer[0], OVERLOAD if isinstance(refusal, ServiceUnavailable) else ""
         finally:
             self._release(large)
+            self._metrics.end(began, scope.path, status, reason)
         status, headers, content = answer
         if self._stop.stopping:
             headers = [*headers, ("Connection", "close")]
         protocol.response_bytes(status, headers, content)
+
+    def _work(self, began: float, environ: dict[str, Any]) -> "Answer":
+        """Answer a request that has come in; `began` is when its headers had."""
+        self._metrics.waited(began, environ["PATH_INFO"])
+        return call_wsgi(self._app, environ)
 
     async def _collect(self, scope: Scope, protocol: HTTPProtocol, large: list[bytes]) -> bytes:
         """Return the whole body.
