@@ -173,13 +173,14 @@ def run(
     given = token | {name.lower(): value for name, value in map(_header, headers)}
     with contextlib.ExitStack() as stack:
         if is_url:
-            url, fields, usage = target, given, None
+            url, fields, usage, times = target, given, None, None
             placement = choose_placement(pin=launch.pin, client_cores=processes)
         else:
             server = select_server(target, load_servers())
             running = stack.enter_context(reachable(server, launcher()))
             url, fields = running.url_over(wire), {**running.headers, **given}
             usage, placement = running.usage_if_known(), launcher().placement
+            times = (server.times, running.times) if server.times else None
         method = method or ("GET" if is_url and body is None else "POST")
         endpoint = resolve(build_target(url, messages, expectation, method=method, headers=fields))
         live = following(stack.enter_context(status("waiting")), f"{kind} load on {without_credentials(url)}")
@@ -191,6 +192,7 @@ def run(
             expectation=expectation.name,
             placement=placement,
             server_usage=usage,
+            server_times=times,
             on_progress=live,
         )
     record = result.result()

@@ -9,7 +9,8 @@ from rich.table import Table
 from loadtest.cli.common import stdout
 from loadtest.judge.run_result import RunResult
 from loadtest.report.reading import FAILED
-from loadtest.report.wording import words
+from loadtest.report.server_times import disagreement
+from loadtest.report.wording import all_words, words
 
 
 def print_run(result: RunResult) -> None:
@@ -65,11 +66,30 @@ def _lines(result: RunResult) -> Iterator[str]:
             if math.isfinite(getattr(times, name))
         ]
         yield f"the client's share by the kernel's time stamps: {' and '.join(shares) or 'not known'}"
+    yield from _told_by_server(result)
     if result.run.processes > 1:
         yield f"{result.run.processes} processes began within {result.start_spread_s * 1e3:.2f} ms"
     if result.warmup:
         end = "until the server was steady" if result.warmup.steady else "to its bound"
         yield f"before it {result.warmup.requests:,} requests of warm-up in {result.warmup.duration_s:.1f} s, {end}"
+
+
+def _told_by_server(result: RunResult) -> Iterator[str]:
+    told = result.server_times
+    if told is None:
+        return
+    if told.faults:
+        yield all_words(told.faults)
+        return
+    parts = {"queue": told.queue_ms, "inference": told.inference_ms, "rest": told.rest_ms}
+    apart = ", ".join(f"{name} {value:,.3f}" for name, value in parts.items() if not math.isnan(value))
+    if not math.isnan(told.request_ms):
+        yield (
+            f"the server itself: {told.request_ms:,.3f} ms for a request on average ({apart}), "
+            f"{result.service_time_ms.mean - told.request_ms:,.3f} ms less than the mean service time at the client"
+        )
+    if text := disagreement(result):
+        yield text
 
 
 def _by_kernel(result: RunResult) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from loadtest.errors import UsageError
 from loadtest.judge.measured import MeasuredRun, conclude
 from loadtest.judge.run_result import Run, Warmup
+from loadtest.judge.server_times import ServerTimes, TimesRead, settled, times_between
 from loadtest.load.bursty import variation
 from loadtest.load.clients import ClientTask, Progress, run_clients
 from loadtest.load.plan import Load
@@ -25,6 +26,7 @@ from loadtest.machine.host import CoreTimes, read_cores
 from loadtest.machine.placement import UNPINNED, Placement
 from loadtest.machine.usage import Usage
 from loadtest.servers.server_folder import DEFAULT_WIRE
+from loadtest.servers.times_table import TimesTable
 from loadtest.wire.golden_target import Target
 
 WARMUP, MEASURED = 0, 1
@@ -40,6 +42,7 @@ def measure(
     expectation: str = "none",
     placement: Placement = UNPINNED,
     server_usage: Callable[[], Usage] | None = None,
+    server_times: tuple[TimesTable, Callable[[], TimesRead]] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[MeasuredRun, Usage | None]:
     """Put an endpoint under load.
@@ -52,6 +55,7 @@ def measure(
         expectation: Name of the check, for the result.
         placement: Cores of the client and of the server.
         server_usage: Reads what the server used; called at the start and the end of the measured phase.
+        server_times: Where the server tells the times of its requests, and what reads them then.
         on_progress: Called about once a second.
 
     Returns:
@@ -61,7 +65,7 @@ def measure(
         MeasurementError: If a client process dies.
     """
     tasks = _tasks(endpoint, load, placement)
-    around = _Readings(placement, server_usage)
+    around = _Readings(placement, server_usage, server_times)
     collected = run_clients(tasks, around.open, on_progress, _beside(placement))
     around.close()
     measured = [outcomes[-1] for outcomes in collected]
@@ -97,7 +101,7 @@ def measure(
         receive_lag_by="kernel" if load.kernel_stamps else "loop",
         start_spread_s=(max(outcome.began for outcome in measured) - min(outcome.began for outcome in measured)) / 1e9,
     )
-    return result, around.usage
+    return replace(result, server_times=around.times), around.usage
 
 
 def resolve(target: TargetT) -> TargetT:
@@ -128,9 +132,17 @@ def _accepts(address: str, port: int) -> bool:
 class _Readings:
     """What the cores in use and the server used, read before the measured phase begins and after it has ended."""
 
-    def __init__(self, placement: Placement, server_usage: Callable[[], Usage] | None) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        server_usage: Callable[[], Usage] | None,
+        server_times: tuple[TimesTable, Callable[[], TimesRead]] | None = None,
+    ) -> None:
         self._placement = placement
         self._read = server_usage
+        self._tells = server_times
+        self._told = TimesRead()
+        self.times: ServerTimes | None = None
         self._in_use = placement.server + placement.client if placement.pinned else ()
         self._cores: CoreTimes | None = None
         self._server: CoreTimes | None = None
@@ -141,6 +153,8 @@ class _Readings:
         self.usage: Usage | None = None
 
     def open(self) -> None:
+        if self._tells:
+            self._told = settled(self._tells[1])
         self._before = self._read() if self._read else None
         self._began_s = time.monotonic()
         self._cores = read_cores(self._in_use)
@@ -157,6 +171,9 @@ class _Readings:
             # A server that died and was started anew counts from zero again: what it used is not known.
             spent = after.cpu_s - self._before.cpu_s
             self.usage = replace(after, cpu_s=spent if spent >= 0 else float("nan"))
+        if self._tells:
+            table, read = self._tells
+            self.times = times_between(self._told, settled(read), table)
 
     def steal_share(self) -> float:
         """Of the time of the cores in use: what is stolen from others disturbs nobody here."""

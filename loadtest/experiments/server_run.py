@@ -52,5 +52,6 @@ def measure_server(
         expectation=endpoint.expectation.name,
         placement=placement,
         server_usage=usage or running.usage_if_known(),
+        server_times=(running.server.times, running.times) if running.server.times else None,
         on_progress=on_progress,
     )

@@ -53,6 +53,9 @@ LAYERS_BEYOND_CPU = "layers_beyond_cpu"
 LAYERS_NOT_ALL = "layers_not_all"
 """Why it is not told where a server's CPU time goes, layer by layer."""
 
+NO_SERVER_TIMES = "no_server_times"
+"""Why a server's own times are not told beside those of the client."""
+
 OVERLOAD = (NEVER_SENT, QUEUE_GREW)
 
 Value = float | int | str | dict[str, int]

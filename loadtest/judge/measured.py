@@ -20,6 +20,7 @@ from loadtest.judge.run_result import (
 )
 from loadtest.judge.samples import enough_samples
 from loadtest.judge.send_process import SendCheck, check_sends
+from loadtest.judge.server_times import ServerTimes
 from loadtest.judge.single_run_interval import percentile_interval
 from loadtest.judge.verdict import Evidence, Verdict, judge_run
 from loadtest.load.histogram import Histogram
@@ -44,6 +45,7 @@ class MeasuredRun:
         correlation: Of each response time with the next one.
         receive_lag_by: Who told the receive lag: ``kernel``, ``loop``, or nobody.
         sends: What was really sent; None of a closed loop and where it is not known.
+        server_times: The times as the server itself tells them; None where it was not asked.
     """
 
     run: Run
@@ -58,6 +60,7 @@ class MeasuredRun:
     correlation: float = math.nan
     receive_lag_by: str = ""
     sends: SendCheck | None = None
+    server_times: ServerTimes | None = None
 
     @property
     def throughput_rps(self) -> float:
@@ -112,6 +115,7 @@ class MeasuredRun:
             start_spread_s=self.start_spread_s,
             receive_lag_by=self.receive_lag_by,
             sends=self.sends,
+            server_times=self.server_times,
         )
 
     @property

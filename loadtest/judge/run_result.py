@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from loadtest.judge.method import FIRST
 from loadtest.judge.ranked import RoundTimes
 from loadtest.judge.send_process import SendCheck
+from loadtest.judge.server_times import ServerTimes
 from loadtest.judge.verdict import Verdict
 from loadtest.load.histogram import Histogram
 from loadtest.load.recorder import Window
@@ -194,6 +195,7 @@ class RunResult:
         receive_lag_by: Who told the receive lag: ``kernel``, by its time stamps, or ``loop``, by the turns of the
             client's event loop, which is a bound (see `loadtest.load.loop_turn`); empty where it is not known.
         sends: What was really sent; None of a closed loop and where it is not known.
+        server_times: The times as the server itself tells them; None where it was not asked.
     """
 
     run: Run
@@ -221,6 +223,7 @@ class RunResult:
     start_spread_s: Number = math.nan
     receive_lag_by: str = ""
     sends: SendCheck | None = None
+    server_times: ServerTimes | None = None
 
     @property
     def response_times(self) -> RoundTimes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.judge.server_times import TimesRead, read_times
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
@@ -148,6 +149,12 @@ class RunningServer(abc.ABC):
     def usage_if_known(self) -> Callable[[], Usage] | None:
         """`usage` where the server's processes are known, else None."""
         return self.usage
+
+    def times(self) -> TimesRead:
+        """What it tells of the times of its requests so far; only of a server whose contract says where."""
+        assert self.server.times is not None
+        table = self.server.times
+        return read_times(self.probe(HttpGet(table.port, table.path)), table)
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:

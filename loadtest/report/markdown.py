@@ -11,6 +11,7 @@ from loadtest.report.figure import Figure, Table
 from loadtest.report.figures import Drawn, setup_effort
 from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.reading import Document, Results
+from loadtest.report.server_times import cross_check
 from loadtest.report.setup_wording import answer_of, qualification_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
 from loadtest.setup.probes.capability import CapabilityCell
@@ -82,6 +83,7 @@ def _details(document: Document, figures: Mapping[str, Figure], paths: Mapping[s
         "answer was compared with the golden one. Peak memory is the sum of each process's own peak.",
         *(_figure(figure, paths.get(figure.key, ())) for figure in shown),
         *(_numbers(table) for table in (figures["layers"].tables if "layers" in figures else ())),
+        _cross_check(result),
         bullets("What to know", remarks(result)),
         bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(result)]),
         bullets("Verdicts", [line for one in validity(result) for line in _verdict_lines(one)]),
@@ -95,6 +97,15 @@ def _figure(figure: Figure, paths: Sequence[str], *, told: bool = False) -> str:
     )
     finding = "" if told else f"{figure.finding}\n\n"
     return f"## {figure.title}\n\n{finding}{images}\n\n{figure.note}".rstrip()
+
+
+def _cross_check(result: ComparisonResult) -> str:
+    found = cross_check(result)
+    if found is None:
+        return ""
+    titles = [column.title for column in found.table.columns]
+    told = "\n".join(f"- {remark}" for remark in found.remarks)
+    return f"## {found.title}\n\n{markdown_rows(titles, found.table.texts, (0, 1))}\n\n{found.note}\n\n{told}".rstrip()
 
 
 def _numbers(table: Table) -> str:

@@ -20,6 +20,7 @@ from loadtest.report.fire_wording import sentences
 from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.markdown import environment
 from loadtest.report.reading import Document, Results
+from loadtest.report.server_times import cross_check
 from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualification_of
 from loadtest.report.table import cells, notes
 from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
@@ -122,6 +123,7 @@ def _comparison(document: Document, told: Sequence[str], figures: Mapping[str, F
         "summary": Table("All measures", [Column(title) for title in header], lines),
         "validity": validity(result),
         "notes": notes(result),
+        "cross_check": cross_check(result),
         "money_table": money(result),
         "cores": server_cores(result),
         "environment": environment(result),

@@ -95,6 +95,7 @@ _WORDS: dict[str, Callable[[Finding], str]] = {
     codes.LAYERS_NOT_ALL: lambda f: (
         f"the layers add up to {f.number('layers_s'):.2f} s of CPU, and the server used {f.number('used_s'):.2f} s"
     ),
+    codes.NO_SERVER_TIMES: lambda f: f"the server's own times could not be read: {f.values['why']}",
     codes.TOLD: lambda f: str(f.values["text"]),
 }
 

@@ -9,7 +9,8 @@ A folder of the project with a ``server.toml`` is a server; `loadtest.servers.se
   (a scratch folder of this run) in commands and their environment as well.
 
 `loadtest.servers.tuning_space` says what the optional table ``[tune]`` adds for a server that is tuned,
-`loadtest.servers.layer_table` what ``[layers]`` does for one that tells where its CPU time goes.
+`loadtest.servers.layer_table` what ``[layers]`` does for one that tells where its CPU time goes, and
+`loadtest.servers.times_table` what ``[server_times]`` does for one that tells the times of its requests.
 """
 
 import os
@@ -22,6 +23,7 @@ from typing import Any
 from loadtest.errors import UsageError
 from loadtest.servers.bearer_token import token_headers
 from loadtest.servers.layer_table import LayerTable
+from loadtest.servers.times_table import TimesTable
 from loadtest.servers.tuning_space import TuningSpace
 
 DEFAULT_WIRE = "rest"
@@ -113,6 +115,7 @@ class Server:
         tune: What can be tuned of it; None where nothing is declared, as of a variant.
         layers: How it tells its CPU time by layer; None where it cannot.
         token_variable: The variable that sets the token it asks for (`loadtest.servers.bearer_token`), if any.
+        times: Where it tells the times of its requests; None where it does not.
         names: Further names that the templates of its commands may use.
     """
 
@@ -133,6 +136,7 @@ class Server:
     tune: TuningSpace | None = None
     layers: LayerTable | None = None
     token_variable: str = ""
+    times: TimesTable | None = None
     names: Mapping[str, object] = field(default_factory=dict)
 
     def endpoint(self, wire: str) -> WireEndpoint:

@@ -9,6 +9,7 @@ from loadtest.errors import UsageError
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.layer_table import read_layer_table
 from loadtest.servers.server_folder import DEFAULT_WIRE, HttpGet, LaunchCommand, Server, WireEndpoint
+from loadtest.servers.times_table import read_times_table
 from loadtest.servers.toml_table import TomlTable
 from loadtest.servers.tuning_space import read_tuning_space
 
@@ -25,7 +26,7 @@ REQUIRED = (
     "ready",
     "launch",
 )
-OPTIONAL = ("facts", "effective", "variants", "setup", "tune", "layers", "token_variable")
+OPTIONAL = ("facts", "effective", "variants", "setup", "tune", "layers", "server_times", "token_variable")
 
 
 def server_folders(root: Path = ROOT) -> list[Path]:
@@ -111,6 +112,7 @@ def _server(folder: Path, data: TomlTable) -> Server:
         tune=read_tuning_space(data.table("tune")) if "tune" in data.values else None,
         token_variable=data.text("token_variable", ""),
         layers=read_layer_table(data.table("layers")) if "layers" in data.values else None,
+        times=read_times_table(data.table("server_times"), ports) if "server_times" in data.values else None,
     )
 
 
