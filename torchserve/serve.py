@@ -46,7 +46,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address of the two inference APIs (REST and gRPC)")
     parser.add_argument("--port", type=int, default=8080, help="inference API, REST")
     parser.add_argument("--management-port", type=int, default=8081, help="management API, REST, loopback only")
-    parser.add_argument("--metrics-port", type=int, default=8082, help="metrics, loopback only")
+    parser.add_argument("--metrics-host", default="127.0.0.1", help="address of the metrics, which can only be read")
+    parser.add_argument("--metrics-port", type=int, default=8082, help="metrics")
     parser.add_argument("--grpc-port", type=int, default=7070, help="inference API, gRPC")
     parser.add_argument("--grpc-management-port", type=int, default=7071, help="management API, gRPC, loopback only")
     parser.add_argument("--workers", type=int, default=1, help="Python processes that run the model")
@@ -177,7 +178,7 @@ def render_config(arguments: argparse.Namespace, version: str, largest: int) -> 
     settings = {
         "inference_address": f"http://{arguments.host}:{arguments.port}",
         "management_address": f"http://127.0.0.1:{arguments.management_port}",
-        "metrics_address": f"http://127.0.0.1:{arguments.metrics_port}",
+        "metrics_address": f"http://{arguments.metrics_host}:{arguments.metrics_port}",
         "grpc_inference_address": arguments.host,
         "grpc_inference_port": arguments.grpc_port,
         "grpc_management_address": "127.0.0.1",
@@ -239,7 +240,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
             (arguments.host, arguments.port),
             (arguments.host, arguments.grpc_port),
             ("127.0.0.1", arguments.management_port),
-            ("127.0.0.1", arguments.metrics_port),
+            (arguments.metrics_host, arguments.metrics_port),
             ("127.0.0.1", arguments.grpc_management_port),
         ]
     )

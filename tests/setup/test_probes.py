@@ -45,6 +45,7 @@ EXPECTED = {
         "binary_tensors",
         "health",
         "readiness",
+        "metrics",
         "metadata",
         "bad_input",
         "graceful_shutdown",

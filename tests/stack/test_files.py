@@ -14,6 +14,7 @@ from loadtest.servers.server_toml import load_servers, select_servers
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
 SERVICES = [server.compose_service for server in select_servers(None, load_servers())]
+PROFILES = ["--profile", "loadtest", "--profile", "observability"]
 OVERRIDES = {
     "plain": ["compose.yaml"],
     "embedded": ["compose.yaml", "compose.embedded.yaml"],
@@ -27,7 +28,7 @@ def _config(files: list[str], **environment: str) -> dict[str, Any]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
     arguments = [word for file in files for word in ("--file", file)]
     done = subprocess.run(
-        ["docker", "compose", "--env-file", os.devnull, *arguments, "--profile", "loadtest", "config", "--format=json"],
+        ["docker", "compose", "--env-file", os.devnull, *arguments, *PROFILES, "config", "--format=json"],
         cwd=ROOT,
         env={**clean, **environment},
         capture_output=True,
@@ -44,7 +45,7 @@ def _config(files: list[str], **environment: str) -> dict[str, Any]:
 def test_every_override_is_valid_and_keeps_the_fences(files: list[str]) -> None:
     """Compose accepts each combination, and none of them takes a fence away."""
     services = _config(files, FLASK_SERVER_BEARER_TOKEN_FILE="./token")["services"]
-    assert set(services) == {"models", "loadtest", *SERVICES}
+    assert set(services) == {"models", "loadtest", "prometheus", "grafana", *SERVICES}
     for service in services.values():
         assert service["user"].split(":")[0] not in ("0", "root")
         assert service["read_only"] is True

@@ -61,16 +61,32 @@ def test_ports_are_published_on_loopback_alone(stack: Stack, service: str) -> No
     assert _listens("127.0.0.1", stack.port(service))
 
 
-@pytest.mark.parametrize("port", [8081, 8082, 7071])
+@pytest.mark.parametrize("port", [8081, 7071])
 def test_torchserve_is_managed_from_its_own_loopback_alone(stack: Stack, port: int) -> None:
-    """Management and metrics are not published and a neighbour cannot reach them, though they listen inside."""
-    assert f"{port}/tcp" not in {
-        name for name, bound in stack.container("torchserve").attrs["NetworkSettings"]["Ports"].items() if bound
-    }
+    """Management is not published and a neighbour cannot reach it, though it listens inside."""
+    assert not _is_published(stack, "torchserve", port)
     connect = "exec 3<>/dev/tcp/{host}/{port} && echo yes || echo no"
     assert stack.inside("torchserve", connect.format(host="127.0.0.1", port=port)).endswith("yes")
     assert stack.inside("flask_server", f"({connect.format(host='torchserve', port=port)}) 2>/dev/null") == "no"
     assert stack.inside("flask_server", connect.format(host="torchserve", port=8080)) == "yes"
+
+
+def test_where_torchserve_tells_its_metrics_nothing_can_be_managed(stack: Stack) -> None:
+    """Prometheus, a neighbour, reads them; they are not published, and there is nothing else at that port."""
+    assert not _is_published(stack, "torchserve", 8082)
+    ask = """
+exec 3<>/dev/tcp/torchserve/8082
+printf '{request} HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n' >&3
+timeout 5 head -c 12 <&3"""
+    for request, status in (
+        ("GET /metrics", 200),
+        ("GET /models", 404),
+        ("POST /models?url=x.mar", 404),
+        ("DELETE /models/digits", 404),
+        ("PUT /models/digits?min_worker=0", 404),
+        ("POST /predictions/digits", 404),
+    ):
+        assert stack.inside("flask_server", ask.format(request=request)) == f"HTTP/1.1 {status}", request
 
 
 def test_every_server_has_the_same_resources(stack: Stack) -> None:
@@ -89,6 +105,11 @@ def test_docker_is_out_of_reach(stack: Stack, service: str) -> None:
     attributes = stack.container(service).attrs
     assert not attributes["HostConfig"]["Privileged"]
     assert not [mount for mount in attributes["Mounts"] if "docker.sock" in mount["Source"]]
+
+
+def _is_published(stack: Stack, service: str, port: int) -> bool:
+    """Whether a port of a container can be reached from this machine's addresses."""
+    return bool(stack.container(service).attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp"))
 
 
 def _write(stack: Stack, service: str, folder: str) -> str:
