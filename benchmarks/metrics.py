@@ -3,33 +3,30 @@
     python -m models build digits
     scripts/bench metrics --rounds 5
 
-First the counting of one request alone, in this process; then the whole service on one core in a closed loop, where the
-sides take turns, and a ratio is that of two sides in the same round. Written to benchmarks/RESULTS.md.
+First the counting of one request alone, in this process and by its CPU time; then the whole service on one core in a
+closed loop, where the sides take turns, and a ratio is that of two sides in the same round. For the second part the
+machine must be quiet; --rounds 0 leaves it out. Written to benchmarks/RESULTS.md.
 """
 
 import argparse
+import json
+import shlex
+import subprocess
 import sys
-import tempfile
-import timeit
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.figures import SPREAD, in_closed_loop, spread, write_figures
-from benchmarks.metrics_sides import Library
+from benchmarks.figures import SPREAD, in_closed_loop, machine, spread, write_figures
 from benchmarks.servers import GRANIAN, OURS, measured, table
 from benchmarks.serving_share import CONNECTIONS
-from flask_server.metrics import Metrics
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
 
 HERE = Path(__file__).resolve().parent
 SIDES = {"the same, counting nothing": "silent", "the same, counting with prometheus_client": "library"}
-PATH = "/v1/models/digits:predict"
-CALLS, REPEATS = 20_000, 7
 
 
 def sides() -> Iterator[Server]:
@@ -44,20 +41,12 @@ def sides() -> Iterator[Server]:
 
 def alone() -> str:
     """One sentence on what the counting of a request takes by itself."""
-
-    def of_request(metrics: Metrics) -> None:
-        began = metrics.begin()
-        metrics.waited(began, PATH)
-        metrics.inference(began)
-        metrics.end(began, PATH, 200)
-
     found = []
-    for kind, name in ((Metrics, "the service's own"), (Library, "prometheus_client")):
-        with tempfile.TemporaryDirectory() as folder:
-            metrics = kind(Path(folder))
-            seconds = timeit.repeat(partial(of_request, metrics), number=CALLS, repeat=REPEATS)
-        found.append(f"{spread([each / CALLS * 1e6 for each in seconds], 1, ' µs')} with {name}")
-    return f"The counting of one request alone takes {' and '.join(found)}, median of {REPEATS} repetitions."
+    for kind, name in (("Metrics", "the service's own"), ("Library", "prometheus_client")):
+        # In a process of its own: prometheus_client counts otherwise where it was imported without its folder.
+        told = subprocess.run([sys.executable, HERE / "metrics_sides.py", kind], capture_output=True, check=True)
+        found.append(f"{spread(json.loads(told.stdout), 1, ' µs')} with {name}")
+    return f"The counting of one request alone takes {' and '.join(found)}."
 
 
 def main() -> None:
@@ -67,10 +56,13 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=6.0, help="seconds of a closed loop")
     parser.add_argument("--dry", action="store_true", help="print only")
     arguments = parser.parse_args()
-    counting = alone()
-    found = measured(list(sides()), arguments.rounds, arguments.duration)
-    head = in_closed_loop("metrics", CONNECTIONS, "one `digits` image as JSON in a request")
-    text = "\n".join([f"{head} {SPREAD} A ratio is that of one round.", "", *table(found), "", counting])
+    command = f"scripts/bench metrics {shlex.join(sys.argv[1:])}"
+    lines = [f"CPU time by `{command}`, {machine()}. {SPREAD.replace('rounds', 'repetitions')}", "", alone()]
+    if arguments.rounds:
+        found = measured(list(sides()), arguments.rounds, arguments.duration)
+        head = in_closed_loop("metrics", CONNECTIONS, "one `digits` image as JSON in a request")
+        lines += ["", f"{head} {SPREAD} A ratio is that of one round.", "", *table(found)]
+    text = "\n".join(lines)
     print(text)  # noqa: T201  (a script's own output)
     if not arguments.dry:
         write_figures(HERE / "RESULTS.md", text, "metrics")
