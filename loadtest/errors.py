@@ -12,6 +12,10 @@ class UsageError(LoadtestError):
     """An argument, a file or a setting that cannot be used as given."""
 
 
+class StorageError(UsageError):
+    """What was measured cannot be kept, such as on a full disk: no server's fault, and nothing more is measured."""
+
+
 class ArtifactError(LoadtestError):
     """The built model is missing, altered or of another schema."""
 

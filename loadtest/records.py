@@ -6,6 +6,7 @@ from the same definition, so the three cannot disagree.
 
 import math
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
@@ -26,6 +27,7 @@ else:
         """
 
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 INFINITY = "Infinity"
 
 
@@ -37,10 +39,19 @@ _NUMBER_LISTS = re.compile(rb"\[\n[-+.,\s\deE]+\]")
 
 def to_json(record: object) -> bytes:
     """The JSON of a record, for people to read: one name a line, and a list of numbers on one line."""
-    plain = _without_infinity(msgspec.to_builtins(record, enc_hook=_plain_float))
-    text = msgspec.json.format(msgspec.json.encode(plain), indent=1)
+    text = msgspec.json.format(msgspec.json.encode(_plain(record)), indent=1)
     # No string is touched: JSON has no line breaks inside of strings.
     return _NUMBER_LISTS.sub(lambda found: b"".join(found[0].split()).replace(b",", b", "), text) + b"\n"
+
+
+def to_line(record: object, **before: object) -> bytes:
+    """The JSON of a record on one line, without a line break: for a file that grows by a line for each record.
+
+    Args:
+        record: A dataclass.
+        before: Further names, which come first, such as what kind of line it is.
+    """
+    return msgspec.json.encode({**before, **_plain(record)})
 
 
 def from_json(text: bytes, kind: type[RecordT], name: str) -> RecordT:
@@ -65,7 +76,27 @@ def from_json(text: bytes, kind: type[RecordT], name: str) -> RecordT:
 def json_schema(kind: type) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a record."""
     schema: dict[str, Any] = msgspec.json.schema(kind, schema_hook=_number_schema)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": DRAFT, **schema}
+
+
+def lines_schema(kinds: Mapping[str, type], tag: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a line that is one of several records.
+
+    Args:
+        kinds: The records, by what the line says that it is.
+        tag: Name under which it says so.
+    """
+    shapes, definitions = msgspec.json.schema_components(kinds.values(), schema_hook=_number_schema)
+    lines = [
+        {"allOf": [shape, {"properties": {tag: {"const": name}}, "required": [tag]}]}
+        for name, shape in zip(kinds, shapes, strict=True)
+    ]
+    return {"$schema": DRAFT, "oneOf": lines, "$defs": definitions}
+
+
+def _plain(record: object) -> Any:
+    """A record made of what JSON has."""
+    return _without_infinity(msgspec.to_builtins(record, enc_hook=_plain_float))
 
 
 def _without_infinity(value: Any) -> Any:

@@ -33,6 +33,7 @@ from loadtest.judge.objective import Objective
 from loadtest.judge.tuning_result import Outcome, Tuning
 from loadtest.launch.launcher import LocalLauncher
 from loadtest.machine.host import describe_host
+from loadtest.machine.journal import Journal
 from loadtest.machine.memory_size import read_memory_size
 from loadtest.machine.usage import MIB
 from loadtest.report.tuning_report import render, sentences, worth_lines
@@ -105,10 +106,12 @@ def tune(
     space = space_of(wanted)
     folder = folder_of(out, workload, wanted.name)
     _make(folder)
+    journal = Journal(folder / JOURNAL)
+    click.get_current_context().call_on_close(journal.close)
     versions = software_versions(wanted)
     try:
         with status(f"tuning {wanted.label}") as update:
-            screen = TuningScreen(folder / JOURNAL, started_at, update)
+            screen = TuningScreen(journal, started_at, update)
             runner = TrialRunner(
                 wanted, launcher, objective, memory, wire, batch, connections, on_progress=screen.progress
             )
@@ -173,7 +176,6 @@ def on_cores(launcher: LocalLauncher, cores: int | None) -> LocalLauncher:
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / JOURNAL).open("ab").close()
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}; name another folder with --out") from error
 

@@ -1,22 +1,19 @@
 """What the terminal shows while a server is tuned; every measurement is kept on disk as soon as it is over."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-import msgspec
-
-from loadtest.errors import UsageError
 from loadtest.experiments.tuning import Observer
 from loadtest.judge.tuning_result import Trial
 from loadtest.load.clients import Progress
-from loadtest.records import to_json
+from loadtest.machine.journal import Journal
+from loadtest.records import to_line
 
 
 class TuningScreen(Observer):
     """A line for the measurement under way, with the best one so far.
 
     Args:
-        journal: File to which a line of JSON is added for each measurement; what stood there before stays.
+        journal: Gets a line of JSON for each measurement; what stood there before stays.
         run: When this tuning began, which tells its lines from those before.
         update: Shows a text on the terminal's last line.
 
@@ -24,7 +21,7 @@ class TuningScreen(Observer):
         kept: How many lines were written.
     """
 
-    def __init__(self, journal: Path, run: str, update: Callable[[str], None]) -> None:
+    def __init__(self, journal: Journal, run: str, update: Callable[[str], None]) -> None:
         self._journal, self._run, self._update = journal, run, update
         self._stage = ""
         self._best = 0.0
@@ -44,10 +41,5 @@ class TuningScreen(Observer):
         """Keep the measurement."""
         if trial.capacity_rps > self._best:
             self._best = float(trial.capacity_rps)
-        line = msgspec.json.encode({"run": self._run, **msgspec.json.decode(to_json(trial))})
-        try:
-            with self._journal.open("ab") as file:
-                file.write(line + b"\n")
-        except OSError as error:
-            raise UsageError(f"cannot write to {self._journal}: {error.strerror}") from error
+        self._journal.add(to_line(trial, run=self._run))
         self.kept += 1
