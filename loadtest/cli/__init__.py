@@ -10,7 +10,11 @@ import click
 
 from loadtest.cli.output import guard_output
 from loadtest.errors import LoadtestError
+from loadtest.machine.ending import ENDING
 from loadtest.report.wording import told
+
+PATIENCE = 2
+"""Signals that are heeded: whoever keeps on pressing Ctrl-C does not keep the servers from being ended."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -27,7 +31,7 @@ for found in pkgutil.iter_modules(__path__):
 
 def main() -> None:
     """Entry point: one-line errors, and servers that end on Ctrl-C as on a plain kill."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    received = _raise_on_signals()
     guard_output()
     try:
         sys.exit(cli(standalone_mode=False))  # click returns the code of its Exit, and None where there was none
@@ -38,9 +42,26 @@ def main() -> None:
         click.echo(f"error: {told(error)}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; everything that was started has ended", err=True)
-        sys.exit(130)
+        number = received[0] if received else signal.SIGINT
+        how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+        click.echo(f"{how}; everything that was started has ended", err=True)
+        sys.exit(128 + number)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _raise_on_signals() -> list[int]:
+    """Have each signal that asks for an end do what Ctrl-C does; the second one shortens the patience, a third nothing.
+
+    Returns:
+        Those that came, as they come.
+    """
+    received: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) <= PATIENCE:
+            raise KeyboardInterrupt
+
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, end)
+    return received

@@ -1,7 +1,6 @@
 """Starts servers as plain processes of this machine, without Docker."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 from loadtest.errors import LaunchError
 from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
+from loadtest.machine.ending import held_signals, with_parent
 from loadtest.machine.placement import Placement, running_on
 from loadtest.machine.ports import free_ports, is_free, listener
 from loadtest.machine.process_tree import kill_processes, process_tree, tree_usage
@@ -28,7 +28,6 @@ STOP_S = 10.0
 VERSION_S = 30.0
 RUN_DIR = "RUN_DIR"
 """The scratch folder in a result: its real name is another one in each start."""
-PR_SET_PDEATHSIG = 1
 
 
 class LocalServer(RunningServer):
@@ -93,7 +92,7 @@ class LocalServer(RunningServer):
                     cwd=ROOT,
                     start_new_session=True,
                     pass_fds=(self._folder.lock,),  # its folder is in use as long as the server is there
-                    preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                    preexec_fn=with_parent(),
                 )
             except OSError as error:
                 raise LaunchError(f"{server.key} cannot be started: {error}") from error
@@ -180,8 +179,9 @@ def start_local(
     for role, port in ports.items():
         _require_free(server, role, port)
     with contextlib.ExitStack() as undo:
-        running = LocalServer(server, artifact, ports, placement)
-        undo.callback(running.stop)
+        with held_signals():
+            running = LocalServer(server, artifact, ports, placement)
+            undo.callback(running.stop)
         await_first_prediction(running, running.started, timeout_s)
         undo.pop_all()
     return running
@@ -203,11 +203,6 @@ def program_version(command: Sequence[str]) -> str:
 def _shown(path: Path) -> str:
     """A path as a result holds it: relative to the project where it is in it."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end the server when this program is killed outright (prctl(2))."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _require_free(server: Server, role: str, port: int) -> None:

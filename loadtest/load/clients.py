@@ -6,9 +6,11 @@ import functools
 import math
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 from loadtest.errors import LoadtestError, MeasurementError
 from loadtest.load.recorder import Recorder
 from loadtest.load.session import Endpoint, Phase, PhaseResult, run_phases
+from loadtest.machine.ending import end_with_parent, held_signals
 from loadtest.machine.placement import process_on
 from loadtest.machine.run_folder import RunFolder
 
@@ -99,12 +102,15 @@ def run_clients(
     clients: dict[Connection, BaseProcess] = {}
     results: dict[Connection, list[PhaseResult]] = {}
     try:
+        resource_tracker.ensure_running()  # started by the fork server it would unblock the signals
         for task in tasks:
             ours, theirs = context.Pipe()
             process: BaseProcess = context.Process(target=_client, args=(theirs, task), daemon=True)
-            process.start()
+            # A client that is half told what to do would print a stack trace, and one that is not noted would stay.
+            with held_signals(from_children=True):
+                process.start()
+                clients[ours] = process
             theirs.close()
-            clients[ours] = process
         with process_on(cores):
             _follow(clients, results, on_ready, on_progress)
         return [results[pipe] for pipe in clients]
@@ -196,6 +202,7 @@ def _client(pipe: Connection, task: ClientTask) -> None:
     """Body of a client process."""
     import uvloop
 
+    end_with_parent(signal.SIGKILL)
     if task.cores:
         os.sched_setaffinity(0, task.cores)
 

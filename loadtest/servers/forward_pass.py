@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from loadtest.machine.ending import with_parent
 from loadtest.machine.placement import Placement, running_on
 from loadtest.records import Number
 from loadtest.servers.artifact import ROOT, Artifact
@@ -54,7 +55,9 @@ def time_forward_passes(artifact: Artifact, placement: Placement, batch: int) ->
     command = [sys.executable, "-m", "models", "forward", artifact.workload, *options]
     with running_on(placement.server):
         try:
-            done = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=PATIENCE_S, check=True)
+            done = subprocess.run(
+                command, capture_output=True, cwd=ROOT, timeout=PATIENCE_S, check=True, preexec_fn=with_parent()
+            )
         except (OSError, subprocess.SubprocessError):
             return []
     return [ForwardPassTime(**one) for one in json.loads(done.stdout)]

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from loadtest.errors import LaunchError, UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher
+from loadtest.machine.ending import with_parent
 from loadtest.machine.run_folder import RunFolder
 from loadtest.servers.artifact import ROOT
 from loadtest.servers.server_folder import Server
@@ -175,6 +176,7 @@ def _stage(name: StageName, command: Sequence[str], folder: Path, environment: M
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=with_parent(signal.SIGKILL),
             )
         except OSError as error:
             raise LaunchError(f"cold start, stage {name}: {command[0]} cannot be run: {error}") from error

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from loadtest.errors import LaunchError
+from loadtest.machine.ending import with_parent
 from loadtest.machine.placement import Placement, running_on
 
 BODY = b'{"predictions": [[0.1,0.9]]}\n'
@@ -48,7 +49,10 @@ def null_server(placement: Placement) -> Iterator[str]:
     """
     with running_on(placement.server):
         process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.wire.null_server"], stdout=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-m", "loadtest.wire.null_server"],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=with_parent(),
         )
     try:
         assert process.stdout is not None
