@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from loadtest.wire.wall_clock import WallClock
+
 SO_TIMESTAMPING = 37
 RX_SOFTWARE = 1 << 3
 SOFTWARE = 1 << 4
@@ -75,10 +77,14 @@ class StampedSockets:
 
     Args:
         loop: The running event loop.
+
+    Attributes:
+        clock: What their stamps are readings of.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.clock = WallClock()
         self._epoll = select.epoll()
         self._transports: dict[int, StampedTransport] = {}
         loop.add_reader(self._epoll.fileno(), self._happened)
@@ -142,7 +148,8 @@ class StampedTransport(asyncio.Transport):
         loop: The running event loop.
         sock: Connected and non-blocking, with stamps.
         protocol: What is called back.
-        note: Called with the nanoseconds that a piece waited, before it is handed over; None where it has no stamp.
+        note: Called with the nanoseconds that a piece waited, before it is handed over; None where it has no stamp, or
+            where the clock was set meanwhile.
         watch: Who calls `happened`.
     """
 
@@ -178,7 +185,7 @@ class StampedTransport(asyncio.Transport):
             self._lost(None)
             return
         stamp = _stamp(notes)
-        self._note(time.time_ns() - stamp if stamp else None)
+        self._note(self._watch.clock.since(stamp) if stamp else None)
         self._protocol.data_received(bytes(_VIEW[:size]))
 
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
