@@ -1,6 +1,5 @@
 """``loadtest compare``: the comparison."""
 
-import datetime
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,25 +21,25 @@ from loadtest.cli.common import (
     workloads_option,
 )
 from loadtest.cli.comparison_screen import ComparisonScreen
+from loadtest.cli.comparison_words import SETUP_TIME, say_what_comes, say_what_next, tell
 from loadtest.cli.gate import Gate, gate_options, report_folder
 from loadtest.cli.measured_models import MeasuredModels
 from loadtest.cli.numbers import CONNECTIONS, COUNT, MINUTES, RATE, SECONDS, SECONDS_OR_NONE, SEED, Several
+from loadtest.cli.resume_option import Origin, resume_option
+from loadtest.cli.sitting import Asked
 from loadtest.cli.tuned_option import add_tuned, tuned_option
-from loadtest.errors import LoadtestError, UsageError
+from loadtest.errors import UsageError
 from loadtest.experiments.comparison import check_batch
 from loadtest.experiments.contender import Contender, contenders
-from loadtest.experiments.expected_time import Expected, expected_time
+from loadtest.experiments.surroundings import surroundings
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import comparison_name
-from loadtest.judge.result_file import ResultFile
 from loadtest.launch.launcher import LOCAL
 from loadtest.report import write_report
-from loadtest.report.answer import conditions, why_apart
-from loadtest.report.headline import ease_of_setup, headline, speed
-from loadtest.report.reading import Results, read_results
-from loadtest.report.table import remarks
-from loadtest.report.terminal_table import terminal_tables
+from loadtest.report.reading import read_results
+from loadtest.servers.server_folder import Server
 from loadtest.setup.setup_plan import Probes
+from loadtest.setup.software_versions import software_versions
 from loadtest.wire.formats import asked_over, check_takes, takes
 
 DEFAULT = ComparisonPlan(stretch_s=40.0, layers=True)
@@ -55,11 +54,10 @@ THOROUGH = ComparisonPlan(
     stretch_s=40.0,
     layers=True,
 )
-SETUP_TIME = {"quick": Expected(20.0, 60.0), "full": Expected(90.0, 180.0), "none": Expected(0.0, 10.0)}
-"""How long the ease of setup takes with each form of the probes."""
 
 
 @click.command()
+@resume_option
 @servers_option
 @workloads_option
 @wires_option
@@ -145,6 +143,7 @@ def compare(
     assert_file: Path | None,
     junit_file: Path | None,
     launch: LaunchOptions,
+    origin: Origin,
 ) -> None:
     """Check that the servers agree, measure latency and ease of setup in turn, and write the report."""
     if quick and thorough:
@@ -190,35 +189,33 @@ def compare(
         for model in models
         for one in plans
     }
-    file = ResultFile(planned=list(compared))
     gate = Gate.read(assertions, assert_file, junit_file, compared, searched=bool(plan.slo))
     if local:  # elsewhere the models may have to be built first
         for launcher, one, each in itertools.product(launchers.values(), plans, entered):
             if each.pictures == one.pictures:
                 check_takes(each.wire, launcher.artifact, one.batch)
                 check_batch(asked_over(each.wire, launcher.artifact), one.batch)
-    folder = _folder(out)
-    screen = ComparisonScreen(
-        stderr, file, folder, more_stages=setup, say=lambda line: stdout.print(line, soft_wrap=True, markup=False)
-    )
+    around = surroundings(launch.how, wanted, _software(wanted) if local else {})
+    sitting = origin.sitting(out, Asked(list(compared), plans, [one.key for one in entered], setup, around))
     probes: Probes = "none" if not setup or launch.how == "network" else "quick" if quick else "full"
-    _say_what_comes(file.planned, plans, entered, SETUP_TIME[probes])
-    try:
-        with screen:
-            MeasuredModels(entered, plans, screen, file, folder, probes if setup else None).measure(launchers)
-    except (KeyboardInterrupt, LoadtestError):
-        if screen.saved:
-            stderr.print(f"the rounds that ended are kept: loadtest report {folder}", soft_wrap=True, markup=False)
-        raise
-    results = read_results(folder)
-    _tell(results)
-    with report_folder(folder):
-        page, _ = write_report(results, folder)
-    stdout.print(f"written: {page}, and report.md and result.json beside it", soft_wrap=True, markup=False)
-    _say_what_next(page)
+    say_what_comes(list(compared), plans, entered, SETUP_TIME[probes])
+    with sitting:
+        screen = ComparisonScreen(
+            stderr, sitting, more_stages=setup, say=lambda line: stdout.print(line, soft_wrap=True, markup=False)
+        )
+        with sitting.kept_when_ended(), screen:
+            MeasuredModels(entered, plans, screen, sitting, probes if setup else None).measure(launchers)
+            sitting.save()
+        results = read_results(sitting.folder)
+        tell(results)
+        with report_folder(sitting.folder):
+            page, _ = write_report(results, sitting.folder)
+    stdout.print(f"written: {page}, and report.md, result.json and runs.jsonl beside it", soft_wrap=True, markup=False)
+    say_what_next(page)
     passed = gate.passed(results)
     if show:
         click.launch(page.absolute().as_uri())
+    file = sitting.file
     faults = [fault for one in file.comparisons for server in one.servers for fault in server.faults]
     if not passed or faults or file.failures:
         raise click.exceptions.Exit(1)
@@ -237,62 +234,6 @@ def _plans(plan: ComparisonPlan, batch_sizes: Sequence[int], entered: Sequence[C
     ]
 
 
-def _say_what_comes(
-    names: Sequence[str], plans: Sequence[ComparisonPlan], entered: Sequence[Contender], setup: Expected
-) -> None:
-    """How long it takes, before it begins."""
-    servers = len({one.server.key for one in entered})
-    wires = list(dict.fromkeys(one.wire for one in entered))
-    told = f"{servers} server{'s' if servers > 1 else ''}" + (f" over {', '.join(wires)}" if len(wires) > 1 else "")
-    asked = [[one for one in entered if one.pictures == plan.pictures] for plan in plans]
-    every = [
-        expected_time(plan, len(some)).times(len(names) // len(plans)) for plan, some in zip(plans, asked, strict=True)
-    ]
-    longer = ", and longer where a model is so slow that its percentiles need longer runs" if plans[0].stretch_s else ""
-    stdout.print(
-        f"{', '.join(names)}: {told}, rounds: {plans[0].rounds}; this takes {sum(every, setup)}{longer}",
-        soft_wrap=True,
-        markup=False,
-    )
-
-
-def _tell(results: Results) -> None:
-    """Each comparison as tables and sentences."""
-    several = len(results.documents) > 1
-    for document in results.documents:
-        comparison = document.comparison
-        if several:
-            stdout.rule(comparison.name, align="left", characters="─")
-        if apart := why_apart(comparison):
-            stdout.print(apart, soft_wrap=True, markup=False)
-        stdout.print(conditions(comparison), soft_wrap=True, markup=False)
-        for table in terminal_tables(comparison):
-            stdout.print(table)
-        for sentence in speed(document) if several else headline(document):
-            stdout.print(sentence, markup=False)
-        for line in remarks(comparison):
-            stdout.print(f"- {line}", soft_wrap=True, markup=False)
-    if several and results.with_setup:
-        stdout.rule("ease of setup", align="left", characters="─")
-        for sentence in ease_of_setup(results.with_setup):
-            stdout.print(sentence, markup=False)
-    for name, reason in results.unmeasured.items():
-        stdout.print(f"{name} was not measured: {reason}", soft_wrap=True, markup=False)
-
-
-def _say_what_next(page: Path) -> None:
-    for line in (
-        f"open the page: loadtest report --open {page.parent}",
-        "ask a server: loadtest up prints a curl line for each",
-        "compare in containers: loadtest compare --launcher compose",
-    ):
-        stdout.print(f"next, {line}", soft_wrap=True, markup=False)
-
-
-def _folder(out: Path | None) -> Path:
-    folder = out or Path("results") / datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}; name another folder with --out") from error
-    return folder
+def _software(servers: Sequence[Server]) -> dict[str, str]:
+    """Versions of what the servers run on here."""
+    return {name: version for server in servers for name, version in software_versions(server).items()}

@@ -1,17 +1,16 @@
-"""What the terminal shows while a comparison runs; what there is so far is kept on disk meanwhile."""
+"""What the terminal shows while a comparison runs; what was measured is kept on disk meanwhile."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from loadtest.cli.sitting import Sitting
 from loadtest.experiments.comparison import Watcher
 from loadtest.experiments.expected_time import rounds_time
 from loadtest.judge.comparison_result import ComparisonResult
-from loadtest.judge.result_file import ResultFile
+from loadtest.judge.entries import Entry
 from loadtest.load.clients import Progress as Glimpse
-from loadtest.report.reading import write_results
 
 
 class ComparisonScreen(Watcher):
@@ -19,25 +18,18 @@ class ComparisonScreen(Watcher):
 
     Args:
         console: Where to.
-        file: The result that the comparisons belong to.
-        folder: Where result.json is kept up to date.
+        sitting: Where what is measured is kept.
         more_stages: How many stages come after those of the comparisons.
         say: Told in a line what is known once a comparison's gate is passed.
-
-    Attributes:
-        saved: Whether result.json was written.
     """
 
-    def __init__(
-        self, console: Console, file: ResultFile, folder: Path, more_stages: int, say: Callable[[str], None]
-    ) -> None:
-        self.saved = False
-        self._file = file
-        self._folder = folder
+    def __init__(self, console: Console, sitting: Sitting, more_stages: int, say: Callable[[str], None]) -> None:
+        self._sitting = sitting
+        self._file = sitting.file
         self._more_stages = more_stages
         self._say = say
         self._name = ""
-        self._left = len(file.planned)
+        self._left = len(self._file.planned)
         self._before = 0
         self._total = 0
         self._progress = Progress(
@@ -94,8 +86,10 @@ class ComparisonScreen(Watcher):
         """Show the live numbers."""
         self._progress.update(self._task, description=f"{self._stage}: {progress}")
 
+    def measured(self, entry: Entry) -> None:
+        """Keep it: a comparison that is interrupted or killed loses nothing that was measured."""
+        self._sitting.keep(entry)
+
     def finished(self, result: ComparisonResult) -> None:
-        """Save what there is so far: an interrupted comparison keeps its rounds, and `report` renders them."""
+        """Hold what there is so far; result.json is written once, when the command ends: runs.jsonl has it all."""
         self._file.hold(result)
-        write_results(self._file, self._folder)
-        self.saved = True

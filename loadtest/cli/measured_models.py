@@ -1,24 +1,24 @@
 """What `compare` does for each model in turn: a comparison for each plan, then the ease of setup."""
 
 import contextlib
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from loadtest.cli.comparison_screen import ComparisonScreen
+from loadtest.cli.sitting import Sitting
 from loadtest.errors import LoadtestError, MeasurementError, UsageError
 from loadtest.experiments.comparison import compare
 from loadtest.experiments.contender import Contender
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import comparison_name
-from loadtest.judge.result_file import ResultFile
+from loadtest.judge.entries import Failed, SetupMeasured
 from loadtest.launch.launcher import Launcher
 from loadtest.report.reading import SETUP
 from loadtest.report.wording import told
 from loadtest.servers.configured_server import is_tuned
+from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
-from loadtest.setup.setup_file import EaseOfSetup, write_setups
+from loadtest.setup.setup_file import read_setups, write_setups
 from loadtest.setup.setup_plan import Probes, SetupPlan
 
 
@@ -28,9 +28,8 @@ class MeasuredModels:
     Args:
         entered: Which servers, each over which wire format.
         plans: What is done with each model: one plan for each batch size, with tensors and with pictures.
-        screen: Who is told, and keeps the result on disk.
-        file: The result.
-        folder: Where it is kept.
+        screen: Who is told.
+        sitting: Where what is measured is kept, and what an earlier sitting has measured.
         probes: How the capabilities are tried out; None to leave out the whole ease of setup.
     """
 
@@ -39,16 +38,19 @@ class MeasuredModels:
         entered: Sequence[Contender],
         plans: Sequence[ComparisonPlan],
         screen: ComparisonScreen,
-        file: ResultFile,
-        folder: Path,
+        sitting: Sitting,
         probes: Probes | None,
     ) -> None:
         self._entered, self._plans, self._screen = entered, plans, screen
-        self._file, self._folder, self._probes = file, folder, probes
-        self._setups: list[EaseOfSetup] = []
+        self._sitting, self._file, self._probes = sitting, sitting.file, probes
+        self._path = sitting.folder / SETUP
+        known = read_setups(self._path) if sitting.record.setups else []
+        self._setups = [one for one in known if one.workload.name in sitting.record.setups]
 
     def measure(self, launchers: Mapping[str, Launcher]) -> None:
         """Measure each model; one that cannot be measured is noted in the file, and the others go on.
+
+        What an earlier sitting has measured is not measured again.
 
         Args:
             launchers: How the servers of each model are started; each is closed before the next one is used.
@@ -69,17 +71,24 @@ class MeasuredModels:
     def _compare(self, name: str, launcher: Launcher, plan: ComparisonPlan) -> None:
         self._screen.comparison(name)
         entered = [one for one in self._entered if one.pictures == plan.pictures]
+        record = self._sitting.record
+        earlier = record.comparisons.get(name)
+        if name in record.failures or (earlier and earlier.result.complete):
+            return
         try:
-            compare(entered, launcher, plan, self._screen, sys.argv[1:])
+            compare(entered, launcher, plan, self._screen, record.header.command, earlier)
         except UsageError:  # such as a disk that is full: it would be no better with the next model
             raise
         except LoadtestError as error:
+            self._file.fail(name, told(error))
             if len(self._file.planned) == 1:
                 raise
-            self._file.failures[name] = told(error)
+            self._sitting.keep(Failed(name, told(error)))
 
     def _measure_setup(self, model: str, launcher: Launcher, probes: Probes) -> None:
         """Ease of setup of the servers that were measured; their starts were timed in the rounds."""
+        if model in self._sitting.record.setups:
+            return
         measured = [one for one in self._file.comparisons if one.workload.name == model]
         # The tuned form of a server is set up as its default is.
         servers = {one.server.key: one.server for one in self._entered if not is_tuned(one.server.key)}
@@ -88,10 +97,19 @@ class MeasuredModels:
             for key in servers
         }
         able = [server for key, server in servers.items() if starts[key]]
-        if not able:
-            return
+        if able:
+            self._write_setup(able, launcher, probes, starts)
+        self._sitting.keep(SetupMeasured(model))
+
+    def _write_setup(
+        self,
+        able: Sequence[Server],
+        launcher: Launcher,
+        probes: Probes,
+        starts: Mapping[str, Sequence[float]],
+    ) -> None:
         # What the servers can do is the same with every model: it is tried out with the first one.
         plan = SetupPlan(repeat=0, probes="none" if self._setups else probes)
         found = measure_setup(able, load_servers(), launcher, plan, self._screen.last_stage, starts=starts)
         self._setups.append(found)
-        write_setups(self._setups, self._folder / SETUP)
+        write_setups(self._setups, self._path)

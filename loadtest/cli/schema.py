@@ -3,6 +3,7 @@
 import click
 
 from loadtest.judge.capacity_result import Capacity
+from loadtest.judge.entry_lines import entry_schema
 from loadtest.judge.result_file import ResultFile
 from loadtest.judge.run_result import RunResult
 from loadtest.judge.tuning_result import Tuning
@@ -18,8 +19,12 @@ RECORDS: dict[str, type] = {
 }
 
 
+LINES = "runs.jsonl"
+"""What `compare` writes while it measures."""
+
+
 @click.command()
-@click.argument("command", type=click.Choice(list(RECORDS)))
+@click.argument("command", type=click.Choice([*RECORDS, LINES]))
 def schema(command: str) -> None:
-    """Print the JSON Schema (draft 2020-12) of what COMMAND writes as JSON."""
-    click.echo(to_json(json_schema(RECORDS[command])), nl=False)
+    """Print the JSON Schema (draft 2020-12) of what COMMAND writes as JSON, or of a line of runs.jsonl."""
+    click.echo(to_json(entry_schema() if command == LINES else json_schema(RECORDS[command])), nl=False)

@@ -4,23 +4,37 @@ Every round starts the server anew. So the rounds are independent of each other,
 prediction is measured in each of them, and no idle neighbour takes CPU from the server under load.
 """
 
-import contextlib
 import datetime
+import functools
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from loadtest.errors import LoadtestError, MeasurementError, UsageError
+from loadtest.errors import LoadtestError, MeasurementError, StorageError, UsageError
 from loadtest.experiments.contender import Contender
 from loadtest.experiments.layer_run import break_down
+from loadtest.experiments.surroundings import artifact_sha256
 from loadtest.experiments.turn import Turn, two_digits
 from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.comparison_record import ComparisonRecord
 from loadtest.judge.comparison_result import ComparisonResult, MeasuredWorkload
-from loadtest.judge.findings import failure
+from loadtest.judge.entries import (
+    CAPACITY,
+    GATE,
+    LAYERS,
+    ROUND,
+    Begun,
+    Ended,
+    Entry,
+    ForwardPasses,
+    Layered,
+    Planned,
+    TurnEnded,
+)
+from loadtest.judge.findings import Finding, failure
 from loadtest.judge.method import METHOD
 from loadtest.judge.server_result import ServerResult
-from loadtest.judge.summary import ratios, summarise
 from loadtest.launch.launcher import LOCAL, Launcher
 from loadtest.load.clients import Progress
 from loadtest.machine.host import describe_host
@@ -44,8 +58,11 @@ class Watcher:
     def planned(self, result: ComparisonResult, servers: int) -> None:
         """The gate is passed by so many servers: the common rate is known, and how long each run has to be."""
 
+    def measured(self, entry: Entry) -> None:
+        """Something was measured, or is known now: it may be kept. What this raises ends the comparison."""
+
     def finished(self, result: ComparisonResult) -> None:
-        """A round, or all of it, is over: what there is so far may be saved."""
+        """A contender's turn, or all of it, is over: this is what there is so far."""
 
 
 def compare(
@@ -54,8 +71,9 @@ def compare(
     plan: ComparisonPlan,
     watcher: Watcher | None = None,
     command: Sequence[str] = (),
+    earlier: ComparisonRecord | None = None,
 ) -> ComparisonResult:
-    """Run a comparison.
+    """Run a comparison, or go on with one.
 
     A server that cannot be started, answers wrongly or fails in a round keeps its place with the fault beside it, and
     the others go on.
@@ -66,10 +84,13 @@ def compare(
         plan: What is done.
         watcher: Who is told.
         command: Arguments of the command, for the result.
+        earlier: What an earlier sitting measured: no turn that it ended is taken again, and the order of the others is
+            what it would have been.
 
     Raises:
         UsageError: If the model takes no request of so many instances, has too few inputs for one, or cannot be asked
-            in a wire format, or where some wire formats carry tensors and others pictures.
+            in a wire format, or where some wire formats carry tensors and others pictures, or where the earlier sitting
+            was with another model or on other cores.
         MeasurementError: If no server passes the gate.
     """
     for one in entered:
@@ -77,6 +98,10 @@ def compare(
         if find_wire(one.wire).pictures != plan.pictures:
             raise UsageError(f"{one.wire} and the other wire formats do not carry the same inputs: compare them apart")
         check_batch(asked_over(one.wire, launcher.artifact), plan.batch)
+    watcher, digest = watcher or Watcher(), artifact_sha256(launcher.artifact)
+    if earlier is not None:
+        _require_same(earlier, launcher, digest)
+        return _Sitting(entered, launcher, earlier, watcher).run()
     result = ComparisonResult(
         started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=list(command),
@@ -89,7 +114,24 @@ def compare(
         servers=[one.no_result() for one in entered],
         method=METHOD,
     )
-    return _Sitting(entered, launcher, result, watcher or Watcher()).run()
+    watcher.measured(Begun(result, digest))
+    return _Sitting(entered, launcher, ComparisonRecord(result, digest), watcher).run()
+
+
+def _require_same(earlier: ComparisonRecord, launcher: Launcher, digest: str) -> None:
+    """What one command measured is of one model, on the same cores."""
+    result = earlier.result
+    if earlier.artifact_sha256 != digest:
+        raise UsageError(
+            f"{result.name} was begun with another build of the model {result.workload.name}: put that back, or "
+            "measure anew"
+        )
+    if result.placement != launcher.placement:
+        raise UsageError(
+            f"{result.name} was begun with the server on cores {list(result.placement.server)} and the client on "
+            f"{list(result.placement.client)}, which are now {list(launcher.placement.server)} and "
+            f"{list(launcher.placement.client)}: measure anew"
+        )
 
 
 def check_batch(artifact: Artifact, batch: int) -> None:
@@ -125,65 +167,97 @@ class _Sitting:
     """A comparison under way."""
 
     def __init__(
-        self, entered: Sequence[Contender], launcher: Launcher, result: ComparisonResult, watcher: Watcher
+        self, entered: Sequence[Contender], launcher: Launcher, record: ComparisonRecord, watcher: Watcher
     ) -> None:
-        self._launcher, self._result, self._watcher = launcher, result, watcher
+        self._launcher, self._record, self._watcher = launcher, record, watcher
+        self._result = result = record.result
         self._pairs = list(zip(entered, result.servers, strict=True))
         plan = result.plan
         self._layers = plan.layers and launcher.name == LOCAL
         self._steps = len(entered) * (1 + plan.rounds + bool(plan.slo) + self._layers) + 1
         self._done = 0
-        self._began = time.monotonic()
+        self._began, self._before_s = time.monotonic(), record.elapsed_s
 
     def run(self) -> ComparisonResult:
-        result, plan = self._result, self._result.plan
+        result, record, name = self._result, self._record, self._result.name
         self._stage("forward pass alone")
-        result.forward_pass = time_forward_passes(self._launcher.artifact, self._launcher.placement, plan.batch)
+        if not record.timed:
+            artifact, placement = self._launcher.artifact, self._launcher.placement
+            self._keep(ForwardPasses(name, time_forward_passes(artifact, placement, result.plan.batch)))
         for one, found in self._pairs:
-            self._stage(f"{self._named(found)}: start and parity")
-            with _noting_faults(found):
-                # Whether a server caches does not depend on the wire format.
-                self._turn(one, found).gate(audit=plan.audit and self._is_first_of_server(found))
-        able = [(one, found) for one, found in self._pairs if not found.faults]
+            # Whether a server caches does not depend on the wire format.
+            audit = result.plan.audit and self._is_first_of_server(found)
+            gate = functools.partial(self._turn(one, found).gate, audit=audit)
+            self._take(GATE, found, f"{self._named(found)}: start and parity", gate)
+        able = [(one, found) for one, found in self._pairs if not record.faults_at_gate(found.key)]
         if not able:
             raise MeasurementError("no server could be measured", [found.faults[0] for _, found in self._pairs])
-        slowest = min(found.gate_ceiling_rps for _, found in able)
-        try:
-            result.plan = plan.at_rate(plan.rate or two_digits(RATE_SHARE * slowest), slowest)
-        except UsageError as error:  # no arguments are wrong for every model: the others of a result go on
-            raise MeasurementError(str(error)) from error
+        if not result.plan.common_rate_rps > 0:
+            self._keep(Planned(name, self._at_common_rate([found for _, found in able])))
         self._watcher.planned(result, len(able))
         self._rounds(able)
-        for one, found in able if plan.slo else []:
-            self._stage(f"capacity of {self._named(found)}")
-            with _noting_faults(found):
-                self._turn(one, found).capacity()
-            self._save()
+        for one, found in able if result.plan.slo else []:
+            self._take(CAPACITY, found, f"capacity of {self._named(found)}", self._turn(one, found).capacity)
         for one, found in able if self._layers else []:
-            self._stage(f"CPU time of {self._named(found)}, layer by layer")
-            found.breakdown = break_down(one, self._launcher, plan, on_progress=self._watcher.progress)
-            self._save()
-        result.complete = True
-        self._save()
+            text = f"CPU time of {self._named(found)}, layer by layer"
+            self._take(LAYERS, found, text, functools.partial(self._break_down, one))
+        if not result.complete:
+            limits = result.plan.limits
+            reached = limits.until.reached(record.summarise().summary) if limits.until else None
+            self._keep(Ended(name, reached, self._elapsed_s))
+        self._watcher.finished(record.summarise())
         return result
 
+    def _at_common_rate(self, able: Sequence[ServerResult]) -> ComparisonPlan:
+        plan, slowest = self._result.plan, min(found.gate_ceiling_rps for found in able)
+        try:
+            return plan.at_rate(plan.rate or two_digits(RATE_SHARE * slowest), slowest)
+        except UsageError as error:  # no arguments are wrong for every model: the others of a result go on
+            raise MeasurementError(str(error)) from error
+
     def _rounds(self, able: Sequence[tuple[Contender, ServerResult]]) -> None:
-        result, plan = self._result, self._result.plan
-        order = random.Random(plan.seed)
-        began = time.monotonic()
-        limits, number = plan.limits, 0
-        while not limits.over(number, time.monotonic() - began, result.summary):
+        result, record = self._result, self._record
+        order = random.Random(result.plan.seed)
+        began, before_s = time.monotonic(), record.rounds_s
+        limits, number, begun = result.plan.limits, 0, record.rounds_begun
+        while number < begun or not limits.over(
+            number, before_s + time.monotonic() - began, record.summarise().summary
+        ):
             number += 1
-            if number > plan.rounds:
+            if number > result.plan.rounds:
                 self._steps += len(able)
-                result.plan = replace(result.plan, rounds=number)
+                self._keep(Planned(result.name, replace(result.plan, rounds=number)))
+            # What an earlier sitting has measured is drawn too: so the order of the rest is what it would have been.
             for one, found in order.sample(able, len(able)):
-                self._stage(f"round {number}/{max(plan.rounds, number)}: {self._named(found)}")
-                with _noting_faults(found):
-                    self._turn(one, found).round(number)
-                self._save()
-        if limits.until:
-            result.until_reached = limits.until.reached(result.summary)
+                text = f"round {number}/{max(result.plan.rounds, number)}: {self._named(found)}"
+                self._take(ROUND, found, text, functools.partial(self._turn(one, found).round, number), number)
+
+    def _take(
+        self, stage: str, found: ServerResult, text: str, do: Callable[[], list[Finding] | None], number: int = 0
+    ) -> None:
+        """Let a contender take a turn, unless it has taken it in an earlier sitting; its faults are noted."""
+        self._stage(text)
+        if self._record.has_ended(stage, found.key, number):
+            return
+        began = time.monotonic()
+        try:
+            faults = do() or []
+        except StorageError:
+            raise
+        except LoadtestError as error:
+            faults = list(failure(error))
+        took_s = time.monotonic() - began
+        self._keep(TurnEnded(self._result.name, found.key, stage, number, faults, took_s, self._elapsed_s))
+        self._watcher.finished(self._record.summarise())
+
+    def _keep(self, entry: Entry) -> None:
+        """First on the disk, then in the result."""
+        self._watcher.measured(entry)
+        self._record.take(entry)
+
+    def _break_down(self, one: Contender) -> None:
+        found = break_down(one, self._launcher, self._result.plan, on_progress=self._watcher.progress)
+        self._keep(Layered(self._result.name, one.key, found))
 
     def _named(self, found: ServerResult) -> str:
         return self._result.names[found.key]
@@ -192,22 +266,14 @@ class _Sitting:
         self._watcher.stage(text, self._done, self._steps)
         self._done += 1
 
-    def _save(self) -> None:
-        self._result.summary = summarise(self._result.servers, self._result.plan.batch)
-        self._result.ratios = ratios(self._result.servers)
-        self._result.took_s = time.monotonic() - self._began
-        self._watcher.finished(self._result)
+    @property
+    def _elapsed_s(self) -> float:
+        return self._before_s + time.monotonic() - self._began
 
     def _turn(self, one: Contender, found: ServerResult) -> Turn:
-        return Turn(one, found, self._launcher, self._result.plan, self._watcher.progress)
+        return Turn(
+            one, found, self._result.name, self._launcher, self._result.plan, self._keep, self._watcher.progress
+        )
 
     def _is_first_of_server(self, found: ServerResult) -> bool:
         return self._result.over(found.server_key)[0] is found
-
-
-@contextlib.contextmanager
-def _noting_faults(found: ServerResult) -> Iterator[None]:
-    try:
-        yield
-    except LoadtestError as error:
-        found.faults += failure(error)

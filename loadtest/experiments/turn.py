@@ -1,6 +1,6 @@
 """What a contender goes through in a comparison: the gate, a round, the search of its capacity.
 
-Each begins with a fresh start of its server and ends with its end.
+Each begins with a fresh start of its server and ends with its end. What is measured is told as soon as it is known.
 """
 
 import contextlib
@@ -15,10 +15,24 @@ from loadtest.experiments.parity import check_parity, message_bytes, require_par
 from loadtest.experiments.server_run import measure_server
 from loadtest.judge.caching import Caching
 from loadtest.judge.comparison_plan import ComparisonPlan
+from loadtest.judge.entries import (
+    CLOSED_LOOP,
+    CURVE,
+    GATE,
+    OPEN_LOOP,
+    Answers,
+    Audited,
+    Configured,
+    Entry,
+    Probed,
+    RunEnded,
+    Searched,
+    Started,
+)
 from loadtest.judge.findings import GATE_FAILED, TAKEN_AGAIN, Finding
 from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
-from loadtest.judge.server_result import Round, ServerResult
+from loadtest.judge.server_result import ServerResult
 from loadtest.launch.launcher import Launcher
 from loadtest.launch.launcher import running as up
 from loadtest.launch.running import RunningServer
@@ -37,43 +51,48 @@ class Turn:
 
     Attributes:
         one: The contender.
-        found: Its result, which each turn adds to.
+        found: Its result so far.
+        comparison: Name of the comparison.
         launcher: How its server is started, and the model that it serves.
         plan: What is done.
+        keep: Told what was measured, at once; puts it into the result.
         on_progress: Called about once a second of a run.
     """
 
     one: Contender
     found: ServerResult
+    comparison: str
     launcher: Launcher
     plan: ComparisonPlan
+    keep: Callable[[Entry], None]
     on_progress: Callable[[Progress], None]
 
-    def gate(self, *, audit: bool) -> None:
+    def gate(self, *, audit: bool) -> list[Finding]:
         """Check its answers, and find how many requests it answers in a closed loop.
 
         Args:
             audit: Whether to look for cached answers too.
 
+        Returns:
+            Why it is not measured any further; nothing where it passes.
+
         Raises:
             LoadtestError: If it cannot be started, or answers wrongly.
         """
-        one, found, plan = self.one, self.found, self.plan
+        one, plan, names = self.one, self.plan, (self.comparison, self.one.key)
         with up(self.launcher, [self.one.server]) as (running,):
-            found.label = running.label
-            found.started = running.describe()
-            found.parity = check_parity(running, self.launcher.artifact, [one.wire])
-            require_parity(found.parity, one.key)
-            found.message = message_bytes(running, one.wire, plan.batch)
-            found.effective = running.effective()
-            run, _ = self._measure(running, self._load(Closed(GATE_S), plan.seed))
-            found.gate, found.gate_ceiling_rps = run.result(), run.throughput_rps
+            self.keep(Started(*names, running.label, running.describe()))
+            parity = check_parity(running, self.launcher.artifact, [one.wire])
+            self.keep(Answers(*names, parity))
+            require_parity(parity, one.key)
+            self.keep(Configured(*names, message_bytes(running, one.wire, plan.batch), running.effective()))
+            run, usage = self._measure(running, self._load(Closed(GATE_S), plan.seed))
+            self.keep(RunEnded(*names, 0, GATE, running.first_prediction_s, run.result(), usage))
             if audit:
-                found.caching = self._audit(running, found.gate_ceiling_rps)
+                self.keep(Audited(*names, self._audit(running, run.throughput_rps)))
             # A client or a machine that spoils a closed loop makes it slower: the common rate is the lower for it, and
             # every server can still carry it. That is told; a server that answers wrongly or not at all is out.
-            if not (run.verdict.valid or run.spoiled):
-                found.faults += [Finding(GATE_FAILED), *run.verdict.reasons]
+            return [] if run.verdict.valid or run.spoiled else [Finding(GATE_FAILED), *run.verdict.reasons]
 
     def round(self, number: int) -> None:
         """Measure it at the common rate, in a closed loop and along its load curve.
@@ -88,25 +107,17 @@ class Turn:
         with up(self.launcher, [self.one.server]) as (running,):
             # Every round has a schedule of its own, and it is the same one for every server.
             seed = plan.seed * 1_000 + number
-            open_load = self._load(Poisson(plan.common_rate_rps, plan.duration_s), seed)
-            open_loop, open_usage = self._measure(running, open_load)
-            closed_loop, closed_usage = self._measure(running, self._load(Closed(plan.duration_s / 2), seed))
-            curve = []
+
+            def measure(part: str, schedule: Poisson | Closed, *, distribution: bool) -> None:
+                run, usage = self._measure(running, self._load(schedule, seed))
+                result, start_s = run.result(distribution=distribution), running.first_prediction_s
+                self.keep(RunEnded(self.comparison, self.one.key, number, part, start_s, result, usage))
+
+            measure(OPEN_LOOP, Poisson(plan.common_rate_rps, plan.duration_s), distribution=True)
+            measure(CLOSED_LOOP, Closed(plan.duration_s / 2), distribution=False)
             for share in plan.curve:
                 rate = two_digits(share * self.found.gate_ceiling_rps)
-                load = self._load(Poisson(rate, plan.duration_s / 2), seed)
-                curve.append(self._measure(running, load)[0].result(distribution=True))
-            self.found.rounds.append(
-                Round(
-                    number,
-                    running.first_prediction_s,
-                    open_loop.result(distribution=True),
-                    closed_loop.result(),
-                    open_usage,
-                    closed_usage,
-                    curve,
-                )
-            )
+                measure(CURVE, Poisson(rate, plan.duration_s / 2), distribution=True)
 
     def capacity(self) -> None:
         """Search the highest rate that meets the plan's objective.
@@ -123,8 +134,15 @@ class Turn:
                     running, probe_load(rate, duration_s, plan.connections, seed)
                 )[0]
 
-        objective, start = Objective.parse(plan.slo), self.found.gate_ceiling_rps / 2
-        self.found.capacity = find_capacity(started, objective, start=start, seed=plan.seed * 1_000 + 500)
+        names = self.comparison, self.one.key
+        found = find_capacity(
+            started,
+            Objective.parse(plan.slo),
+            start=self.found.gate_ceiling_rps / 2,
+            seed=plan.seed * 1_000 + 500,
+            on_probe=lambda probe: self.keep(Probed(*names, probe)),
+        )
+        self.keep(Searched(*names, found))
 
     def _audit(self, running: RunningServer, ceiling_rps: float) -> Caching | None:
         wire, plan, launcher = self.one.wire, self.plan, self.launcher

@@ -61,7 +61,8 @@ class ComparisonResult:
         complete: Whether every round was run.
         method: How it was measured; see `loadtest.judge.method`.
         until_reached: Whether the intervals became as narrow as the plan asks; None where it asks for no width.
-        took_s: From its beginning to its end so far, in seconds, without the ease of setup; NaN where it is not known.
+        took_s: How long it was measured so far, in seconds, without the ease of setup; NaN where it is not known.
+        resumed: When it was gone on with after it had been ended, each time: UTC, ISO 8601.
     """
 
     started_at: str
@@ -79,6 +80,7 @@ class ComparisonResult:
     method: int = FIRST
     until_reached: bool | None = None
     took_s: Number = math.nan
+    resumed: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:

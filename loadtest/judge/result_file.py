@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from loadtest.judge.comparison_result import ComparisonResult
+from loadtest.records import Count
 
 SCHEMA_VERSION = 4
 KIND = "comparison"
@@ -18,6 +19,8 @@ class ResultFile:
         failures: Why one that was begun measured nothing, by its name.
         kind: ``comparison``.
         schema_version: Of this record.
+        made_from: Digest of the first line of the runs.jsonl that this was made from; empty in results without one.
+        entries: How many lines that file had: this is older than one that has more.
     """
 
     comparisons: list[ComparisonResult] = field(default_factory=list)
@@ -25,6 +28,8 @@ class ResultFile:
     failures: dict[str, str] = field(default_factory=dict)
     kind: str = KIND
     schema_version: int = SCHEMA_VERSION
+    made_from: str = ""
+    entries: Count = 0
 
     def hold(self, comparison: ComparisonResult) -> None:
         """Take in a comparison, or what there is of it by now."""
@@ -33,3 +38,8 @@ class ResultFile:
             self.comparisons[names.index(comparison.name)] = comparison
         else:
             self.comparisons.append(comparison)
+
+    def fail(self, name: str, reason: str) -> None:
+        """Note that a comparison measured nothing."""
+        self.comparisons = [one for one in self.comparisons if one.name != name]
+        self.failures[name] = reason

@@ -32,7 +32,12 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
     first = results.documents[0].comparison
     sections = [
         f"# Serving comparison, {first.started_at}",
-        "\n".join(f"- {name} was not measured: {reason}" for name, reason in results.unmeasured.items()),
+        "\n".join(
+            [
+                *(f"- {remark}" for remark in results.remarks),
+                *(f"- {name} was not measured: {reason}" for name, reason in results.unmeasured.items()),
+            ]
+        ),
     ]
     if len(results.documents) == 1:
         (document,) = results.documents

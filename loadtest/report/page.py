@@ -19,6 +19,7 @@ from loadtest.report.figures.cost import money, server_cores
 from loadtest.report.fire_wording import sentences
 from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.markdown import environment
+from loadtest.report.missing import missing
 from loadtest.report.reading import Document, Results
 from loadtest.report.server_times import cross_check
 from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualification_of
@@ -82,6 +83,7 @@ def render_page(results: Results, drawn: Drawn) -> str:
             _comparison(document, told(document), drawn.of[name]) for name, document in results.by_name.items()
         ],
         unmeasured=results.unmeasured,
+        file_remarks=results.remarks,
         across=drawn.across,
         setup_figure=drawn.setup,
         absent=ABSENT,
@@ -116,6 +118,7 @@ def _comparison(document: Document, told: Sequence[str], figures: Mapping[str, F
         "figures": figures,
         "headline": told,
         "apart": why_apart(result),
+        "missing": missing(result),
         "setup": document.setup is not None,
         "faults": _faults(result),
         "answer": answer(result),

@@ -1,4 +1,4 @@
-"""Reads result.json: what every table, figure and page is made from."""
+"""Reads result.json, or what is there in its place: what every table, figure and page is made from."""
 
 import json
 import math
@@ -12,8 +12,11 @@ from loadtest.judge import schema_1, schema_2, schema_3
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
 from loadtest.judge.result_file import KIND, SCHEMA_VERSION, ResultFile
+from loadtest.judge.runs_record import digest_of
 from loadtest.machine.files import write_whole
+from loadtest.machine.journal import read_lines
 from loadtest.records import from_json, to_json
+from loadtest.report.runs_file import RUNS, read_runs
 from loadtest.resilience.resilience_file import RESILIENCE, ResilienceFile, read_resilience
 from loadtest.setup.setup_file import EaseOfSetup, read_setups
 
@@ -58,15 +61,21 @@ class Results:
         documents: One for each comparison; one at least.
         unmeasured: Why a comparison that was asked for is not there, or holds no number, by its name.
         resilience: How servers hold under fire, where that was tried out.
+        remarks: What a reader must know of the files that this was read from.
     """
 
     documents: list[Document]
     unmeasured: dict[str, str] = field(default_factory=dict)
     resilience: ResilienceFile | None = None
+    remarks: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
-        cls, file: ResultFile, setups: Sequence[EaseOfSetup] = (), resilience: ResilienceFile | None = None
+        cls,
+        file: ResultFile,
+        setups: Sequence[EaseOfSetup] = (),
+        resilience: ResilienceFile | None = None,
+        remarks: Sequence[str] = (),
     ) -> "Results":
         """The comparisons of a file, each with the ease of setup of its model, and what was tried out under fire."""
         by_model = {one.workload.name: one for one in setups}
@@ -75,6 +84,7 @@ class Results:
             [Document(one, by_model.get(one.workload.name)) for one in file.comparisons],
             file.failures | {name: NOT_BEGUN for name in file.planned if name not in begun},
             resilience,
+            list(remarks),
         )
 
     @property
@@ -119,12 +129,61 @@ def write_results(file: ResultFile, folder: Path) -> Path:
 
 
 def read_results(path: Path) -> Results:
-    """Read a result.json, or the one in a folder, with the setup.json and resilience.json beside it where they are.
+    """Read a result.json, or what is in a folder, with the setup.json and resilience.json beside it where they are.
+
+    In a folder, runs.jsonl tells what was measured. Where it has more lines than result.json was made from, because the
+    comparison goes on or was killed, or where result.json is missing or damaged, it is read in its place.
 
     Raises:
         UsageError: If it is no comparison, or of a schema that this release does not know.
     """
-    path = path / RESULT if path.is_dir() else path
+    file, remarks = _in_folder(path) if path.is_dir() else (_read_file(path), [])
+    folder = path if path.is_dir() else path.parent
+    setup, resilience = folder / SETUP, folder / RESILIENCE
+    return Results.of(
+        file,
+        read_setups(setup) if setup.is_file() else (),
+        read_resilience(resilience) if resilience.is_file() else None,
+        remarks,
+    )
+
+
+def _in_folder(folder: Path) -> tuple[ResultFile, list[str]]:
+    """What a folder holds, and what a reader must know of it."""
+    result, runs = folder / RESULT, folder / RUNS
+    if not runs.is_file():
+        return _read_file(result), []
+    if not result.exists():
+        return _from_runs(runs)
+    try:
+        file = _read_file(result)
+    except UsageError as error:
+        found, remarks = _from_runs(runs)
+        return found, [f"made from {RUNS}, since {error}", *remarks]
+    if is_made_from(file, runs):
+        return file, []
+    try:
+        return _from_runs(runs)
+    except UsageError as error:
+        return file, [f"made from a {RESULT} that may be older than {RUNS}, since {error}"]
+
+
+def is_made_from(file: ResultFile, runs: Path) -> bool:
+    """Whether a result holds all that a runs.jsonl does."""
+    lines = read_lines(runs).whole
+    return bool(lines) and file.made_from == digest_of(lines[0]) and file.entries >= len(lines)
+
+
+def _from_runs(path: Path) -> tuple[ResultFile, list[str]]:
+    runs = read_runs(path)
+    file = runs.record.result_file()
+    if not file.comparisons:
+        raise UsageError(f"{path} holds no comparison yet: loadtest compare --resume {path.parent}")
+    return file, runs.remarks
+
+
+def _read_file(path: Path) -> ResultFile:
+    """The file, brought to the schema of this release."""
     text = _read(path)
     header = _header(text, path)
     if header.get("kind") != KIND:
@@ -137,12 +196,7 @@ def read_results(path: Path) -> Results:
     file = from_json(text, ResultFile, str(path))
     if not file.comparisons:
         raise UsageError(f"{path} holds no comparison: measure again")
-    setup, resilience = path.with_name(SETUP), path.with_name(RESILIENCE)
-    return Results.of(
-        file,
-        read_setups(setup) if setup.is_file() else (),
-        read_resilience(resilience) if resilience.is_file() else None,
-    )
+    return file
 
 
 def _read(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from loadtest.judge.server_result import ServerResult
 from loadtest.judge.summary import SummaryRow
 from loadtest.report.answer import ESTABLISHED, listed
 from loadtest.report.forms import by_form
+from loadtest.report.missing import missing, sittings
 from loadtest.report.reading import span
 from loadtest.report.wording import words
 
@@ -77,6 +78,7 @@ def remarks(result: ComparisonResult) -> list[str]:
     """What a reader of the table must know: faults, findings, ties and facts."""
     labels = result.names
     lines = [] if result.complete else ["INCOMPLETE: the comparison was ended before its last round"]
+    lines += [f"missing: {lacks}" for lacks in missing(result)]
     for server in result.servers:
         verdicts = [run.verdict for _, run in server.runs]
         invalid = [verdict.reasons[0] for verdict in verdicts if not verdict.valid]
@@ -120,6 +122,7 @@ def notes(result: ComparisonResult) -> list[str]:
     if not (placement.server and placement.client):
         lines.append("nothing was pinned: client and server shared the cores")
     lines += result.launcher.get("remarks", [])
+    lines += sittings(result)
     if result.plan.rounds < ESTABLISHED:
         lines.append("fewer than three rounds: no intervals, so no difference here is established")
     return lines

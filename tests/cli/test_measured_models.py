@@ -9,11 +9,17 @@ from rich.console import Console
 
 from loadtest.cli.comparison_screen import ComparisonScreen
 from loadtest.cli.measured_models import MeasuredModels
+from loadtest.cli.sitting import Asked, Sitting, opened
 from loadtest.errors import MeasurementError
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import comparison_name
+from loadtest.judge.method import METHOD
 from loadtest.judge.result_file import ResultFile
+from loadtest.judge.surroundings import Surroundings
+from loadtest.machine.host import describe_host
+from loadtest.machine.journal import read_lines
 from loadtest.report.reading import read_results
+from loadtest.report.runs_file import RUNS, read_runs
 from tests.experiments.virtual_room import Room, enter, servers_of
 
 PLANS = [
@@ -22,12 +28,20 @@ PLANS = [
 
 
 def measured(
-    rooms: list[Room], folder: Path, monkeypatch: pytest.MonkeyPatch, plans: list[ComparisonPlan]
+    rooms: list[Room],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plans: list[ComparisonPlan],
+    *,
+    resume: bool = False,
 ) -> tuple[ResultFile, list[str]]:
     """The result of one room after the other, and what was said meanwhile."""
     said: list[str] = []
-    file = ResultFile(planned=[comparison_name(room.workload, plan.batch) for room in rooms for plan in plans])
-    screen = ComparisonScreen(Console(quiet=True), file, folder, more_stages=0, say=said.append)
+    names = [comparison_name(room.workload, plan.batch) for room in rooms for plan in plans]
+    around = Surroundings(METHOD, "virtual", describe_host(), "", {}, {})
+    asked = Asked(names, plans, [one.key for one in servers_of(rooms[0])], False, around)
+    sitting = Sitting.go_on(folder, *opened(folder), asked) if resume else Sitting.begin(folder, asked.header({}))
+    screen = ComparisonScreen(Console(quiet=True), sitting, more_stages=0, say=said.append)
 
     class Entering(dict[str, Any]):
         """The launchers; what is measured in a room begins with it."""
@@ -38,8 +52,10 @@ def measured(
                 yield name, room
 
     launchers = Entering({room.workload: room for room in rooms})
-    MeasuredModels(servers_of(rooms[0]), plans, screen, file, folder, None).measure(launchers)
-    return file, said
+    with sitting, sitting.kept_when_ended():
+        MeasuredModels(servers_of(rooms[0]), plans, screen, sitting, None).measure(launchers)
+        sitting.save()
+    return sitting.file, said
 
 
 def test_each_model_is_compared_with_each_batch_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,11 +84,11 @@ def test_a_model_without_a_server_keeps_none_from_being_measured(
 
 
 def test_where_nothing_can_be_measured_the_command_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every model is named with its reason, and no result is left."""
+    """Every model is named with its reason, which runs.jsonl keeps."""
     rooms = [Room({"one": math.nan}, workload=name) for name in ("gone", "lost")]
     with pytest.raises(MeasurementError, match=r"nothing could be measured: gone: .*cannot be started; lost: "):
         measured(rooms, tmp_path, monkeypatch, PLANS[:1])
-    assert list(tmp_path.iterdir()) == []
+    assert list(read_runs(tmp_path / RUNS).record.failures) == ["gone", "lost"]
     assert [room.closed for room in rooms] == [1, 1]
 
 
@@ -80,3 +96,41 @@ def test_the_only_comparison_fails_as_it_is(tmp_path: Path, monkeypatch: pytest.
     """With one model its own error ends the command."""
     with pytest.raises(MeasurementError, match="no server could be measured"):
         measured([Room({"one": math.nan})], tmp_path, monkeypatch, PLANS[:1])
+
+
+def test_several_models_go_on_where_they_were_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended in the third of four comparisons: what was complete or hopeless is not begun again, and nothing is lost."""
+
+    def rooms() -> list[Room]:
+        return [
+            Room({"one": math.nan if name == "gone" else 0.0}, workload=name) for name in ("light", "gone", "heavy")
+        ]
+
+    plans, whole = PLANS[:1], tmp_path / "whole"
+    expected, _ = measured(rooms(), whole, monkeypatch, plans)
+    lines = read_lines(whole / RUNS).whole
+    at = next(number for number, line in enumerate(lines) if b'"heavy"' in line and b'"part":"closed_loop"' in line)
+    keep, ended = Sitting.keep, tmp_path / "ended"
+
+    def interrupted(self: Sitting, entry: Any) -> None:
+        if self.file.entries == at:
+            raise KeyboardInterrupt
+        keep(self, entry)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sitting, "keep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            measured(rooms(), ended, patched, plans)
+    first = read_results(ended)
+    assert [one.complete for one in first.comparisons.values()] == [True, False]
+    assert list(first.unmeasured) == ["gone"]
+    later = rooms()
+    file, said = measured(later, ended, monkeypatch, plans, resume=True)
+    assert [bool(room.now_s) for room in later] == [False, False, True], "time has passed in the last room only"
+    assert [line.partition(":")[0] for line in said] == ["heavy"]
+    for one, two in zip(file.comparisons, expected.comparisons, strict=True):
+        assert one.complete
+        assert one.summary == two.summary
+        assert bool(one.resumed) == (one.name == "heavy")
+    assert file.failures == expected.failures
+    assert read_results(ended).unmeasured == file.failures

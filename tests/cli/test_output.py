@@ -18,6 +18,7 @@ from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable, write_whole
 from loadtest.setup.setup_file import read_setups, write_setups
 from tests.report.samples import SAMPLE, SETUP
+from tests.shortest import SHORTLY
 from tests.wire.programmable import Listening, Programmable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,13 +143,22 @@ def test_full_disk_leaves_no_draft_of_a_setup(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_full_disk_ends_a_comparison(tmp_path: Path) -> None:
-    """It is told when the first round cannot be saved; the server has ended and no part of the file is left."""
+    """It is told when the next line does not fit; the server has ended, and the lines before it are whole."""
     out = tmp_path / "out"
     command = ["compare", "--servers", "flask_server", "--any-port", "--out", out]
-    short = ["--rounds", "1", "--duration", "0.5", "--warmup", "0", "--rate", "20"]
-    done = loadtest(*command, *short, preexec_fn=out_of_space())
-    assert_refused(done, f"cannot write {out / 'result.json'}: File too large")
-    assert list(out.iterdir()) == []
+    done = loadtest(*command, *SHORTLY, preexec_fn=out_of_space(7_000))
+    assert_refused(done, f"cannot write {out / 'runs.jsonl'}: File too large")
+    assert [path.name for path in out.iterdir()] == ["runs.jsonl"]
+    lines = (out / "runs.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["what"] for line in lines][:3] == ["Header", "Begun", "ForwardPasses"]
+
+
+def test_a_disk_that_is_full_from_the_start_is_found_out_before_the_comparison(tmp_path: Path) -> None:
+    """Not even the first line can be written: nothing is started."""
+    out = tmp_path / "out"
+    done = loadtest("compare", "--servers", "flask_server", "--any-port", "--out", out, preexec_fn=out_of_space(200))
+    assert_refused(done, f"cannot write {out / 'runs.jsonl'}: File too large")
+    assert (out / "runs.jsonl").read_bytes() == b""
 
 
 def test_a_file_that_may_not_be_written_is_found_out_before_the_run(programmable: Programmable, tmp_path: Path) -> None:

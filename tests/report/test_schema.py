@@ -41,8 +41,9 @@ class Interrupting(comparing.Watcher):
 
     def finished(self, result: ComparisonResult) -> None:
         """Keep and interrupt."""
-        self.kept = to_json(result)
-        raise KeyboardInterrupt
+        if any(server.rounds for server in result.servers):
+            self.kept = to_json(result)
+            raise KeyboardInterrupt
 
 
 def plain(comparison: ComparisonResult) -> dict[str, Any]:
