@@ -27,6 +27,7 @@ from werkzeug.exceptions import (
     RequestTimeout,
     ServiceUnavailable,
 )
+from werkzeug.exceptions import NotImplemented as UnknownCoding
 
 from flask_server.app import DRAIN_LIMIT, create_app, error_body
 from flask_server.bearer_token import BearerToken
@@ -124,11 +125,15 @@ class Service:
         Raises:
             HTTPException: It is too large, too slow or cut short, or there is no room for it.
         """
-        declared = scope.headers.get("content-length")
-        if "transfer-encoding" in scope.headers:
+        declared, coding = scope.headers.get("content-length"), scope.headers.get("transfer-encoding")
+        if coding is not None:
             declared = None  # where both are sent, the length means nothing (RFC 9112, section 6.3)
+            if coding.strip().lower() != "chunked":
+                raise UnknownCoding(f"no transfer coding but chunked is known, not {coding!r}")
         elif declared is None:
             return b""
+        elif int(declared) > DRAIN_LIMIT:
+            raise RequestEntityTooLarge(f"a body may have {self._largest} bytes")  # the rest is not read to its end
         late = f"the body did not arrive within {self._timeout:g} s"
         # What asyncio.timeout() does, at a tenth of its price: it would cost as much as reading the JSON.
         task = asyncio.current_task()

@@ -1,6 +1,6 @@
 """JSON, a row for each instance: `{"instances": [...]}` to arrays, and arrays to `{"predictions": [...]}`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -21,7 +21,7 @@ from .interface import (
     wrong_names,
 )
 
-_KINDS = {"b": "booleans", "U": "text", "i": "numbers", "u": "numbers", "f": "numbers"}
+_NAMES: dict[type, str] = {bool: "booleans", str: "text", int: "numbers", float: "numbers"}
 # By the kind of the type of an array's elements (numpy.dtype.kind): what may stand in JSON for them, what that is
 # called, and the Python type of each element where only one will do.
 _TAKEN = {
@@ -46,10 +46,11 @@ def parse_instances(body: object, interface: Interface) -> Tensors:
     Raises:
         InvalidRequest: The body is not JSON, or holds anything but instances that the model takes, all of one length.
     """
-    booleans = True
+    quotes = None
     if isinstance(body, bytes | bytearray | str):
         _check_size(body, interface)
-        booleans = _names_one(body, "true", "false")
+        if not _names_one(body, "true", "false"):
+            quotes = body.count('"') if isinstance(body, str) else body.count(b'"')
         body = _decode(body)
     if not isinstance(body, dict) or "instances" not in body:
         raise InvalidRequest('the body must be a JSON object with a list "instances"')
@@ -57,12 +58,15 @@ def parse_instances(body: object, interface: Interface) -> Tensors:
     if not isinstance(instances, list) or not instances:
         raise InvalidRequest('"instances" must be a list of at least one instance')
     interface.check_count(len(instances))
+    # As many quotes as the names take, and no booleans: surely numbers. That is quicker than to look at each value.
+    names = len(interface.inputs) * len(instances) if len(interface.inputs) > 1 else 0
+    plain = quotes == 2 * (1 + names)
     if len(interface.inputs) == 1:
         (only,) = interface.inputs
-        return {only.name: _column(instances, only, "", booleans)}
+        return {only.name: _column(instances, only, "", interface, plain)}
     _check_names(instances, [spec.name for spec in interface.inputs])
     columns = {
-        spec.name: _column([one[spec.name] for one in instances], spec, f".{spec.name}", booleans)
+        spec.name: _column([one[spec.name] for one in instances], spec, f".{spec.name}", interface, plain)
         for spec in interface.inputs
     }
     check_lengths(columns, interface.inputs)
@@ -122,18 +126,19 @@ def _check_names(instances: list[Any], names: list[str]) -> None:
             raise wrong_names(instance, names, f"instances[{index}]")
 
 
-def _column(values: list[Any], spec: TensorSpec, name: str, booleans: bool) -> npt.NDArray[Any]:
+def _column(values: list[Any], spec: TensorSpec, name: str, interface: Interface, plain: bool) -> npt.NDArray[Any]:
     """Read one input of all instances.
 
     Args:
         values: One value for each instance.
         spec: The input.
         name: What errors add to the place of an instance.
-        booleans: Whether there may be booleans among them.
+        interface: Says how much memory text may take.
+        plain: Whether there are surely neither booleans nor text among them.
     """
-    array = _as_array(values, spec, booleans)
+    array = _as_array(values, spec, interface, plain)
     if array is None or not spec.fits(array.shape[1:]):
-        raise InvalidRequest(_fault(values, spec, name))
+        raise InvalidRequest(_fault(values, spec, name, interface))
     if spec.numpy_dtype.kind in "iu":
         limits = np.iinfo(spec.numpy_dtype)
         if int(array.min()) < limits.min or int(array.max()) > limits.max:
@@ -144,36 +149,55 @@ def _column(values: list[Any], spec: TensorSpec, name: str, booleans: bool) -> n
     return parsed
 
 
-def _as_array(value: object, spec: TensorSpec, booleans: bool = True) -> npt.NDArray[Any] | None:
-    """Return nested lists as an array, or None when they are ragged or hold what does not belong there."""
+def _as_array(value: object, spec: TensorSpec, interface: Interface, plain: bool = False) -> npt.NDArray[Any] | None:
+    """Return nested lists as an array, or None when they are ragged or hold what does not belong there.
+
+    Raises:
+        InvalidRequest: It is text that would take too much memory.
+    """
+    kinds, _, only = _TAKEN[spec.numpy_dtype.kind]
+    if not plain or only is not None:
+        # Before NumPy sees them: beside numbers it takes a boolean for a 0 or a 1, beside text it turns everything into
+        # text, and it gives each element of text as much memory as the longest one needs.
+        found = _types(value)
+        if found & {bool, str} if only is None else found - {only}:
+            return None
+        if only is str:
+            _check_text_size(value, interface)
     try:
         array = np.asarray(value)
     except (ValueError, RecursionError):
         return None
-    kinds, _, only = _TAKEN[spec.numpy_dtype.kind]
     if array.size == 0:
         return array  # of no type; its shape is what is wrong with it
-    if array.dtype.kind not in kinds:
-        return None
-    if only is None and not booleans:
-        return array
-    found = _types(value, array.ndim)
-    # Beside numbers NumPy takes a boolean for a 0 or a 1, and beside text it turns everything into text.
-    return array if (bool not in found if only is None else all(one is only for one in found)) else None
+    return array if array.dtype.kind in kinds else None
 
 
-def _types(value: Any, depth: int) -> Iterable[type]:
-    """The types of what is in lists nested `depth` deep."""
-    for _ in range(depth - 1):
-        value = chain.from_iterable(value)
-    return map(type, value if depth else [value])
+def _types(value: object) -> set[type]:
+    """The types of what is in nested lists, however deep."""
+    return {kind for level in _levels(value) for kind in map(type, level)} - {list}
 
 
-def _fault(values: list[object], spec: TensorSpec, name: str) -> str:
+def _levels(value: object) -> Iterator[list[Any]]:
+    """What is in nested lists, level by level."""
+    level = [value]
+    while level:
+        yield level
+        level = list(chain.from_iterable(one for one in level if type(one) is list))
+
+
+def _check_text_size(value: object, interface: Interface) -> None:
+    texts = [one for level in _levels(value) for one in level if type(one) is str]
+    size = 4 * len(texts) * max(map(len, texts), default=0)
+    if size > interface.max_request_bytes:
+        raise InvalidRequest(f"{len(texts)} texts, each as long as the longest one, take {size} bytes; send fewer")
+
+
+def _fault(values: list[object], spec: TensorSpec, name: str, interface: Interface) -> str:
     """Say which instance is wrong and how; looked for only once something is known to be wrong."""
     shapes = []
     for index, value in enumerate(values):
-        array = _as_array(value, spec)
+        array = _as_array(value, spec, interface)
         if array is None:
             return f"instances[{index}]{name} {_complaint(value, spec)}, {_expected(spec)}"
         if not spec.fits(array.shape):
@@ -191,18 +215,22 @@ def _expected(spec: TensorSpec) -> str:
 
 
 def _complaint(value: object, spec: TensorSpec) -> str:
+    found, wanted = _types(value), spec.numpy_dtype.kind
+    allowed = {str} if wanted == "U" else {bool} if wanted == "b" else {int, float}
+    odd = found - allowed
+    if odd:
+        # One kind of thing is named; a mixture is not.
+        kinds = {_NAMES.get(kind, "") for kind in odd}
+        mixed = len(kinds) > 1 or (wanted in "Ub" and found & allowed)
+        return f"holds {'something other than ' + _TAKEN[wanted][1] if mixed or kinds == {''} else kinds.pop()}"
     try:
         array = np.asarray(value)
     except (ValueError, RecursionError):
         return "is ragged"
-    kind = array.dtype.kind
-    if kind in _TAKEN[spec.numpy_dtype.kind][0]:
-        # Refused only because something else is among them: a boolean among numbers, anything else beside text.
-        return "holds booleans" if kind in "iuf" else "holds something other than " + _TAKEN[kind][1]
-    if kind == "f" and spec.numpy_dtype.kind in "iu":
+    if array.dtype.kind == "f" and wanted in "iu":
         # Whole numbers that fit no integer type come as floats too.
         return f"holds a number that is not whole, or beyond {spec.dtype}"
-    return f"holds {_KINDS.get(kind, 'something other than ' + _TAKEN[spec.numpy_dtype.kind][1])}"
+    return f"holds something other than {_TAKEN[wanted][1]}"
 
 
 def _read(body: object, headers: Headers, interface: Interface) -> Tensors:
