@@ -43,10 +43,12 @@ class HttpApp:
 
     async def __call__(self, scope: Message, receive: Receive, send: Callable[[Message], Awaitable[None]]) -> None:
         """Answer one request (ASGI 3, type "http")."""
-        body = bytearray()
+        body, whole = bytearray(), False
         try:
+            _check_framing(dict(scope["headers"]))
             async with asyncio.timeout(BODY_SECONDS):
-                if not await self._read(receive, body):
+                whole = await self._read(receive, body)
+                if not whole:
                     return
             response = await self._answer(scope, body)
         except _TooLargeError:
@@ -67,7 +69,8 @@ class HttpApp:
                 "headers": [
                     (b"content-type", response.content_type.encode()),
                     (b"content-length", str(len(response.body)).encode()),
-                    *([(b"connection", b"close")] if self.closing else []),
+                    # Where the rest of a body is not waited for, or the server is about to stop.
+                    *([] if whole and not self.closing else [(b"connection", b"close")]),
                 ],
             }
         )
@@ -119,6 +122,20 @@ class HttpApp:
             return self._api.handle(method, path, query, b"")
         with self._budget.hold(size):
             return self._api.handle(method, path, query, b"".join(_inflate(body)))
+
+
+def _check_framing(headers: dict[bytes, bytes]) -> None:
+    """Refuse at once what cannot be read, or is too long to be read to its end for the sake of a polite refusal.
+
+    Raises:
+        ServingError: The body comes in another coding than chunks (RFC 9112, 6.1).
+        _TooLargeError: It is declared to be larger than all bodies together may be.
+    """
+    coding = headers.get(b"transfer-encoding", b"chunked")
+    if coding.strip().lower() != b"chunked":
+        raise ServingError(Code.UNIMPLEMENTED, f"no transfer coding but chunked is known: {coding.decode('latin-1')}")
+    if int(headers.get(b"content-length", b"0")) > MAX_BODIES:
+        raise _TooLargeError
 
 
 def _inflate(body: bytes | bytearray) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,19 @@ from tf_serving.embedded.errors import invalid_argument
 from tf_serving.embedded.json_body import excerpt, is_base64
 from tf_serving.embedded.servable import Signature, Tensors
 
+
+class Odd(NamedTuple):
+    """What a request may have among its values, by the looks of its body.
+
+    Attributes:
+        booleans: true or false.
+        text: Strings; the names of several inputs look like them.
+    """
+
+    booleans: bool
+    text: bool
+
+
 _WRITABLE = {"float32", "float64", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "bool"}
 
 
@@ -22,7 +35,7 @@ def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray
     Args:
         document: The parsed body.
         signature: What the inputs are for.
-        body: The body itself, to search it for booleans.
+        body: The body itself, to search it for booleans and text.
 
     Returns:
         The inputs by alias, and whether they came in row format.
@@ -35,7 +48,8 @@ def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray
             f"JSON Value: {excerpt(document)} Not formatted correctly expecting only one of "
             "'inputs' or 'instances' keys to exist "
         )
-    has_booleans = b"true" in body or b"false" in body
+    # Two quotes are those of "instances", or of "inputs".
+    odd = Odd(b"true" in body or b"false" in body, body.count(b'"') > 2)
     try:
         if "instances" in document:
             instances = document["instances"]
@@ -44,9 +58,9 @@ def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray
                 raise invalid_argument(message)
             if not instances:
                 raise invalid_argument(f"JSON Value: {excerpt(document)} No values in 'instances' array")
-            return _rows(instances, signature, has_booleans), True
+            return _rows(instances, signature, odd), True
         if "inputs" in document:
-            return _columns(document["inputs"], signature, has_booleans), False
+            return _columns(document["inputs"], signature, odd), False
     except RecursionError as error:
         raise invalid_argument("JSON Value is nested too deeply for a tensor") from error
     raise invalid_argument("Missing 'inputs' or 'instances' key")
@@ -64,13 +78,13 @@ def _is_named(instance: Any) -> bool:
     return isinstance(instance, dict) and not is_base64(instance)
 
 
-def _rows(instances: list[Any], signature: Signature, has_booleans: bool) -> Tensors:
+def _rows(instances: list[Any], signature: Signature, odd: Odd) -> Tensors:
     if not isinstance(instances[0], dict) or (len(signature.inputs) == 1 and is_base64(instances[0])):
         spec = _only_input(signature, "instances is a plain list", "list of objects")
         if any(_is_named(instance) for instance in instances):
             index = next(i for i, instance in enumerate(instances) if _is_named(instance))
             raise invalid_argument(f"Expecting value/list but got object at item {index} of input list")
-        return {spec.alias: json_values.stack(instances, spec, has_booleans, keyed=False)}
+        return {spec.alias: json_values.stack(instances, spec, *odd, keyed=False)}
     specs = signature.inputs
     columns: dict[str, list[Any]] = {alias: [] for alias in specs}
     for index, instance in enumerate(instances):
@@ -88,18 +102,18 @@ def _rows(instances: list[Any], signature: Signature, has_booleans: bool) -> Ten
                 f"Failed to process element: {index} of 'instances' list. JSON object: "
                 f"{excerpt(instance)} keys must be equal to: {','.join(specs)}"
             )
-    return {alias: json_values.stack(columns[alias], spec, has_booleans, keyed=True) for alias, spec in specs.items()}
+    return {alias: json_values.stack(columns[alias], spec, *odd, keyed=True) for alias, spec in specs.items()}
 
 
-def _columns(inputs: Any, signature: Signature, has_booleans: bool) -> Tensors:
+def _columns(inputs: Any, signature: Signature, odd: Odd) -> Tensors:
     if not _is_named(inputs):
         spec = _only_input(signature, "inputs is a plain value/list", "an object")
-        return {spec.alias: json_values.tensor(inputs, spec, has_booleans)}
+        return {spec.alias: json_values.tensor(inputs, spec, *odd)}
     for alias in signature.inputs:
         if alias not in inputs and alias not in signature.defaults:
             raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
     return {
-        alias: json_values.tensor(inputs[alias], spec, has_booleans)
+        alias: json_values.tensor(inputs[alias], spec, *odd)
         for alias, spec in signature.inputs.items()
         if alias in inputs
     }

@@ -5,6 +5,7 @@ numbers), so whatever looks odd is gone through value by value, by the real serv
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,37 +32,41 @@ _KINDS = {
 MAX_RANK = 64  # NumPy's limit
 
 
-def tensor(value: Any, spec: SignatureTensor, has_booleans: bool) -> npt.NDArray[Any]:
+def tensor(value: Any, spec: SignatureTensor, has_booleans: bool, has_text: bool = True) -> npt.NDArray[Any]:
     """Return a nested list, or a single value, as an array.
 
     Args:
         value: The JSON value.
         spec: The tensor it is for.
         has_booleans: Whether the request has true or false anywhere, which NumPy would take for 1 and 0.
+        has_text: Whether it may have strings: NumPy would give each value as much memory as the longest of them takes.
 
     Raises:
         ServingError: Ragged, or not of the tensor's type.
     """
-    array = _convert(value, spec, has_booleans)
+    array = _convert(value, spec, has_booleans, has_text)
     if array is not None:
         return array
     shape = _shape(value)
     return _array(list(_leaves(value, shape, spec)), shape, spec)
 
 
-def stack(values: list[Any], spec: SignatureTensor, has_booleans: bool, keyed: bool) -> npt.NDArray[Any]:
+def stack(
+    values: list[Any], spec: SignatureTensor, has_booleans: bool, has_text: bool = True, *, keyed: bool
+) -> npt.NDArray[Any]:
     """Stack instances along a new first dimension; each must have the shape of the first.
 
     Args:
         values: One JSON value per instance, at least one.
         spec: The tensor they are for.
         has_booleans: As for `tensor`.
+        has_text: As for `tensor`.
         keyed: Whether the instances are objects, so that an error names the key.
 
     Raises:
         ServingError: Names the first instance that is ragged, of another shape or not of the tensor's type.
     """
-    array = _convert(values, spec, has_booleans)
+    array = _convert(values, spec, has_booleans, has_text)
     if array is not None:
         return array
     flat: list[Any] = []
@@ -80,9 +85,9 @@ def stack(values: list[Any], spec: SignatureTensor, has_booleans: bool, keyed: b
     return _array(flat, [len(values), *first], spec)
 
 
-def _convert(value: Any, spec: SignatureTensor, has_booleans: bool) -> npt.NDArray[Any] | None:
+def _convert(value: Any, spec: SignatureTensor, has_booleans: bool, has_text: bool) -> npt.NDArray[Any] | None:
     kinds = _KINDS.get(spec.type_name)
-    if kinds is None or (has_booleans and kinds != "b"):
+    if kinds is None or (has_booleans and kinds != "b") or (has_text and _holds_text(value)):
         return None
     try:
         array = np.asarray(value)
@@ -96,6 +101,16 @@ def _convert(value: Any, spec: SignatureTensor, has_booleans: bool) -> npt.NDArr
             return None
     with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
         return array.astype(spec.dtype, copy=False)
+
+
+def _holds_text(value: Any) -> bool:
+    """Whether there is text in nested lists."""
+    level = [value]
+    while level:
+        if str in set(map(type, level)):
+            return True
+        level = list(chain.from_iterable(one for one in level if type(one) is list))
+    return False
 
 
 def _shape(value: Any) -> list[int]:

@@ -21,6 +21,7 @@ from tf_serving.embedded.core import Core
 from tf_serving.embedded.errors import ServingError
 from tf_serving.embedded.flags import Options
 from tf_serving.embedded.http_app import HttpApp
+from tf_serving.embedded.http_connection import HttpConnection
 from tf_serving.embedded.manager import Loader, Manager
 from tf_serving.embedded.memory import Budget
 from tf_serving.embedded.metrics import Metrics
@@ -98,7 +99,7 @@ async def _serve(
         uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=HttpConnection,
             ws="none",
             lifespan="off",
             log_config=None,
