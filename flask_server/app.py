@@ -4,6 +4,7 @@
     GET  /v1/models/<name>            which model this is, and the settings in effect
     GET  /healthz                     200 once the model has answered, 503 before
     GET  /metrics                     requests, times and refusals of all worker processes, for Prometheus
+    GET  /openapi.json                all of this as an OpenAPI document
 
 Settings come from the environment with the prefix FLASK_SERVER_ (see README.md) or from `create_app({...})`.
 """
@@ -26,6 +27,7 @@ from werkzeug.routing import BaseConverter
 
 from flask_server.bearer_token import BearerToken
 from flask_server.metrics import CONTENT_TYPE, Metrics
+from flask_server.openapi import openapi_document
 from flask_server.predict_body import FORMATS, InvalidRequest, chosen_format
 from flask_server.predictor import RUNTIMES, BuiltModel, BuiltModelError, find_model
 from flask_server.served_model import ServedModel
@@ -152,6 +154,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     @app.get("/metrics")
     def tell() -> ResponseReturnValue:
         return Response(metrics.page(), content_type=CONTENT_TYPE)
+
+    @app.get("/openapi.json")
+    def openapi() -> ResponseReturnValue:
+        return openapi_document(artifact, app.config["MAX_CONTENT_LENGTH"])
 
     @app.errorhandler(InvalidRequest)
     def invalid(error: InvalidRequest) -> ResponseReturnValue:
