@@ -46,6 +46,34 @@ def tree_usage(pid: int) -> Usage:
     return Usage(cpu_s, peak / MIB, resident / MIB, processes, threads)
 
 
+def open_descriptors(pid: int) -> int:
+    """Count the open descriptors (files, connections, pipes) of a process and its descendants.
+
+    Args:
+        pid: The topmost process; where it is gone, there are none.
+    """
+    count = 0
+    for process in process_tree(pid):
+        with contextlib.suppress(psutil.Error, OSError):
+            count += process.num_fds()
+    return count
+
+
+def private_memory(pid: int) -> float:
+    """Memory of a process and its descendants that no other process shares, in bytes.
+
+    The proportional set size moves whenever another process that maps the same libraries starts or ends.
+
+    Args:
+        pid: The topmost process; where it is gone, there is none.
+    """
+    size = 0.0
+    for process in process_tree(pid):
+        with contextlib.suppress(psutil.Error, OSError):
+            size += float(process.memory_full_info().uss)
+    return size
+
+
 def kill_processes(processes: Sequence[psutil.Process], timeout_s: float) -> None:
     """Kill those of the processes that are still there, and wait until they are gone.
 

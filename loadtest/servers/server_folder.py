@@ -71,6 +71,7 @@ class LaunchCommand:
             what is tried out on it is marked as its own.
         version: Template of each word of a command that prints the version of the program, where that is no package of
             this program's Python environment.
+        own_code: Whether it is code of this project, so that a hostile request must be refused with a reason.
         no_layers: Why what is started this way cannot tell its CPU time by layer, although the server has ``[layers]``.
     """
 
@@ -81,6 +82,7 @@ class LaunchCommand:
     stands_in_for: str = ""
     version: tuple[str, ...] = ()
     no_layers: str = ""
+    own_code: bool = False
 
     def __post_init__(self) -> None:
         if self.stands_in_for and not self.label:

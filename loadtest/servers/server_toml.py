@@ -141,7 +141,7 @@ def _port(table: TomlTable, ports: Mapping[str, int]) -> str:
 
 
 def _launch_command(table: TomlTable) -> LaunchCommand:
-    table.only("command", "env", "requires", "label", "stands_in_for", "version", "no_layers")
+    table.only("command", "env", "requires", "label", "stands_in_for", "version", "no_layers", "own_code")
     command = table.texts("command")
     if not command:
         raise ValueError(f"{table.place('command')} is empty")
@@ -153,6 +153,7 @@ def _launch_command(table: TomlTable) -> LaunchCommand:
         stands_in_for=table.text("stands_in_for", ""),
         version=table.texts("version", ()),
         no_layers=table.text("no_layers", ""),
+        own_code=table.flag("own_code", False),
     )
 
 

@@ -34,6 +34,13 @@ class TomlTable:
         """Read a string."""
         return _text(self.values.get(key, default), self.place(key))
 
+    def flag(self, key: str, default: bool) -> bool:
+        """Read true or false."""
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            raise ValueError(f"{self.place(key)} must be true or false, not {value!r}")
+        return value
+
     def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Read a list of strings."""
         values = self.values.get(key, default)
