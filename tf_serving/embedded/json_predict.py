@@ -56,6 +56,7 @@ def read(document: dict[str, Any], signature: Signature, body: bytes | bytearray
             if not isinstance(instances, list):
                 message = f"JSON Value: {excerpt(document)} Expecting 'instances' to be an list/array"
                 raise invalid_argument(message)
+            signature.check_count(len(instances))
             if not instances:
                 raise invalid_argument(f"JSON Value: {excerpt(document)} No values in 'instances' array")
             return _rows(instances, signature, odd), True

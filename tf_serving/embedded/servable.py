@@ -103,8 +103,17 @@ class Signature:
             raise invalid_argument(
                 f"input {alias} must have shape {spec.shape_text()}, not {str(list(shape)).replace(' ', '')}"
             )
-        if self.max_instances is not None and shape and shape[0] > self.max_instances:
-            raise invalid_argument(f"{shape[0]} instances in one request; the limit is {self.max_instances}")
+        if shape:
+            self.check_count(shape[0])
+
+    def check_count(self, count: int) -> None:
+        """Check how many instances a request has, before anything is made of them.
+
+        Raises:
+            ServingError: They are too many.
+        """
+        if self.max_instances is not None and count > self.max_instances:
+            raise invalid_argument(f"{count} instances in one request; the limit is {self.max_instances}")
 
     def complete(self, inputs: Tensors) -> Tensors:
         """Check the inputs of a request against the signature and add its defaults.

@@ -1,12 +1,11 @@
 """Calls that are no gRPC, or no HTTP/2, or too much of it."""
 
-import functools
 import gzip
 import random
 import struct
-import zlib
 from collections.abc import Iterator
 
+from loadtest.resilience.hostile.bombs import MIB, gzip_bomb
 from loadtest.resilience.hostile.grpc_bytes import GREETING, SETTINGS, block, call, fields, headers, prefixed
 from loadtest.resilience.hostile.grpc_listener import MARK
 from loadtest.resilience.hostile.request import (
@@ -25,7 +24,6 @@ from loadtest.wire.grpc import http2
 FRAMES, FLOODS, MESSAGES, FIELDS = "gRPC: frames", "gRPC: floods", "gRPC: framing of messages", "gRPC: header fields"
 SLOW_CLIENTS = f"gRPC: {SLOW}"
 PATIENCE_S = 36.0
-MIB = 1024 * 1024
 
 EITHER = frozenset({CLOSED, ANSWERED})
 PING = http2.frame(http2.PING, 0, 0, MARK)
@@ -217,7 +215,7 @@ def _messages(path: str, message: bytes) -> Iterator[HostileRequest]:
     yield HostileRequest(
         "1 GB as 1 MB of gzip",
         MESSAGES,
-        lambda: [GREETING + headers(path, grpc_encoding="gzip"), Paced(prefixed(_bomb(), 1))],
+        lambda: [GREETING + headers(path, grpc_encoding="gzip"), Paced(prefixed(gzip_bomb(bytes(1)), 1))],
         internal,
         why,
         patience_s=30,
@@ -306,10 +304,3 @@ def _large() -> Iterator[bytes]:
     yield struct.pack(">BI", 0, 200 * MIB)
     for _ in range(200):
         yield bytes(MIB)
-
-
-@functools.cache
-def _bomb() -> bytes:
-    """A gzip file of 1 GiB of zeros."""
-    packer = zlib.compressobj(9, wbits=31)
-    return b"".join([*(packer.compress(bytes(MIB)) for _ in range(1024)), packer.flush()])

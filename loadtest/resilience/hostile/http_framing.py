@@ -18,7 +18,7 @@ from loadtest.resilience.hostile.request import (
     whole,
 )
 
-LENGTH, CHUNKS, SYNTAX, SEVERAL = "HTTP: length", "HTTP: chunks", "HTTP: syntax", "HTTP: several requests"
+LENGTH, CHUNKS, SYNTAX, PIPELINING = "HTTP: length", "HTTP: chunks", "HTTP: syntax", "HTTP: pipelining"
 
 MIB = 1024 * 1024
 CUT = "incomplete (RFC 9112, 8), which granian does not tell: what came is answered where it is a whole body"
@@ -36,7 +36,7 @@ def framing_requests(asked: Asked) -> Iterator[HostileRequest]:
     for request in (*_lengths(asked), *_chunks(asked)):
         yield replace(request, watches_s=WATCH_S)
     yield from _syntax(asked)
-    yield from _several(asked)
+    yield from _pipelining(asked)
 
 
 def _lengths(asked: Asked) -> Iterator[HostileRequest]:
@@ -250,14 +250,19 @@ def _syntax(asked: Asked) -> Iterator[HostileRequest]:
     )
 
 
-def _several(asked: Asked) -> Iterator[HostileRequest]:
+def most_at_once(request: bytes) -> int:
+    """How many requests are sent in one go at most: those of a large model are fewer."""
+    return max(2, 20 * MIB // len(request))
+
+
+def _pipelining(asked: Asked) -> Iterator[HostileRequest]:
     path, body = asked.path, asked.body
     good = post(path, body)
     legal = "pipelining is allowed (RFC 9112, 9.3.2)"
-    for count in (2, 50, 500):
+    for count in sorted({min(wanted, most_at_once(good)) for wanted in (2, 50, 500)}):
         yield HostileRequest(
             f"{count} requests at once",
-            SEVERAL,
+            PIPELINING,
             whole(good * count),
             frozenset({ANSWERED}),
             legal,
@@ -266,7 +271,7 @@ def _several(asked: Asked) -> Iterator[HostileRequest]:
         )
     yield HostileRequest(
         "a good request, then nonsense",
-        SEVERAL,
+        PIPELINING,
         whole(good + b"\x01\x02\x03\r\n\r\n"),
         UNREADABLE | {ANSWERED},
         legal,
@@ -274,18 +279,19 @@ def _several(asked: Asked) -> Iterator[HostileRequest]:
     )
     yield HostileRequest(
         "a bad body, then a good request",
-        SEVERAL,
+        PIPELINING,
         whole(post(path, b"{") + good),
         answers=2,
         why="the bad one is told of: the worse of two answers counts",
     )
 
     def dribble() -> list[Part]:
-        return [part for at in range(0, len(good), 40) for part in (good[at : at + 40], 0.01)]
+        step = len(good) // 25
+        return [part for at in range(0, len(good), step) for part in (good[at : at + step], 0.01)]
 
     yield HostileRequest(
-        "in pieces of 40 bytes",
-        SEVERAL,
+        "in 25 pieces",
+        PIPELINING,
         dribble,
         frozenset({ANSWERED}),
         "a request may come in any pieces",

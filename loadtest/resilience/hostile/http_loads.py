@@ -1,18 +1,15 @@
 """Requests that are too large, and clients that are too slow."""
 
-import functools
 import gzip
-import io
-import zlib
 from collections.abc import Callable, Iterator
 
 from loadtest.resilience.hostile.asked import Asked
+from loadtest.resilience.hostile.bombs import MIB, gzip_bomb
 from loadtest.resilience.hostile.http_bytes import HOST, JSON, LAST, chunk, framed, head, post
-from loadtest.resilience.hostile.http_framing import UNREADABLE
+from loadtest.resilience.hostile.http_framing import UNREADABLE, most_at_once
 from loadtest.resilience.hostile.request import ANSWERED, CLOSED, SLOW, WAITED, HostileRequest, Part, whole
 
 LARGE, SLOW_CLIENTS = "HTTP: large", f"HTTP: {SLOW}"
-MIB = 1024 * 1024
 MANY = 200 * MIB
 PATIENCE_S = 40.0
 """Longer than the 30 s that the servers of this project wait for a body."""
@@ -48,19 +45,21 @@ def large_requests(asked: Asked) -> Iterator[HostileRequest]:
     yield HostileRequest(
         "1 GB of white space as 1 MB of gzip",
         LARGE,
-        lambda: [post(path, _bomb(), "Content-Encoding: gzip")],
+        lambda: [post(path, gzip_bomb(b" "), "Content-Encoding: gzip")],
         patience_s=60,
     )
     yield HostileRequest(
         "1 GB of brackets as 1 MB of gzip, in chunks",
         LARGE,
-        lambda: [framed(path, chunk(_bomb(b"[")) + LAST, JSON, "Content-Encoding: gzip", "Transfer-Encoding: chunked")],
+        lambda: [
+            framed(path, chunk(gzip_bomb(b"[")) + LAST, JSON, "Content-Encoding: gzip", "Transfer-Encoding: chunked")
+        ],
         patience_s=60,
     )
     yield HostileRequest(
         "gzip in gzip of 1 GB",
         LARGE,
-        lambda: [post(path, gzip.compress(_bomb()), "Content-Encoding: gzip, gzip")],
+        lambda: [post(path, gzip.compress(gzip_bomb(b" ")), "Content-Encoding: gzip, gzip")],
         patience_s=60,
     )
     yield HostileRequest(
@@ -94,6 +93,7 @@ def slow_requests(asked: Asked) -> Iterator[HostileRequest]:
     """Clients that send little, or nothing, or never read."""
     path, body = asked.path, asked.body
     good = post(path, body)
+    at_once = min(2000, most_at_once(good))
     begun = framed(path, b"", JSON, f"Content-Length: {len(body)}")
     silent = frozenset({CLOSED, WAITED})
     waits = "no time is set for a client to send (RFC 9112, 9.5): it must cost others nothing"
@@ -121,13 +121,13 @@ def slow_requests(asked: Asked) -> Iterator[HostileRequest]:
     yield slow("half of a chunk", lambda: [framed(path, b"ff\r\n{", JSON, "Transfer-Encoding: chunked"), 33.0], 50)
     yield slow("half of a large body", lambda: [framed(path, b"[" * MIB, JSON, f"Content-Length: {2 * MIB}"), 33.0], 4)
     yield HostileRequest(
-        "2,000 requests, and not one answer read",
+        "many requests, and not one answer read",
         SLOW_CLIENTS,
-        lambda: [good * 2000, 10.0],
+        lambda: [good * at_once, 10.0],
         frozenset({ANSWERED, CLOSED, WAITED}),
         "an answer that nobody reads may be kept back (RFC 9112, 9.3.2)",
         patience_s=PATIENCE_S,
-        answers=2000,
+        answers=at_once,
         deaf=True,
         leaves=True,
     )
@@ -152,13 +152,3 @@ def _repeated(start: bytes, part: bytes, times: int, end: bytes = b"") -> Iterat
 
 def _dribble(start: bytes, rest: bytes) -> list[Part]:
     return [start, *(part for at in range(33) for part in (rest[at : at + 1], 1.0))]
-
-
-@functools.cache
-def _bomb(fill: bytes = b" ") -> bytes:
-    """A gzip file of 1 GiB of one character."""
-    packer, packed, block = zlib.compressobj(9, wbits=31), io.BytesIO(), fill * MIB
-    for _ in range(1024):
-        packed.write(packer.compress(block))
-    packed.write(packer.flush())
-    return packed.getvalue()

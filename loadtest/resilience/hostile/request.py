@@ -71,7 +71,7 @@ class HostileRequest:
     parts: Callable[[], Iterable[Part]]
     accepts: frozenset[str] = frozenset()
     why: str = ""
-    patience_s: float = 15.0
+    patience_s: float = 30.0
     leaves: bool = False
     answers: int = 1
     connections: int = 1

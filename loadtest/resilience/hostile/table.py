@@ -19,8 +19,6 @@ WIRES = (HTTP, GRPC)
 EVERY = 4
 """Of each category, every so many requests are in a quick table; none that takes longer than most."""
 
-QUICK_S = 15.0
-
 
 def hostile_table(running: RunningServer, wire: str, *, quick: bool = False) -> list[HostileRequest]:
     """The requests for a server.
@@ -61,6 +59,6 @@ def _part(table: list[HostileRequest]) -> list[HostileRequest]:
     part = []
     for request in table:
         at = seen[request.category] = seen.get(request.category, -1) + 1
-        if at % EVERY == 0 and request.patience_s <= QUICK_S:
+        if at % EVERY == 0 and request.patience_s <= HostileRequest.patience_s:
             part.append(request)
     return part
