@@ -73,9 +73,12 @@ def _growth(after: Aftermath) -> str:
 
 def _told(result: HostileResult) -> Iterator[str]:
     """What a server that is no code of this project did otherwise: told, and held against nobody."""
-    broken = result.broken
-    for one in broken[:SHOWN]:
-        status = f" {one.status}" if one.status >= 0 else ""
-        yield escape(f"  {one.category}, {one.name}: {one.outcome}{status} {one.said[:80]}".rstrip())
-    if len(broken) > SHOWN:
-        yield f"  … and {len(broken) - SHOWN} more"
+    alike: dict[tuple[str, str, int, str], list[str]] = {}
+    for one in result.broken:
+        alike.setdefault((one.category, one.outcome, one.status, one.said[:80]), []).append(one.name)
+    for (category, outcome, status, said), names in list(alike.items())[:SHOWN]:
+        more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+        code = f" {status}" if status >= 0 else ""
+        yield escape(f"  {category}, {'; '.join(names[:2])}{more}: {outcome}{code} {said}".rstrip())
+    if len(alike) > SHOWN:
+        yield f"  … and {len(alike) - SHOWN} more"

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -173,3 +174,35 @@ def test_several_outputs_are_objects() -> None:
         "predictions": [{"scores": [0.5], "kind": "a"}, {"scores": [0.25], "kind": "b"}]
     }
     assert json.loads(encode_predictions({"kind": outputs["kind"]})) == {"predictions": ["a", "b"]}
+
+
+LONG = "x" * 1_000_000
+
+
+def peak_of_refusal(body: Any, model: Any) -> tuple[str, int]:
+    """Why a body is refused, and the memory that this took at most, in bytes."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest) as refused:
+            parse_instances(body, model)
+        return str(refused.value), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+def test_one_long_text_among_numbers_takes_no_more_than_itself(decoded: bool) -> None:
+    """NumPy would give each of 24 numbers as much memory as the text needs: 4 MB; orjson takes 12 MB for it."""
+    document = {"instances": [[[LONG, 0, 0], [0, 0, 0]], *[IMAGE] * 3]}
+    reason, peak = peak_of_refusal(document if decoded else json.dumps(document).encode(), IMAGES)
+    assert reason == "instances[0] holds text, expected numbers of shape [2, 3]"
+    assert peak < 20 * len(LONG)
+
+
+def test_one_long_text_among_short_ones_is_refused_where_it_would_take_too_much() -> None:
+    """Likewise where text is what the model takes."""
+    many = interface(tensor("author", "string"), max_instances=1000)
+    body = json.dumps({"instances": [LONG[:10_000], *"abcdefghij"]}).encode()
+    reason, peak = peak_of_refusal(body, many)
+    assert "11 texts, each as long as the longest one, take 440000 bytes" in reason
+    assert peak < 200_000

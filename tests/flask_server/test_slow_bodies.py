@@ -152,6 +152,17 @@ def test_body_over_the_limit_is_a_413(narrow: LocalServer, artifact: Artifact) -
                 assert answer(connection)[0].status in (status, 400)
 
 
+def test_what_cannot_be_read_to_its_end_is_refused_at_once(narrow: LocalServer, artifact: Artifact) -> None:
+    """A length beyond all reading is a 413 and an unknown coding a 501, before a body has come."""
+    for header, status in [("Content-Length: 9223372036854775808", 413), ("Transfer-Encoding: gzip, chunked", 501)]:
+        with send(narrow, b"", header) as connection:
+            response, body = answer(connection)
+            assert (response.status, response.headers["Content-Type"]) == (status, "application/json")
+            assert len(json.loads(body)["error"]) > 10
+            assert connection.recv(1) == b""
+    assert_serves(narrow, artifact)
+
+
 def test_large_bodies_have_a_bounded_room(narrow: LocalServer, artifact: Artifact) -> None:
     """When half bodies fill the room for large ones, a large request is a 503, and a small one is answered."""
     padded = artifact.bodies()[0].ljust(LARGEST)

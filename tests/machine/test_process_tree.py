@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from loadtest.machine.process_tree import kill_processes, process_tree, tree_usage
+from loadtest.machine.process_tree import kill_processes, open_descriptors, private_memory, process_tree, tree_usage
 
 PARENT = """
 import subprocess, sys
@@ -62,3 +62,13 @@ def test_a_process_that_is_gone_has_no_tree_and_used_nothing() -> None:
     assert process_tree(gone.pid) == []
     usage = tree_usage(gone.pid)
     assert (usage.cpu_s, usage.peak_mib, usage.processes) == (0.0, 0.0, 0)
+
+
+def test_descriptors_and_memory_of_its_own_are_those_of_the_whole_tree(family: tuple[int, int]) -> None:
+    """More than those of the child alone; a tree that is gone has neither."""
+    parent, child = family
+    assert open_descriptors(parent) > open_descriptors(child) >= 3
+    assert private_memory(parent) > private_memory(child) > 1_000_000
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert (open_descriptors(gone.pid), private_memory(gone.pid)) == (0, 0.0)

@@ -193,6 +193,15 @@ def test_a_template_with_an_unknown_name_is_refused() -> None:
             fill(template, {"host": "127.0.0.1", "threads": 1})
 
 
+def test_own_code_is_told(servers: Mapping[str, Server]) -> None:
+    """Flask's service and the stand-in are code of this project; TensorFlow Serving and TorchServe are not."""
+    own = {
+        key: [launch.own_code for launch in servers[key].launches]
+        for key in ("flask_server", "tf_serving", "torchserve")
+    }
+    assert own == {"flask_server": [True], "tf_serving": [False, True], "torchserve": [False]}
+
+
 def test_loadtest_imports_no_framework() -> None:
     """The load tester installs in seconds and runs on a machine without TensorFlow and PyTorch."""
     code = (

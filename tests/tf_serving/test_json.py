@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -178,3 +179,14 @@ def test_numbers_beyond_the_type() -> None:
 def test_an_error_shows_only_the_beginning_of_a_large_value() -> None:
     """A message about a body of megabytes stays short."""
     assert len(json_body.excerpt({"instances": list(range(1_000_000))})) == 256
+
+
+def test_one_long_text_among_numbers_takes_no_more_than_itself() -> None:
+    """NumPy would give each number as much memory as the text needs: four megabytes."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ServingError, match="Type: String is not of expected type: float"):
+            json_values.stack([[0, 1], ["x" * 1_000_000, 1]], spec("float"), has_booleans=False, keyed=False)
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()

@@ -1,6 +1,9 @@
 """What the REST API answers to requests that are wrong, too large, or no requests of this API."""
 
 import gzip
+import http.client
+import json
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -190,3 +193,31 @@ def test_a_body_beyond_the_limit_is_413(server: ServerProcess) -> None:
     ):
         assert response.status_code == 413
         assert response.json() == {"error": f"the request body exceeds {LIMIT} bytes"}
+
+
+START = b"POST /v1/models/scale:predict HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"no HTTP at all\r\n\r\n", 400),
+        (START + b"No colon here\r\n\r\n", 400),
+        (START + b"X: 1\r\n" * 100_000, 431),
+        (START + b"X: " + b"a" * 500_000, 431),
+        (START + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: 12345\r\n" * 100_000, 431),
+        (START + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (START + b"Content-Length: 1000000000000\r\n\r\n", 413),
+    ],
+)
+def test_what_ends_before_its_body_does(server: ServerProcess, sent: bytes, status: int) -> None:
+    """A head that is no HTTP or too large, a body that cannot be read: a reason in JSON, and the connection ends."""
+    with socket.create_connection(("127.0.0.1", server.rest_port), timeout=60) as connection:
+        connection.sendall(sent)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        body = response.read()
+        assert (response.status, response.headers["Content-Type"]) == (status, "application/json")
+        assert len(json.loads(body)["error"]) > 10
+        assert response.headers["Connection"] == "close"
+    assert answer(server, f"{SCALE}:predict", {"instances": [[1, 2]]}) == {"predictions": [[30.0, 60.0]]}
