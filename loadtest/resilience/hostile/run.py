@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
 from loadtest.errors import LoadtestError
@@ -26,6 +26,10 @@ from loadtest.wire.wire_format import golden_requests
 
 SETTLE_S, SETTLE_BETWEEN_S = 5.0, 1.0
 """How long a server is given to close what clients have left, and to give memory back: at the end, and in between."""
+
+HEAD_START_S = 3.0
+"""The slow clients open a thousand connections at a time. What comes among them may wait for half a minute until TCP
+tries again to set its connection up, by which a server is not judged."""
 
 RECOVER_S = 60.0
 POLL_S = 0.1
@@ -74,7 +78,6 @@ class _Attack:
         self._show = show
         self._stack = stack
         self._deaths: list[str] = []
-        self._slow: list[Future[HostileAnswer]] = []
 
     def run(self, table: Sequence[HostileRequest]) -> HostileResult:
         first = self._running
@@ -85,7 +88,8 @@ class _Attack:
         found: dict[str, HostileAnswer] = {}
         categories = []
         with ThreadPoolExecutor(max(1, len(slow))) as pool:
-            self._slow = [pool.submit(self._send, one) for one in slow]
+            slowly = [pool.submit(self._send, one) for one in slow]
+            time.sleep(HEAD_START_S if slow else 0.0)
             for category, requests in groupby((one for one in table if not one.is_slow), lambda one: one.category):
                 here = self._footprint()
                 for request in requests:
@@ -93,8 +97,7 @@ class _Attack:
                     found[_key(request)] = self._send_alone(request)
                 categories.append(self._aftermath(category, here))
             self._show("slow clients")
-            found |= {_key(request): future.result() for request, future in zip(slow, self._slow, strict=True)}
-        self._slow = []
+            found |= {_key(request): future.result() for request, future in zip(slow, slowly, strict=True)}
         whole = self._aftermath("", before)
         answers = tuple(found[_key(one)] for one in table)
         launch = first.server.launch_called(first.label)
