@@ -1,6 +1,8 @@
 """The gRPC API, spoken with the official stubs."""
 
+import contextlib
 import functools
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +22,9 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from loadtest.resilience.hostile.grpc_bytes import GREETING, headers
 from tests.tf_serving.grpc_requests import TIMEOUT, failure, predict_request
-from tests.tf_serving.process import until
+from tests.tf_serving.process import ServerProcess, until
 
 
 def gate_request(folder: Path, number: int) -> Any:
@@ -191,6 +194,20 @@ def test_calls_beyond_grpc_max_threads_are_refused(prediction: Any, tmp_path: Pa
         assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert [call.result().outputs["version"].int_val[0] for call in busy] == [1, 1]
     assert list(prediction.Predict(predict_request("scale", x=X), timeout=TIMEOUT).outputs["y"].float_val) == [30, 60]
+
+
+def test_calls_whose_message_does_not_come_keep_nobody_up(server: ServerProcess, prediction: Any) -> None:
+    """Many clients begin a call and send no message; there are two threads for calls, and others are answered."""
+    begun = GREETING + headers("/tensorflow.serving.PredictionService/Predict")
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.grpc_port), timeout=TIMEOUT))
+            connection.sendall(begun)
+            connection.recv(1)  # its settings: it has read this
+        x = np.array([[1, 2]], np.float32)
+        for _ in range(10):
+            found = prediction.Predict(predict_request("scale", x=x), timeout=TIMEOUT).outputs["y"]
+            assert tf.make_ndarray(found).tolist() == [[30.0, 60.0]]
 
 
 def test_a_deadline_ends_the_forward_pass(prediction: Any, tmp_path: Path) -> None:

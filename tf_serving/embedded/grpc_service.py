@@ -28,6 +28,7 @@ from tf_serving.embedded.metrics import micros_since
 log = logging.getLogger(__name__)
 
 MAX_ANSWER = 2**31 - 1  # what the real server sets, for both directions
+MAX_RECEIVING = 500  # calls whose message is not there yet, beside those that are worked on
 MAX_DETAILS = 1024  # characters; more than 8 KiB of headers is an error of its own at the client
 
 # Parsed and as arrays, the inputs in a message take at most this many times its size (strings of two bytes each).
@@ -229,8 +230,9 @@ def start(core: Core, options: Options, host: str, budget: Budget) -> grpc.Serve
         ("grpc.max_send_message_length", MAX_ANSWER),
         ("grpc.so_reuseport", 0),  # or a second server could share the port unnoticed
     ]
-    # Two threads more than calls are allowed, so that a call beyond the limit is refused at once.
-    workers = ThreadPoolExecutor(options.grpc_max_threads + 2, thread_name_prefix="grpc")
+    # A call takes a thread before its message is there: slow clients would keep all of them from the others. With more
+    # threads than calls are allowed, a call beyond the limit is refused at once.
+    workers = ThreadPoolExecutor(options.grpc_max_threads + MAX_RECEIVING, thread_name_prefix="grpc")
     server = grpc.server(workers, options=arguments)
     parts = (core, _CallLimit(options.grpc_max_threads), budget)
     server.add_generic_rpc_handlers((PredictionService(*parts).handler(), ModelService(*parts).handler()))

@@ -63,12 +63,13 @@ async def converse(host: str, port: int, request: HostileRequest, listener: List
         request: What is sent.
         listener: A new one, of the protocol that the server speaks there.
     """
+    parts = request.parts()  # before there is a connection that a server may tire of
     started = time.monotonic()
     try:
         reader, writer = await asyncio.open_connection(host, port)
     except OSError:
         return Reply(-1, ending=REFUSED_CONNECTION)
-    sending = asyncio.create_task(_send(writer, request.parts(), listener))
+    sending = asyncio.create_task(_send(writer, parts, listener))
     listening = asyncio.create_task(_listen(reader, writer, listener, request, sending))
     ending = LATE
     try:
