@@ -45,6 +45,7 @@ def test_beyond_the_queue_a_request_is_refused_with_503(narrow: LocalServer, art
     (body,) = examples.bodies(instances)
     golden = examples.expectation(instances)
     statuses: set[int] = set()
+    refused = 0
     deadline = time.monotonic() + DEADLINE_S
     while 503 not in statuses and time.monotonic() < deadline:  # a slow client may send one after the other
         together = threading.Barrier(12)
@@ -56,6 +57,7 @@ def test_beyond_the_queue_a_request_is_refused_with_503(narrow: LocalServer, art
         with ThreadPoolExecutor(12) as pool:
             answers = [one.result() for one in [pool.submit(send) for _ in range(12)]]
         statuses |= {answer.status for answer in answers}
+        refused += sum(answer.status == 503 for answer in answers)
         for answer in answers:
             if answer.status == 200:
                 assert golden.matches(0, answer.body)
@@ -65,6 +67,8 @@ def test_beyond_the_queue_a_request_is_refused_with_503(narrow: LocalServer, art
                 assert answer.json == {"error": "too many requests at once: try again"}
     assert statuses == {200, 503}
     assert request(narrow.host, narrow.ports["rest"], "/healthz").status == 200
+    metrics = request(narrow.host, narrow.ports["rest"], "/metrics").body.decode()
+    assert f'flask_server_requests_refused_total{{reason="overload"}} {refused}\n' in metrics
 
 
 @pytest.fixture
