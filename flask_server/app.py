@@ -157,7 +157,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     @app.get("/openapi.json")
     def openapi() -> ResponseReturnValue:
-        return openapi_document(artifact, app.config["MAX_CONTENT_LENGTH"])
+        return openapi_document(model.loaded().artifact, app.config["MAX_CONTENT_LENGTH"])
 
     @app.errorhandler(InvalidRequest)
     def invalid(error: InvalidRequest) -> ResponseReturnValue:

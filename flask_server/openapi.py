@@ -59,7 +59,7 @@ def openapi_document(artifact: BuiltModel, most_bytes: int) -> dict[str, Any]:
             },
             f"/v1/models/{name}": _get("status", "The model, and the settings in effect.", model, 500, 503),
             "/healthz": _get("health", "Whether the model has answered.", _object(status={"const": "ready"}), 500, 503),
-            "/openapi.json": _get("openapi", "This document.", {"type": "object"}, 500),
+            "/openapi.json": _get("openapi", "This document.", {"type": "object"}, 500, 503),
         },
         "components": {"schemas": {"Error": _object(error={"type": "string", "minLength": 1})}},
     }

@@ -87,7 +87,7 @@ def try_parts(
                 write_resilience(file, out)
     for table in rich_tables({key: one for key, one in file.servers.items() if key in {s.key for s in wanted}}):
         stdout.print(table)
-    for written in (path, *write_resilience_report(out)):
+    for written in (path, *write_resilience_report(out, out)):
         stdout.print(f"written: {written}", markup=False)
     if failed:
         raise click.exceptions.Exit(1)

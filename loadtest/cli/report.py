@@ -7,8 +7,10 @@ import click
 
 from loadtest.cli.common import stdout
 from loadtest.cli.gate import Gate, gate_options, report_folder
-from loadtest.report import write_report
-from loadtest.report.reading import read_results
+from loadtest.errors import UsageError
+from loadtest.report import write_report, write_resilience_report
+from loadtest.report.reading import holds_comparison, read_results
+from loadtest.resilience.resilience_file import RESILIENCE
 
 
 @click.command()
@@ -25,6 +27,13 @@ def report(
     junit_file: Path | None,
 ) -> None:
     """Write report.html and report.md from RESULT, a result.json or its folder."""
+    folder = out or (result if result.is_dir() else result.parent)
+    if (result / RESILIENCE).is_file() and not holds_comparison(result):
+        if assertions or assert_file:
+            raise UsageError(f"{result} holds no comparison, so there is nothing for a threshold to be held against")
+        with report_folder(folder):
+            _written(*write_resilience_report(result, folder), show=show)
+        return
     results = read_results(result)
     comparisons = results.comparisons.values()
     keys = list(dict.fromkeys(key for one in comparisons for key in one.names))
@@ -35,11 +44,13 @@ def report(
         {name: list(one.names) for name, one in results.comparisons.items()} | dict.fromkeys(results.unmeasured, keys),
         searched=any(one.plan.slo for one in comparisons),
     )
-    folder = out or (result if result.is_dir() else result.parent)
     with report_folder(folder):
-        page, text = write_report(results, folder)
+        _written(*write_report(results, folder), show=show)
+    if not gate.passed(results):
+        raise click.exceptions.Exit(1)
+
+
+def _written(page: Path, text: Path, *, show: bool) -> None:
     stdout.print(f"written: {page} and {text}", markup=False)
     if show:
         click.launch(page.absolute().as_uri())
-    if not gate.passed(results):
-        raise click.exceptions.Exit(1)

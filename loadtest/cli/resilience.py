@@ -16,5 +16,5 @@ from loadtest.resilience.parts import PARTS, Plans
 @workload_option
 @launch_options
 def resilience(servers: str | None, quick: bool, out: Path, workload: str, launch: LaunchOptions) -> None:
-    """Too much load, a new version, processes that end, clients that leave: what each server does, side by side."""
+    """Too much load, a new version, processes that end, clients that leave, hostile requests: what each server does."""
     try_parts(list(PARTS), servers, workload, Plans.quick() if quick else Plans(), out, launch)

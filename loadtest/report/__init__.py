@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from loadtest.machine.files import write_whole
-from loadtest.report.reading import RESULT, Results, read_results
+from loadtest.report.reading import Results, holds_comparison, read_results
 from loadtest.resilience.resilience_file import RESILIENCE, read_resilience
 
 
@@ -30,11 +30,12 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     return [page, text]
 
 
-def write_resilience_report(folder: Path) -> list[Path]:
+def write_resilience_report(folder: Path, out: Path) -> list[Path]:
     """Show a resilience.json: on the page of the comparison beside it, or on a page of its own where there is none.
 
     Args:
         folder: Of resilience.json.
+        out: Where to.
 
     Returns:
         Paths of the page and of the text.
@@ -44,12 +45,12 @@ def write_resilience_report(folder: Path) -> list[Path]:
     from loadtest.report.page import render_fire
     from loadtest.report.pictures import write_pictures
 
-    if (folder / RESULT).is_file():
-        return write_report(read_results(folder), folder)
+    if holds_comparison(folder):
+        return write_report(read_results(folder), out)
     file = read_resilience(folder / RESILIENCE)
     figure = under_fire.figure(file.servers)
-    page, text = folder / "resilience.html", folder / "resilience.md"
+    page, text = out / "resilience.html", out / "resilience.md"
     write_whole(page, render_fire(file, figure))
-    pictures = write_pictures([figure], folder)
+    pictures = write_pictures([figure], out)
     write_whole(text, "\n\n".join(text_of(figure, pictures[figure.key])) + "\n")
     return [page, text]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from loadtest.resilience.crash import MAIN, STOP, WORKER, Crash
+from loadtest.resilience.hostile.result import HostileResult
 from loadtest.resilience.leaving import Leaving
 from loadtest.resilience.overload import Overload, OverloadLevel
 from loadtest.resilience.resilience_file import Resilience
@@ -20,7 +21,11 @@ def sentences(found: Resilience) -> list[str]:
     Args:
         found: What was tried out of one server.
     """
-    load = [*(_overload(found.overload) if found.overload else ()), *_leaving(found.leave or ())]
+    load = [
+        *(_overload(found.overload) if found.overload else ()),
+        *_leaving(found.leave or ()),
+        *_hostile(found.hostile or ()),
+    ]
     change = [*(_rollout(found.rollout) if found.rollout else ()), *_crashes(found.crash or ())]
     return [f"{found.label}: {'; '.join(parts)}." for parts in (load, change) if parts]
 
@@ -65,6 +70,16 @@ def _leaving(found: Sequence[Leaving]) -> list[str]:
         return []
     shares = " and ".join(f"{min(one.done_for_nobody, 1):.0%} over {one.wire}" for one in found)
     return [f"of the work on requests whose clients have left it still does {shares}"]
+
+
+def _hostile(found: Sequence[HostileResult]) -> list[str]:
+    if not found:
+        return []
+    sent = sum(len(one.answers) for one in found)
+    deaths = sum(len(one.deaths) for one in found)
+    wrong = sum(not after.right for one in found for after in (*one.categories, one.whole))
+    after = "answers rightly after each kind of them" if not wrong else f"answers wrongly after {wrong} kinds of them"
+    return [f"it {'survives' if not deaths else f'dies {deaths} times of'} {sent} hostile requests and {after}"]
 
 
 def _rollout(found: Rollout) -> list[str]:

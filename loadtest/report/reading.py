@@ -128,6 +128,11 @@ def write_results(file: ResultFile, folder: Path) -> Path:
     return path
 
 
+def holds_comparison(folder: Path) -> bool:
+    """Whether a folder holds a comparison, finished or not."""
+    return (folder / RESULT).is_file() or (folder / RUNS).is_file()
+
+
 def read_results(path: Path) -> Results:
     """Read a result.json, or what is in a folder, with the setup.json and resilience.json beside it where they are.
 

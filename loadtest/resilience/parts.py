@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from loadtest.errors import UsageError
 from loadtest.launch.launcher import Launcher
+from loadtest.launch.launcher import running as up
 from loadtest.load.clients import Progress
 from loadtest.resilience.crash import CrashPlan, crash
+from loadtest.resilience.hostile.run import run_hostile
+from loadtest.resilience.hostile.table import HTTP, WIRES, hostile_table
 from loadtest.resilience.leaving import LeavingPlan, leaving
 from loadtest.resilience.overload import OverloadPlan, overload
 from loadtest.resilience.rollout import rollout
@@ -77,11 +81,23 @@ def _leave(trial: Trial, server: Server) -> object:
     return leaving(trial.launcher, server, trial.plans.leave, say=trial.say)
 
 
+def _hostile(trial: Trial, server: Server) -> object:
+    """A part of the table over each wire; `loadtest hostile` sends all of it."""
+    found = []
+    for wire in (wire for wire in WIRES if wire == HTTP or wire in server.wires):
+        with up(trial.launcher, [server]) as (running,):
+            table = hostile_table(running, wire, quick=True)
+            restart = partial(trial.launcher.start, server)
+            found.append(run_hostile(running, wire, table, restart=restart, show=trial.say))
+    return found
+
+
 PARTS: dict[str, Callable[[Trial, Server], object]] = {
     "overload": _overload,
     "rollout": _rollout,
     "crash": _crash,
     "leave": _leave,
+    "hostile": _hostile,
 }
 """By name, in the order in which they are tried out; each is a field of `Resilience`."""
 

@@ -11,6 +11,7 @@ from loadtest.machine.files import write_whole
 from loadtest.machine.host import Host
 from loadtest.records import from_json, to_json
 from loadtest.resilience.crash import Crash
+from loadtest.resilience.hostile.result import HostileResult
 from loadtest.resilience.leaving import Leaving
 from loadtest.resilience.overload import Overload
 from loadtest.resilience.rollout_result import Rollout
@@ -29,6 +30,7 @@ class Resilience:
         rollout: A new version under load.
         crash: Processes that end under load.
         leave: Requests that are cancelled.
+        hostile: Requests that nobody should send, over each wire.
         faults: Why a part could not be tried out, by its name.
     """
 
@@ -38,6 +40,7 @@ class Resilience:
     rollout: Rollout | None = None
     crash: list[Crash] | None = None
     leave: list[Leaving] | None = None
+    hostile: list[HostileResult] | None = None
     faults: dict[str, str] = field(default_factory=dict)
 
     def with_part(self, name: str, found: Any) -> "Resilience":

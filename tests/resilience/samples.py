@@ -6,6 +6,8 @@ import math
 from loadtest.judge.findings import CLIENT_CPU, Finding
 from loadtest.machine.host import describe_host
 from loadtest.resilience.crash import MAIN, STOP, WORKER, Crash
+from loadtest.resilience.hostile.request import ANSWERED, REFUSED
+from loadtest.resilience.hostile.result import Aftermath, Footprint, HostileAnswer, HostileResult
 from loadtest.resilience.leaving import Leaving, LeavingPlan
 from loadtest.resilience.overload import Overload, OverloadLevel, OverloadPlan
 from loadtest.resilience.resilience_file import Resilience, ResilienceFile
@@ -78,6 +80,14 @@ def end(ended: str, *, lost: int = 0, orphans: int = 0) -> Crash:
     )
 
 
+def hostile(wire: str, *outcomes: str) -> HostileResult:
+    """Hostile requests that ended so, of a server that holds."""
+    answers = [HostileAnswer("JSON", str(at), one, 400, "no JSON", 0.01, True) for at, one in enumerate(outcomes)]
+    before = Footprint(100.0, 20)
+    whole = Aftermath("", True, 0.0, before, before)
+    return HostileResult("holds", "Holding server", wire, True, tuple(answers), (), whole)
+
+
 def sample() -> ResilienceFile:
     """One server that holds, and one that does not."""
     plan = OverloadPlan(factors=(0.5, 3.0), level_s=10.0)
@@ -100,6 +110,7 @@ def sample() -> ResilienceFile:
         ),
         crash=[end(WORKER, lost=7), end(MAIN), end(STOP)],
         leave=[Leaving("rest", 512, LeavingPlan(), 0.1, 0.02, 0, True, 0.5)],
+        hostile=[hostile("http", REFUSED, ANSWERED), hostile("grpc", REFUSED)],
     )
     gives_way = Resilience(
         "Server that gives way",

@@ -65,6 +65,8 @@ def test_flask_under_fire(tmp_path: Path) -> None:
     assert server.overload.levels[-1].errors["http_503"] > 0
     assert server.leave is not None
     assert all(one.right_afterwards for one in server.leave)
+    assert server.hostile is not None
+    assert [one.failures for one in server.hostile] == [[]]
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from loadtest.cli import cli
 from loadtest.errors import UsageError
 from loadtest.report import write_report, write_resilience_report
 from loadtest.report.fire_wording import sentences
@@ -18,7 +20,8 @@ def test_each_server_is_told_in_two_sentences() -> None:
     assert sentences(holds) == [
         "Holding server: at 3 times its capacity of 1,000 requests/s it answers 0.93 of that capacity in time (p99 "
         "80 ms) and refuses 69% of the requests, and is itself again at once when the load drops; of the work on "
-        "requests whose clients have left it still does 20% over rest.",
+        "requests whose clients have left it still does 20% over rest; it survives 3 hostile requests and answers "
+        "rightly after each kind of them.",
         "Holding server: a new version answers alone after 0.7 s, the former one again after 0.6 s, with no request "
         "lost and no answer of both; it serves no broken version; a killed worker is replaced within 1.2 s and costs 7 "
         "requests in 3 times; SIGTERM costs no request; nothing is left over when its main process is killed.",
@@ -55,7 +58,7 @@ def test_alone_it_has_a_page_of_its_own(tmp_path: Path) -> None:
     """The page holds the sentences, the faults, the numbers and the charts."""
     file = sample()
     write_resilience(file, tmp_path)
-    page, text = write_resilience_report(tmp_path)
+    page, text = write_resilience_report(tmp_path, tmp_path)
     html, markdown = page.read_text(), text.read_text()
     for server in file.servers.values():
         for sentence in sentences(server):
@@ -67,13 +70,23 @@ def test_alone_it_has_a_page_of_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "figures" / "fire-goodput.svg").is_file()
 
 
+def test_report_renders_it_again(tmp_path: Path) -> None:
+    """Into another folder; a threshold has nothing to be held against."""
+    write_resilience(sample(), tmp_path)
+    done = CliRunner().invoke(cli, ["report", str(tmp_path), "--out", str(tmp_path / "again")], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert (tmp_path / "again" / "resilience.html").is_file()
+    with pytest.raises(UsageError, match="holds no comparison"):
+        CliRunner().invoke(cli, ["report", str(tmp_path), "--assert", "p99<5ms"], catch_exceptions=False)
+
+
 def test_beside_a_comparison_it_is_a_section_of_its_page(tmp_path: Path) -> None:
     """A comparison's page and Markdown show it, and without it they say how to get it."""
     shutil.copy(SAMPLE, tmp_path / "result.json")
     page, _ = write_report(read_results(tmp_path), tmp_path)
     assert "Not tried out here: <code>loadtest resilience --out DIR</code>" in page.read_text()
     write_resilience(sample(), tmp_path)
-    page, text = write_resilience_report(tmp_path)
+    page, text = write_resilience_report(tmp_path, tmp_path)
     assert page.name == "report.html"
     assert "Holding server: at 3 times its capacity" in page.read_text()
     assert "## Under fire" in text.read_text()

@@ -10,6 +10,7 @@ from loadtest.report.charting import Canvas, colour, shape
 from loadtest.report.figure import Cell, Column, Figure, Panel, Table, server_signs
 from loadtest.report.fire_wording import kinds, left, other_errors, refused, sentences
 from loadtest.report.theme import role
+from loadtest.resilience.hostile.request import OUTCOMES
 from loadtest.resilience.resilience_file import Resilience
 
 Found = Mapping[str, Resilience]
@@ -49,7 +50,9 @@ def figure(found: Found) -> Figure:
 
 def tables(found: Found) -> list[Table]:
     """One for each part that was tried out."""
-    return [table for table in (_levels(found), _changes(found), _ends(found), _left(found)) if table.rows]
+    return [
+        table for table in (_levels(found), _changes(found), _ends(found), _left(found), _hostile(found)) if table.rows
+    ]
 
 
 def _points(found: Found) -> list[dict[str, Any]]:
@@ -252,3 +255,29 @@ def _left(found: Found) -> Table:
         for gone in one.leave or ()
     ]
     return Table("Clients that leave", columns, rows)
+
+
+def _hostile(found: Found) -> Table:
+    columns = [
+        Column("server"),
+        Column("wire"),
+        Column("sent", 0),
+        *(Column(outcome, 0) for outcome in OUTCOMES),
+        Column("right afterwards"),
+        Column("memory, MiB more", 0),
+        Column("descriptors more", 0),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            one.label,
+            sent.wire,
+            len(sent.answers),
+            *(sent.outcomes()[outcome] for outcome in OUTCOMES),
+            "yes" if sent.whole.right else "no",
+            sent.whole.memory_growth_mib,
+            sent.whole.descriptor_growth,
+        ]
+        for one in found.values()
+        for sent in one.hostile or ()
+    ]
+    return Table("Hostile requests", columns, rows)
