@@ -29,5 +29,5 @@ def rich_tables(found: Mapping[str, Resilience]) -> Iterator[RenderableType]:
             table.add_row(label, *(shares.get(factor, "-") for factor in factors))
         yield table
     for server in found.values():
-        for sentence in sentences(server):
-            yield sentence.replace("[", r"\[")
+        if told := sentences(server):
+            yield f"{server.label}: {' '.join(told)}".replace("[", r"\[")

@@ -16,7 +16,7 @@ LEFT = ("timeout", "gave_up")
 
 
 def sentences(found: Resilience) -> list[str]:
-    """At most two: load, and change.
+    """At most two, on load and on change, of which the server is the subject.
 
     Args:
         found: What was tried out of one server.
@@ -27,7 +27,11 @@ def sentences(found: Resilience) -> list[str]:
         *_hostile(found.hostile or ()),
     ]
     change = [*(_rollout(found.rollout) if found.rollout else ()), *_crashes(found.crash or ())]
-    return [f"{found.label}: {'; '.join(parts)}." for parts in (load, change) if parts]
+    return [_sentence("; ".join(parts)) for parts in (load, change) if parts]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def refused(level: OverloadLevel) -> int:
@@ -53,10 +57,10 @@ def _overload(found: Overload) -> list[str]:
     )
     if not math.isnan(worst.p99_ms):
         told += f" (p99 {worst.p99_ms:,.0f} ms)"
-    fates = [(refused(worst), "refuses"), (left(worst), "loses to the patience of their clients")]
-    shares = [f"{verb} {count / worst.requests:.0%}" for count, verb in fates if count]
-    if shares:
-        told += f" and {' and '.join(shares)} of the requests"
+    if count := refused(worst):
+        told += f", refuses {count / worst.requests:.0%} of the requests"
+    if count := left(worst):
+        told += f", keeps {count / worst.requests:.0%} of the requests waiting until their clients leave"
     again = "is not itself again within the test" if math.isinf(found.recovery_s) else _again(found.recovery_s)
     return [f"{told}, and {again} when the load drops"]
 

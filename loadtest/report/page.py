@@ -151,7 +151,7 @@ def fire_content(file: ResilienceFile, figure: Figure) -> dict[str, Any]:
         "model": f"{file.workload} v{file.version}",
         "launcher": file.launcher.get("launcher", "unknown"),
         "command": shlex.join(file.command),
-        "sentences": [line for one in file.servers.values() for line in sentences(one)],
+        "told": {one.label: sentences(one) for one in file.servers.values()},
         "faults": [
             f"{one.label}, {part} was not tried out: {fault}"
             for one in file.servers.values()

@@ -34,7 +34,7 @@ def figure(found: Found) -> Figure:
     return Figure(
         key="under_fire",
         title="What each server did",
-        finding=" ".join(line for one in found.values() for line in sentences(one)),
+        finding=" ".join(f"{one.label}: {' '.join(sentences(one))}" for one in found.values() if sentences(one)),
         panels=panels,
         tables=tables(found),
         legend=server_signs(labels) if panels else (),
