@@ -50,10 +50,10 @@ def test_page_needs_nothing_but_itself(open_page: Open, report: Path) -> None:
 
 
 def test_sections_stand_in_order(open_page: Open, report: Path) -> None:
-    """The eight sections follow each other from the answer to the method, each linked from the top."""
+    """The nine sections follow each other from the answer to the method, each linked from the top."""
     page = open_page(report)
     titles = page.locator("h2").all_inner_texts()
-    assert [title.split()[0] for title in titles] == [str(number) for number in range(1, 9)]
+    assert [title.split()[0] for title in titles] == [str(number) for number in range(1, 10)]
     links = page.locator("nav a").evaluate_all("all => all.map(one => one.getAttribute('href').slice(1))")
     assert links == page.locator("h2").evaluate_all("all => all.map(one => one.id)")
 

@@ -36,7 +36,7 @@ def test_answers_come_first_and_each_comparison_has_its_section(open_page: Open,
     titles = [title.partition(" ")[2] for title in page.locator("h2").all_inner_texts()]
     side_by_side = "From model to model and from batch size to batch size"
     each = ["light", "light@8", "heavy"]
-    assert titles == ["The answer", side_by_side, *each, "Ease of setup", "Method and environment"]
+    assert titles == ["The answer", side_by_side, *each, "Under fire", "Ease of setup", "Method and environment"]
     answers = page.locator("section").first
     assert answers.locator("h3").all_inner_texts() == [*each, "Ease of setup"]
     assert "huge was not measured: no server could be measured" in answers.inner_text()

@@ -89,9 +89,8 @@ def lay_beside(versions: Path, number: int, change: Callable[[Path], None] = lam
 
 
 def served(running: LocalServer) -> int:
-    """Which version one of the workers says that it serves."""
-    answer = request(running.host, running.ports["rest"], f"/v1/models/{running.artifact.workload}")
-    return int(answer.json["version"])
+    """Which version one of the workers says that it serves; one that still loads its first is asked again."""
+    return int(running.told(running.server.effective["model"]).json["version"])
 
 
 def all_serve(running: LocalServer, number: int) -> Callable[[], bool]:

@@ -43,6 +43,7 @@ EXPECTED = {
     "flask_server": {
         "rest",
         "binary_tensors",
+        "hot_swap",
         "health",
         "readiness",
         "metrics",
