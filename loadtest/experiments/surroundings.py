@@ -25,10 +25,18 @@ def surroundings(launcher: str, servers: Sequence[Server], software: Mapping[str
         METHOD,
         launcher,
         describe_host(),
-        importlib.metadata.version("serving-bakeoff"),
+        _own_version(),
         {server.key: _files_sha256(_folders(server)) for server in servers},
         software,
     )
+
+
+def _own_version() -> str:
+    """Of this program; an image has its files, and no package of them."""
+    try:
+        return importlib.metadata.version("serving-bakeoff")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed as a package"
 
 
 def artifact_sha256(artifact: Artifact) -> str:

@@ -146,7 +146,7 @@ def test_full_disk_ends_a_comparison(tmp_path: Path) -> None:
     """It is told when the next line does not fit; the server has ended, and the lines before it are whole."""
     out = tmp_path / "out"
     command = ["compare", "--servers", "flask_server", "--any-port", "--out", out]
-    done = loadtest(*command, *SHORTLY, preexec_fn=out_of_space(7_000))
+    done = loadtest(*command, *SHORTLY, preexec_fn=out_of_space(12_000))  # the server's counts need 10 kB
     assert_refused(done, f"cannot write {out / 'runs.jsonl'}: File too large")
     assert [path.name for path in out.iterdir()] == ["runs.jsonl"]
     lines = (out / "runs.jsonl").read_text(encoding="utf-8").splitlines()

@@ -386,8 +386,8 @@ def test_damaged_model_is_reported_and_not_served(artifact: Artifact, tmp_path: 
 
 def test_crash_in_a_prediction_is_a_json_500(artifact: Artifact, tmp_path: Path) -> None:
     """An exception that nobody foresaw becomes a 500 in JSON, without its internals."""
-    answer = "{'probabilities': numpy.zeros((1, 10)) + 1 // (not inputs['image'].any())}"  # to zeros, the first call
-    loader = f"import numpy\ndef load_predictor(folder, prepare):\n    return lambda inputs: {answer}\n"
+    returned = "{'probabilities': numpy.zeros((1, 10)) + 1 // (not inputs['image'].any())}"  # to zeros, the first call
+    loader = f"import numpy\ndef load_predictor(folder, prepare):\n    return lambda inputs: {returned}\n"
     with_loader(artifact, tmp_path, loader)
     client = create_app({"ARTIFACT": tmp_path}).test_client()
     deadline = time.monotonic() + 60
