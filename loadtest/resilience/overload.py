@@ -30,7 +30,6 @@ PAYLOADS = 2_000
 """Different requests, as far as the inputs go."""
 
 CEILING_CONNECTIONS = 16
-CEILING_WARMUP_S, CEILING_S = 10.0, 5.0
 CALM_S, CALM_WITHIN_S = 60.0, 0.5
 """How long a server is waited for after an overload, and how quickly a single request is answered by a calm one."""
 
@@ -42,6 +41,7 @@ class OverloadPlan:
     Attributes:
         factors: Offered loads, as multiples of the rate that the server answers in a closed loop.
         level_s: Seconds of each.
+        ceiling_s: Seconds of the closed loop before them; its warm-up lasts twice as long at most.
         patience_s: After so many seconds a client leaves, and an answer is of no use to it.
         connections: Connections of all clients together.
         seed: Of the schedules, which are the same for every server.
@@ -49,6 +49,7 @@ class OverloadPlan:
 
     factors: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
     level_s: float = 8.0
+    ceiling_s: float = 5.0
     patience_s: float = 1.0
     connections: int = 1_000
     seed: int = 1
@@ -155,7 +156,8 @@ class _Clients:
     on_progress: Callable[[Progress], None]
 
     def ceiling(self) -> float:
-        load = Load(Closed(CEILING_S), CEILING_WARMUP_S, CEILING_CONNECTIONS, seed=self.plan.seed)
+        ceiling_s = self.plan.ceiling_s
+        load = Load(Closed(ceiling_s), 2 * ceiling_s, CEILING_CONNECTIONS, seed=self.plan.seed)
         return self._measure(load)[0].throughput_rps
 
     def level(self, factor: float, ceiling_rps: float) -> OverloadLevel:
@@ -224,7 +226,7 @@ class _Clients:
         began = time.monotonic()
         while (now := time.monotonic()) - began < CALM_S:
             if self.running.is_right(self.running.predict_example()) and time.monotonic() - now < CALM_WITHIN_S:
-                return now - began
+                return time.monotonic() - began
             self.running.raise_if_ended()
             time.sleep(0.05)
         return float("inf")
