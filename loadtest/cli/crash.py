@@ -1,20 +1,9 @@
 """``loadtest crash``: one part of ``loadtest resilience``."""
 
-from pathlib import Path
+from loadtest.cli.parts_run import part_command
 
-import click
-
-from loadtest.cli.common import LaunchOptions, launch_options, servers_option, workload_option
-from loadtest.cli.parts_run import out_option, quick_option, try_parts
-from loadtest.resilience.parts import Plans
-
-
-@click.command()
-@servers_option
-@quick_option
-@out_option
-@workload_option
-@launch_options
-def crash(servers: str | None, quick: bool, out: Path, workload: str, launch: LaunchOptions) -> None:
-    """Kill and stop processes of a server under load: what is lost, and what is left over."""
-    try_parts(["crash"], servers, workload, Plans.quick() if quick else Plans(), out, launch)
+crash = part_command(
+    ["crash"],
+    "crash",
+    "Kill and stop processes of a server under load: what is lost, and what is left over.",
+)

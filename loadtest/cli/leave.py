@@ -1,20 +1,9 @@
 """``loadtest leave``: one part of ``loadtest resilience``."""
 
-from pathlib import Path
+from loadtest.cli.parts_run import part_command
 
-import click
-
-from loadtest.cli.common import LaunchOptions, launch_options, servers_option, workload_option
-from loadtest.cli.parts_run import out_option, quick_option, try_parts
-from loadtest.resilience.parts import Plans
-
-
-@click.command()
-@servers_option
-@quick_option
-@out_option
-@workload_option
-@launch_options
-def leave(servers: str | None, quick: bool, out: Path, workload: str, launch: LaunchOptions) -> None:
-    """Cancel requests: how much of the work on them is still done for nobody."""
-    try_parts(["leave"], servers, workload, Plans.quick() if quick else Plans(), out, launch)
+leave = part_command(
+    ["leave"],
+    "leave",
+    "Cancel requests: how much of the work on them is still done for nobody.",
+)

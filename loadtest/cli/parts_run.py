@@ -9,7 +9,17 @@ from pathlib import Path
 
 import click
 
-from loadtest.cli.common import LaunchOptions, chosen, following, status, stderr, stdout
+from loadtest.cli.common import (
+    LaunchOptions,
+    chosen,
+    following,
+    launch_options,
+    servers_option,
+    status,
+    stderr,
+    stdout,
+    workload_option,
+)
 from loadtest.cli.gate import report_folder
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.launch.launcher import LOCAL
@@ -36,6 +46,27 @@ out_option = click.option(
     help=f"Folder of {RESILIENCE} and of the page; that of a comparison adds the section to its page.",
 )
 quick_option = click.option("--quick", is_flag=True, help="Shorter: a first look, no figures to quote.")
+
+
+def part_command(names: Sequence[str], name: str, told: str) -> click.Command:
+    """A command that tries parts out.
+
+    Args:
+        names: Which parts.
+        name: Of the command.
+        told: Its help.
+    """
+
+    @click.command(name, help=told)
+    @servers_option
+    @quick_option
+    @out_option
+    @workload_option
+    @launch_options
+    def command(servers: str | None, quick: bool, out: Path, workload: str, launch: LaunchOptions) -> None:
+        try_parts(names, servers, workload, Plans.quick() if quick else Plans(), out, launch)
+
+    return command
 
 
 def try_parts(
