@@ -9,9 +9,9 @@ import math
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import psutil
@@ -19,15 +19,14 @@ import psutil
 from loadtest.errors import UsageError
 from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.launch.local import HOST, LocalServer, start_local
-from loadtest.load.schedule import Poisson
 from loadtest.load.session import PhaseResult
-from loadtest.machine.placement import process_on
 from loadtest.machine.ports import is_free
 from loadtest.machine.process_tree import process_tree
 from loadtest.records import Count, Number
+from loadtest.resilience.load_beside import load_beside
 from loadtest.resilience.version_witness import VersionWitness
 from loadtest.servers.server_folder import Server
-from loadtest.setup.probes.probe_load import load_until
+from loadtest.setup.probes.probe_load import together
 from loadtest.wire.golden_target import rest_target
 
 WORKER, MAIN, STOP = "a worker is killed", "the main process is killed", "the main process is told to end"
@@ -35,7 +34,6 @@ KINDS = (WORKER, MAIN, STOP)
 REFUSED = ("connection_refused", "connect_failed", "http_503")
 """Kinds of errors of requests that the server did not take."""
 
-PHASE_S = 1.0
 POLL_S = 0.02
 GOOD_S = 2.0
 """Every request of so many seconds has to be answered rightly before a server counts as recovered."""
@@ -132,16 +130,16 @@ def _once(launcher: LocalLauncher, server: Server, plan: CrashPlan, ended: str) 
         end = _End(running, victim, ended, plan, over)
         golden = running.artifact.golden
         witness = VersionWitness((golden.expectation(), golden.expectation()))
-        target = replace(rest_target(running.url, golden), expectation=witness, remembers=False)
-        with process_on(launcher.placement.client), ThreadPoolExecutor(1) as side:
-            done = side.submit(end.run)
-            try:
-                phases = load_until(
-                    over, target, Poisson(plan.rate, PHASE_S), plan.connections, most=int(plan.most_s + 30)
-                )
-            finally:
-                over.set()
-            done.result()
+        phases = load_beside(
+            end.run,
+            over,
+            rest_target(running.url, golden),
+            witness,
+            rate=plan.rate,
+            connections=plan.connections,
+            most_s=plan.most_s + 30,
+            cores=launcher.placement.client,
+        )
         return _told(end, phases, witness, family, plan)
     finally:
         running.stop()
@@ -203,10 +201,7 @@ def _told(
     family: Sequence[psutil.Process],
     plan: CrashPlan,
 ) -> Crash:
-    errors: dict[str, int] = {}
-    for phase in phases:
-        for kind, count in phase.tally.errors.items():
-            errors[kind] = errors.get(kind, 0) + count
+    whole = together(phases)
     failed = [
         phase.began / 1e9 + window.end_s - end.at for phase in phases for window in phase.tally.windows if window.failed
     ]
@@ -218,10 +213,10 @@ def _told(
     return Crash(
         ended=end.ended,
         repeats=1,
-        requests=sum(phase.tally.scheduled for phase in phases),
-        lost={kind: count for kind, count in errors.items() if kind not in REFUSED},
-        refused={kind: count for kind, count in errors.items() if kind in REFUSED},
-        wrong=sum(phase.tally.mismatched for phase in phases),
+        requests=whole.scheduled,
+        lost={kind: count for kind, count in whole.errors.items() if kind not in REFUSED},
+        refused={kind: count for kind, count in whole.errors.items() if kind in REFUSED},
+        wrong=whole.mismatched,
         recovered_s=math.nan if stopped else max([*failed, over_s]),
         outage_s=math.nan if stopped else outage_s,
         gone_s=gone_s,
@@ -248,18 +243,12 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _together(ends: Sequence[Crash]) -> Crash:
-    lost: dict[str, int] = {}
-    refused: dict[str, int] = {}
-    for one in ends:
-        for total, counts in ((lost, one.lost), (refused, one.refused)):
-            for kind, count in counts.items():
-                total[kind] = total.get(kind, 0) + count
     return Crash(
         ended=ends[0].ended,
         repeats=len(ends),
         requests=sum(one.requests for one in ends),
-        lost=lost,
-        refused=refused,
+        lost=dict(sum((Counter(one.lost) for one in ends), Counter())),
+        refused=dict(sum((Counter(one.refused) for one in ends), Counter())),
         wrong=sum(one.wrong for one in ends),
         recovered_s=max(one.recovered_s for one in ends),
         outage_s=max(one.outage_s for one in ends),

@@ -9,6 +9,7 @@ in time keeps its goodput.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from loadtest.experiments.measured_run import measure
 from loadtest.judge.findings import Finding
@@ -204,7 +205,7 @@ class _Clients:
             self.on_progress(progress)
 
         run, used = measure(
-            self._target(),
+            self._target,
             load,
             target=self.running.url_over(self.wire),
             wire=self.wire,
@@ -216,7 +217,9 @@ class _Clients:
         self.running.raise_if_ended()
         return run, max([*resident, used.resident_mib] if used else resident)
 
+    @cached_property
     def _target(self) -> Target:
+        """The requests, encoded once for all loads."""
         artifact = asked_over(self.wire, self.running.artifact)
         url = self.running.url_over(self.wire)
         return golden_target(self.wire, url, artifact.workload, artifact.load.for_requests(PAYLOADS))

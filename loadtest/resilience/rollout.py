@@ -9,7 +9,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,13 +16,11 @@ from loadtest.errors import LoadtestError, UsageError
 from loadtest.experiments.parity import check_parity, require_parity
 from loadtest.launch.launcher import Launcher, LocalLauncher
 from loadtest.launch.running import RunningServer
-from loadtest.load.recorder import Tally
-from loadtest.load.schedule import Poisson
 from loadtest.load.session import PhaseResult
-from loadtest.machine.placement import process_on
 from loadtest.machine.run_folder import RunFolder
 from loadtest.resilience.broken_versions import corrupt, other_model
 from loadtest.resilience.canary import try_canary
+from loadtest.resilience.load_beside import PHASE_S, load_beside
 from loadtest.resilience.rollout_result import (
     BACK,
     CORRUPT,
@@ -40,13 +37,11 @@ from loadtest.servers.server_folder import DEFAULT_WIRE, Server, fill
 from loadtest.setup.declared import DeclaredSetup, DeclaredSwap, read_declared
 from loadtest.setup.probes.capability import Exchange
 from loadtest.setup.probes.probe_context import carry_out
-from loadtest.setup.probes.probe_load import load_until
+from loadtest.setup.probes.probe_load import together
 from loadtest.setup.scratch import ScratchCopy, scratch_copy
 from loadtest.wire.golden_target import rest_target
 
 POLL_S = 0.1
-PHASE_S = 1.0
-"""The load is a Poisson process anew in each second: so long is a stretch of which latencies are told."""
 
 
 def rollout(
@@ -156,18 +151,18 @@ class _Changes:
         plan = self.plan
         witness = VersionWitness(self.golden)
         target = rest_target(self.running.url, self.running.artifact.golden, plan.batch)
-        target = replace(target, expectation=witness, remembers=False)
         over = threading.Event()
         hand = _Hand(self, change, version, witness, over)
-        with process_on(self.cores), ThreadPoolExecutor(1) as side:
-            done = side.submit(hand.run)
-            try:
-                phases = load_until(
-                    over, target, Poisson(plan.rate, PHASE_S), plan.connections, most=int(plan.most_s + 60)
-                )
-            finally:
-                over.set()
-            done.result()
+        phases = load_beside(
+            hand.run,
+            over,
+            target,
+            witness,
+            rate=plan.rate,
+            connections=plan.connections,
+            most_s=plan.most_s + 60,
+            cores=self.cores,
+        )
         return _told(change, hand, witness, phases)
 
     def publish(self, version: Artifact) -> list[Exchange]:
@@ -275,7 +270,7 @@ class _Hand:
 
 
 def _told(change: str, hand: _Hand, witness: VersionWitness, phases: Sequence[PhaseResult]) -> RolloutStep:
-    whole = _merged(phases)
+    whole = together(phases)
     first = witness.first(hand.wanted, hand.began)
     last_other = witness.last(1 - hand.wanted, hand.began)
     ends = hand.began + max(first or 0.0, last_other or 0.0)
@@ -290,17 +285,10 @@ def _told(change: str, hand: _Hand, witness: VersionWitness, phases: Sequence[Ph
         unwanted=sum(whose == NEXT for at, whose in witness.seen) if broken else 0,
         first_s=math.nan if first is None or broken else first,
         only_s=math.nan if first is None or broken else max(first, last_other or 0.0),
-        before_p99_ms=_merged(before).response.percentile(99) / 1e6,
-        during_p99_ms=_merged(during).response.percentile(99) / 1e6,
-        during_max_ms=_merged(during).response.max / 1e6 if during else math.nan,
+        before_p99_ms=together(before).response.percentile(99) / 1e6,
+        during_p99_ms=together(during).response.percentile(99) / 1e6,
+        during_max_ms=together(during).response.max / 1e6 if during else math.nan,
         before_mib=hand.resident[0] if hand.resident else math.nan,
         peak_mib=max(hand.resident, default=math.nan),
         evidence=tuple(hand.evidence),
     )
-
-
-def _merged(phases: Sequence[PhaseResult]) -> Tally:
-    whole = Tally()
-    for phase in phases:
-        whole.merge(phase.tally)
-    return whole

@@ -72,51 +72,41 @@ def _points(found: Found) -> list[dict[str, Any]]:
 
 def _goodput(found: Found, labels: list[str]) -> dict[str, Any]:
     rows = _points(found)
-    canvas = Canvas()
     top = max(row["offered"] for row in rows)
-    ideal = [{"offered": at, "goodput": min(at, 1.0)} for at in (0.0, 1.0, top)]
-    line = canvas.chart(ideal, "ideal").mark_line(strokeDash=[4, 4], color=role("muted"))
-    axis = alt.Axis(title="offered, as a multiple of capacity", tickCount=6)
-    x = alt.X("offered:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=axis)
+    x = alt.X("offered:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=_offered())
     y = alt.Y("goodput:Q", scale=alt.Scale(domainMin=0), axis=alt.Axis(title=None, format=".1f"))
-    base = canvas.chart(rows, "goodput").encode(x=x, y=y, color=colour("server", labels))
     tooltip = [
-        alt.Tooltip("server:N", title="server"),
-        alt.Tooltip("offered:Q", title="offered"),
         alt.Tooltip("goodput:Q", title="answered in time", format=".2f"),
         alt.Tooltip("refused:Q", title="refused", format=".0%"),
     ]
-    return canvas.spec(
-        [
-            line.encode(x=x, y=y),
-            base.mark_line(strokeWidth=2),
-            base.mark_point(size=70, filled=True, opacity=1).encode(shape=shape("server", labels)),
-            base.mark_point(size=400, filled=True, opacity=0).encode(tooltip=tooltip),
-        ],
-        260,
-    )
+    canvas = Canvas()
+    ideal = [{"offered": at, "goodput": min(at, 1.0)} for at in (0.0, 1.0, top)]
+    line = canvas.chart(ideal, "ideal").mark_line(strokeDash=[4, 4], color=role("muted")).encode(x=x, y=y)
+    return canvas.spec([line, *_by_server(canvas.chart(rows, "goodput").encode(x=x, y=y), labels, tooltip)], 260)
 
 
 def _answered(found: Found, labels: list[str]) -> dict[str, Any]:
-    rows = [row for row in _points(found) if row["p99"]]
-    canvas = Canvas()
-    axis = alt.Axis(title="offered, as a multiple of capacity", tickCount=6)
-    x = alt.X("offered:Q", scale=alt.Scale(domainMin=0), axis=axis)
+    x = alt.X("offered:Q", scale=alt.Scale(domainMin=0), axis=_offered())
     y = alt.Y("p99:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=None, format=",~g", tickCount=5))
-    base = canvas.chart(rows, "p99").encode(x=x, y=y, color=colour("server", labels))
-    tooltip = [
-        alt.Tooltip("server:N", title="server"),
-        alt.Tooltip("offered:Q", title="offered"),
-        alt.Tooltip("p99:Q", title="p99, ms", format=",.1f"),
+    tooltip = [alt.Tooltip("p99:Q", title="p99, ms", format=",.1f")]
+    canvas = Canvas()
+    rows = [row for row in _points(found) if row["p99"]]
+    return canvas.spec(_by_server(canvas.chart(rows, "p99").encode(x=x, y=y), labels, tooltip), 260)
+
+
+def _offered() -> alt.Axis:
+    return alt.Axis(title="offered, as a multiple of capacity", tickCount=6)
+
+
+def _by_server(base: alt.Chart, labels: list[str], told: list[alt.Tooltip]) -> list[alt.Chart]:
+    """A line with points for each server, and what is told where the pointer is near one."""
+    coloured = base.encode(color=colour("server", labels))
+    tooltip = [alt.Tooltip("server:N", title="server"), alt.Tooltip("offered:Q", title="offered"), *told]
+    return [
+        coloured.mark_line(strokeWidth=2),
+        coloured.mark_point(size=70, filled=True, opacity=1).encode(shape=shape("server", labels)),
+        coloured.mark_point(size=400, filled=True, opacity=0).encode(tooltip=tooltip),
     ]
-    return canvas.spec(
-        [
-            base.mark_line(strokeWidth=2),
-            base.mark_point(size=70, filled=True, opacity=1).encode(shape=shape("server", labels)),
-            base.mark_point(size=400, filled=True, opacity=0).encode(tooltip=tooltip),
-        ],
-        260,
-    )
 
 
 def _levels(found: Found) -> Table:

@@ -49,11 +49,7 @@ def put_load_until(
     timeout_s: float = 10.0,
 ) -> Tally:
     """The same as `load_until`, all repetitions together."""
-    outcomes = load_until(over, endpoint, schedule, connections, most=most, timeout_s=timeout_s)
-    total = outcomes[0].tally
-    for outcome in outcomes[1:]:
-        total.merge(outcome.tally)
-    return total
+    return together(load_until(over, endpoint, schedule, connections, most=most, timeout_s=timeout_s))
 
 
 def load_until(
@@ -80,6 +76,14 @@ def load_until(
     """
     phases = _RepeatedPhase(over, Phase(schedule, SEED, timeout_s), most)
     return asyncio.run(run_phases(endpoint, phases, connections))
+
+
+def together(outcomes: Sequence[PhaseResult]) -> Tally:
+    """What became of the requests of several repetitions."""
+    total = Tally()
+    for outcome in outcomes:
+        total.merge(outcome.tally)
+    return total
 
 
 class _RepeatedPhase(Sequence[Phase]):
