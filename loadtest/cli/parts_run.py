@@ -22,7 +22,7 @@ from loadtest.cli.common import (
 )
 from loadtest.cli.gate import report_folder
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.launch.launcher import LOCAL
+from loadtest.launch.launcher import LOCAL, Launcher
 from loadtest.machine.files import check_writable
 from loadtest.machine.host import describe_host
 from loadtest.report import write_resilience_report
@@ -104,7 +104,7 @@ def try_parts(
     failed = False
     with contextlib.closing(launcher), status("starting") as show:
         for server in wanted:
-            found = _blank(file, server, launcher.name)
+            found = _named(file.servers.get(server.key), server, launcher)
             for name in names:
                 what = f"{server.label}: {name}"
                 trial = Trial(launcher, after, plans, _saying(show, what), following(show, what))
@@ -114,6 +114,7 @@ def try_parts(
                     found = found.with_fault(name, str(error))
                     stderr.print(f"{server.key}, {name}: {told(error)}", style="red", markup=False)
                     failed = True
+                found = _named(found, server, launcher)
                 file = replace(file, servers={**file.servers, server.key: found})
                 write_resilience(file, out)
     for table in rich_tables({key: one for key, one in file.servers.items() if key in {s.key for s in wanted}}):
@@ -138,11 +139,11 @@ def _kept(path: Path, workload: str, launcher: str) -> dict[str, Resilience]:
     return dict(file.servers)
 
 
-def _blank(file: ResilienceFile, server: Server, launcher: str) -> Resilience:
-    launch = server.launch() if launcher == LOCAL else None
-    label = (launch.label if launch else "") or server.label
-    known = file.servers.get(server.key)
-    return known or Resilience(label, (launch.stands_in_for if launch else "") or None)
+def _named(found: Resilience | None, server: Server, launcher: Launcher) -> Resilience:
+    """What was found of a server under the name of what was started, which is known once it was."""
+    launch = server.launch_called(label := launcher.label(server))
+    stands_in_for = (launch.stands_in_for if launch else "") or None
+    return replace(found, label=label, stands_in_for=stands_in_for) if found else Resilience(label, stands_in_for)
 
 
 def _saying(show: Callable[[str], None], what: str) -> Callable[[str], None]:

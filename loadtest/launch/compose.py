@@ -4,13 +4,14 @@ import contextlib
 import math
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from docker.models.containers import Container
 
 from loadtest.errors import ArtifactError, LaunchError, UsageError
 from loadtest.launch.compose_project import ComposeProject, translated
-from loadtest.launch.container import ContainerServer, start_container
+from loadtest.launch.container import ContainerServer, label_of, start_container
 from loadtest.launch.running import RunningServer
 from loadtest.machine.placement import UNPINNED, Placement, parse_cores, placement_beside
 from loadtest.machine.run_folder import RunFolder
@@ -19,6 +20,8 @@ from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
 
+ARTIFACTS = ("/artifacts", "/models")
+"""Where the containers see the artifacts; the second one is TensorFlow Serving's own place for models."""
 MODELS = "models"
 """The service that builds the artifacts and ends."""
 BUILD_S = 900
@@ -39,6 +42,7 @@ class ComposeLauncher:
         timeout_s: Patience until the first correct prediction, in seconds.
         published: Ask the servers at their published ports and not at the containers' own addresses.
         say: Is told what takes long.
+        artifact: The model, where the containers see it in another place than the stack's volume.
     """
 
     name = "compose"
@@ -53,7 +57,9 @@ class ComposeLauncher:
         timeout_s: float = 120.0,
         published: bool = False,
         say: Callable[[str], None] = lambda line: None,
+        artifact: Artifact | None = None,
     ) -> None:
+        self._given = artifact
         self._workload = workload
         self._project = project
         self._pin = pin
@@ -67,6 +73,15 @@ class ComposeLauncher:
         self._before = {str(container.id) for container in project.containers()}
         self._undo.callback(self._remove_network, project.networks())
 
+    def definition(self, server: Server, version: str) -> dict[str, Any]:
+        """What the compose files say of a server of a version of the model, every variable filled in.
+
+        Raises:
+            UsageError: If it is a variant, of which the stack has none.
+        """
+        self._refuse_variants(server)
+        return self._project.with_variables(MODEL_VERSION=version).service(server.compose_service)
+
     @cached_property
     def artifact(self) -> Artifact:
         """The model in the stack's volume, copied out; it is built, or mended, where no server runs yet.
@@ -75,9 +90,11 @@ class ComposeLauncher:
             LaunchError: If it cannot be built.
             ArtifactError: If servers run over a volume that is damaged.
         """
+        if self._given:
+            return self._given
         folder = self._undo.enter_context(RunFolder("artifacts"))
         holder = self._holder() or self._build_models()
-        mount = next(one for one in holder.attrs["Mounts"] if one["Destination"] in ("/artifacts", "/models"))
+        mount = next(one for one in holder.attrs["Mounts"] if one["Destination"] in ARTIFACTS)
         try:
             self._project.copy_out(holder, f"{mount['Destination']}/{self._workload}", folder)
             return load_artifact(self._workload, folder)
@@ -106,6 +123,11 @@ class ComposeLauncher:
         found.await_ready(math.nan, self._timeout_s)
         return found
 
+    def label(self, server: Server) -> str:
+        """What tables call a server, which its image says; before that is there, what its server.toml says."""
+        image = self._project.image(server.compose_service)
+        return label_of(image, server)
+
     def start(self, server: Server) -> RunningServer:
         """Start a server and wait for its first correct prediction, or find it running.
 
@@ -130,6 +152,27 @@ class ComposeLauncher:
             running.await_ready(started, self._timeout_s)
             undo.pop_all()
         return running
+
+    def beside(self, server: Server, artifact: Artifact, definition: dict[str, Any], folder: Path) -> "ComposeLauncher":
+        """A launcher of one server in a project of its own beside the stack, from the same image.
+
+        Args:
+            server: Which.
+            artifact: The model that the container sees in the place of the stack's volume.
+            definition: What a compose file would say of it.
+            folder: Where the project's compose file is written.
+
+        Raises:
+            LaunchError: If its image cannot be built.
+        """
+        service = server.compose_service
+        if "build" in definition:
+            self._build(service)
+            kept = {key: value for key, value in definition.items() if key not in ("build", "pull_policy")}
+            definition = {**kept, "image": self._project.image_name(service)}
+        project = self._project.beside(service, definition, folder)
+        project.compose("down", "--timeout", "0")  # of a load tester that was killed
+        return ComposeLauncher(artifact.workload, project, timeout_s=self._timeout_s, artifact=artifact)
 
     def describe(self) -> dict[str, Any]:
         """Versions of Docker and the servers' cores; each server adds its own image and effective limits."""
@@ -159,18 +202,22 @@ class ComposeLauncher:
 
     def _create(self, service: str) -> Container:
         """Build or pull the image and create the container, without a start."""
-        if service not in self._built:
-            if "build" in self._project.service(service):
-                self._say(f"building the image of {service} (minutes on the first run, a second later on)")
-                self._project.compose("build", "--quiet", service)
-            else:
-                self._say(f"getting the image {self._project.service(service)['image']}, where it is not here yet")
-            self._built.add(service)
+        if "build" in self._project.service(service):
+            self._build(service)
+        else:
+            self._say(f"getting the image {self._project.service(service)['image']}, where it is not here yet")
         self._project.compose("up", "--no-start", "--no-deps", service)
         container = self._project.container(service)
         if container is None:
             raise LaunchError(f"docker compose created no container of {service}")
         return container
+
+    def _build(self, service: str) -> None:
+        """Build the image of a service, once."""
+        if service not in self._built:
+            self._say(f"building the image of {service} (minutes on the first run, a second later on)")
+            self._project.compose("build", "--quiet", service)
+            self._built.add(service)
 
     def _build_models(self) -> Container:
         container = self._create(MODELS)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
+from docker.models.images import Image
 
 from loadtest.errors import LaunchError
 from loadtest.launch.docker_faults import explain
@@ -58,6 +59,23 @@ class ComposeProject:
         """Set variables of the compose files for what is started from now on."""
         self._environment |= variables
 
+    def with_variables(self, **variables: str) -> "ComposeProject":
+        """The same project with other values of variables of the compose files."""
+        return ComposeProject(self._folder, {**self._environment, **variables})
+
+    def beside(self, service: str, definition: dict[str, Any], folder: Path) -> "ComposeProject":
+        """A project of one service under a name of its own.
+
+        Args:
+            service: Name of the service.
+            definition: What a compose file would say of it, every variable filled in.
+            folder: Where its compose file is written.
+        """
+        name = f"{self.name}-beside"
+        file = folder / "compose.json"
+        file.write_text(json.dumps({"name": name, "services": {service: definition}}), encoding="utf-8")
+        return ComposeProject(folder, {**self._environment, "COMPOSE_FILE": str(file), "COMPOSE_PROJECT_NAME": name})
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The merged compose files with every variable filled in."""
@@ -79,6 +97,16 @@ class ComposeProject:
         if name not in services:
             raise LaunchError(f"no service {name!r} in the compose files; there are: {', '.join(services)}")
         return services[name]
+
+    def image_name(self, service: str) -> str:
+        """The name of a service's image; of one that is built, Compose makes it of the names of project and service."""
+        return str(self.service(service).get("image") or f"{self.name}-{service}")
+
+    def image(self, service: str) -> Image | None:
+        """The image of a service, or None where it is not here yet."""
+        with translated("docker image inspect"), contextlib.suppress(ImageNotFound):
+            return self.engine.images.get(self.image_name(service))
+        return None
 
     def container(self, service: str) -> Container | None:
         """The container of a service, running or not, or None."""

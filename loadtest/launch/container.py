@@ -5,29 +5,36 @@ import socket
 import time
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import psutil
 from docker.models.containers import Container
+from docker.models.images import Image
 
-from loadtest.errors import LaunchError
+from loadtest.errors import LaunchError, UsageError
 from loadtest.launch.compose_project import translated
 from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
 from loadtest.machine.cgroup import Cgroup, usage_of_stats
+from loadtest.machine.process_tree import process_tree
 from loadtest.machine.usage import MIB, Usage
 from loadtest.servers.artifact import Artifact
-from loadtest.servers.server_folder import HttpGet, Server, fill
+from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import Answer, parse_answer
 
 IMAGE_LABEL = "serving-bakeoff.label"
 """Label of an image that says what tables call the server in it; a stand-in has one."""
+
+INSIDE_S = 10.0
+"""The least patience with a request from inside: the shell that sends it has to start."""
 
 EVENTS_S = 3_600
 """How far back the Engine is asked for what happened to a container."""
 
 ASK = r"""
 exec 3<>"/dev/tcp/127.0.0.1/$1" || exit
-printf 'GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n' "$2" >&3
+printf '%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n' "$3" "$2" >&3
 while IFS= read -r line <&3; do
   printf '%s\n' "$line"
   [[ $line != $'\r' ]] || break
@@ -35,7 +42,7 @@ while IFS= read -r line <&3; do
 done
 if [[ $length ]]; then head -c "$length" <&3; else cat <&3; fi
 """
-"""A GET from inside; every server image has bash and coreutils, and few have more."""
+"""A request from inside; every server image has bash and coreutils, and few have more."""
 PACKAGES = """
 import importlib.metadata, json
 print(json.dumps({one.name: one.version for one in importlib.metadata.distributions()}))
@@ -66,10 +73,8 @@ class ContainerServer(RunningServer):
         self._on_stop = on_stop
         container.reload()
         self._restarts = container.attrs["RestartCount"]
-        image = container.image
-        labels = (image.labels if image else None) or {}
         host, ports = _address(server, container, published=published)
-        super().__init__(server, artifact, labels.get(IMAGE_LABEL, server.label), host, ports)
+        super().__init__(server, artifact, label_of(container.image, server), host, ports)
         self._ready = False
 
     @property
@@ -87,13 +92,18 @@ class ContainerServer(RunningServer):
         await_first_prediction(self, started, timeout_s)
         self._ready = True
 
-    def probe(self, get: HttpGet) -> Answer:
-        """Send a GET request of the contract; from inside of the container where the port is not published."""
-        port = self.server.ports[get.port]
-        if f"{port}/tcp" in _published(self._container):
-            return super().probe(get)
-        path = fill(get.path, self._context)
-        code, output = self._exec("timeout", "10", "bash", "-c", ASK, "ask", str(port), path)
+    @property
+    def supervised(self) -> bool:
+        """Whether the Engine starts it anew."""
+        return str(self._container.attrs["HostConfig"]["RestartPolicy"]["Name"]) in ("always", "unless-stopped")
+
+    def call(self, method: str, port: str, path: str, timeout_s: float = 10.0) -> Answer:
+        """Send a request without a body; from inside of the container where the port is not published."""
+        number = self.server.ports[port]
+        if f"{number}/tcp" in _published(self._container):
+            return super().call(method, port, path, timeout_s)
+        limit = f"{max(timeout_s, INSIDE_S):.0f}"
+        code, output = self._exec("timeout", limit, "bash", "-c", ASK, "ask", str(number), path, method)
         return parse_answer(output) if code == 0 else Answer(0, b"", output.decode(errors="replace").strip())
 
     def raise_if_ended(self) -> None:
@@ -146,6 +156,56 @@ class ContainerServer(RunningServer):
         said = [line.strip() for check in health.get("Log", [])[-1:] for line in check["Output"].splitlines()]
         shown = [*text.splitlines(), *(f"(health check: {health['Status']}: {line})" for line in said[:2])]
         return "\n".join(f"  | {line}" for line in shown) or "  (it printed nothing)"
+
+    def send_signal(self, name: str) -> None:
+        """Send a signal to the container; the init process in front hands it on to the server's main process.
+
+        One that ends it is taken for a stop by the Engine, which then does not start it anew.
+        """
+        with translated("docker kill"):
+            self._container.kill(signal=name)
+
+    def processes(self) -> list[psutil.Process]:
+        """The processes in the container as this machine sees them, without the init process in front.
+
+        Raises:
+            UsageError: If the Engine runs on another machine.
+        """
+        self._container.reload()
+        pid = self._container.attrs["State"]["Pid"]
+        if Cgroup.find(pid, self.container_id) is None:
+            raise UsageError(
+                f"{self.server.key}: the processes of a container are known on Linux only: --launcher local"
+            )
+        family = process_tree(pid)
+        return family[1:] if self._container.attrs["HostConfig"]["Init"] else family
+
+    def end_process(self, process: psutil.Process, name: str) -> None:
+        """Send a signal to a process from inside, where it has another number and nobody need be root."""
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return  # it has ended by itself
+        # The numbers in each namespace of process ids, the innermost last (proc(5)).
+        inside = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1]
+        self._exec("bash", "-c", f"kill -{name.removeprefix('SIG')} {inside}")
+
+    @property
+    def memory_limit_mib(self) -> float | None:
+        """The container's limit."""
+        return self._container.attrs["HostConfig"]["Memory"] / MIB or None
+
+    def limit_memory(self, mib: float) -> None:
+        """Change the container's limit of memory.
+
+        Args:
+            mib: The new limit; the kernel refuses one that is lower than what is in use and cannot be freed.
+
+        Raises:
+            LaunchError: If it is refused.
+        """
+        with translated("docker update"):
+            self._container.update(mem_limit=round(mib * MIB), memswap_limit=round(mib * MIB))
 
     def usage(self) -> Usage:
         """CPU and memory of the container's cgroup."""
@@ -203,6 +263,12 @@ class ContainerServer(RunningServer):
         assert code is not None  # as it is without stream, socket and detach
         assert isinstance(output, bytes)
         return code, output
+
+
+def label_of(image: Image | None, server: Server) -> str:
+    """What tables call the server in an image."""
+    labels = (image.labels if image else None) or {}
+    return str(labels.get(IMAGE_LABEL, server.label))
 
 
 def _published(container: Container) -> dict[str, list[dict[str, str]]]:

@@ -37,6 +37,9 @@ class Launcher(Protocol):
     def start(self, server: Server) -> RunningServer:
         """Start a server and wait for its first correct prediction."""
 
+    def label(self, server: Server) -> str:
+        """What tables call a server that it starts; of a container that is known once it was started."""
+
     def describe(self) -> dict[str, Any]:
         """Versions and limits of what the servers run in; under ``remarks`` what a reader of a table must know."""
 
@@ -68,6 +71,10 @@ class LocalLauncher:
     def start(self, server: Server) -> RunningServer:
         """Start a server and wait for its first correct prediction."""
         return start_local(server, self.artifact, self.placement, any_port=self.any_port, timeout_s=self.timeout_s)
+
+    def label(self, server: Server) -> str:
+        """The label of the way in which it starts the server."""
+        return server.launch().label or server.label
 
     def describe(self) -> dict[str, Any]:
         """The versions are those of the artifact's manifest; the limits are the cores."""

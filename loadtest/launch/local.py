@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from loadtest.errors import LaunchError
 from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
@@ -120,6 +122,10 @@ class LocalServer(RunningServer):
     def send_signal(self, name: str) -> None:
         """Send a signal such as ``SIGHUP`` to the topmost process; nothing happens where it has ended."""
         self._process.send_signal(signal.Signals[name])
+
+    def processes(self) -> list[psutil.Process]:
+        """The process tree."""
+        return process_tree(self._process.pid)
 
     def usage(self) -> Usage:
         """CPU and memory of the process tree."""

@@ -70,13 +70,16 @@ class NetworkLauncher:
         Raises:
             LaunchError: If it does not.
         """
-        label = self._labels.get(server.key, server.label)
-        found = NetworkServer(server, self.artifact, label, server.compose_service, dict(server.ports))
+        found = NetworkServer(server, self.artifact, self.label(server), server.compose_service, dict(server.ports))
         try:
             await_first_prediction(found, math.nan, self._timeout_s)
         except LaunchError as error:
             raise LaunchError(f"{error}\nIs it up? docker compose up --wait") from error
         return found
+
+    def label(self, server: Server) -> str:
+        """What LOADTEST_LABELS calls it, or its server.toml."""
+        return self._labels.get(server.key, server.label)
 
     def describe(self) -> dict[str, Any]:
         """That the servers were reached over the stack's network."""

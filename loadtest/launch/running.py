@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from loadtest.errors import UsageError
 from loadtest.judge.server_times import TimesRead, read_times
 from loadtest.machine.usage import Usage
@@ -96,9 +98,18 @@ class RunningServer(abc.ABC):
 
     def probe(self, get: HttpGet) -> Answer:
         """Send a GET request of the contract."""
-        return request(
-            self.host, self.ports[get.port], fill(get.path, self._context), timeout_s=5.0, headers=self.headers
-        )
+        return self.call("GET", get.port, fill(get.path, self._context), timeout_s=5.0)
+
+    def call(self, method: str, port: str, path: str, timeout_s: float = 10.0) -> Answer:
+        """Send a request without a body.
+
+        Args:
+            method: Of HTTP.
+            port: Name of the port.
+            path: Path with query.
+            timeout_s: Limit for everything together, in seconds.
+        """
+        return request(self.host, self.ports[port], path, method=method, timeout_s=timeout_s, headers=self.headers)
 
     def is_ready(self) -> bool:
         """Whether the readiness probe is positive now."""
@@ -122,6 +133,11 @@ class RunningServer(abc.ABC):
             time.sleep(POLL_S)
         return answer
 
+    @property
+    def supervised(self) -> bool:
+        """Whether something starts it anew when its main process has ended by itself."""
+        return False
+
     @abc.abstractmethod
     def raise_if_ended(self) -> None:
         """Raise `LaunchError` with the last log lines where the server has ended."""
@@ -141,6 +157,27 @@ class RunningServer(abc.ABC):
             UsageError: If its process is not known.
         """
         raise UsageError(f"{self.server.key} was not started here, so {name} cannot be sent to it")
+
+    def processes(self) -> list[psutil.Process]:
+        """Its main process first, then what descends from it.
+
+        Raises:
+            UsageError: If they are not known.
+        """
+        raise UsageError(f"{self.server.key} was not started here, so its processes are not known")
+
+    def end_process(self, process: psutil.Process, name: str) -> None:
+        """Send a signal such as ``SIGKILL`` to one of its processes."""
+        process.send_signal(signal.Signals[name])
+
+    @property
+    def memory_limit_mib(self) -> float | None:
+        """The memory that it may use, in MiB; None where it may use all of the machine's."""
+        return None
+
+    def limit_memory(self, mib: float) -> None:
+        """Change its limit of memory; only of a server that has one."""
+        raise UsageError(f"{self.server.key} has no memory limit")
 
     @abc.abstractmethod
     def usage(self) -> Usage:

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from loadtest.resilience.crash import MAIN, STOP, WORKER, Crash
+from loadtest.resilience.crash import Crash
 from loadtest.resilience.hostile.result import HostileResult
 from loadtest.resilience.leaving import Leaving
 from loadtest.resilience.overload import Overload, OverloadLevel
+from loadtest.resilience.process_end import MAIN, MEMORY, STOP, WORKER
 from loadtest.resilience.resilience_file import Resilience
 from loadtest.resilience.rollout_result import BACK, CORRUPT, OTHER_MODEL, TO_NEXT, Rollout, RolloutStep
 
@@ -117,18 +118,30 @@ def _crashes(found: Sequence[Crash]) -> list[str]:
     by_end = {one.ended: one for one in found}
     told = []
     if worker := by_end.get(WORKER):
-        gone = math.isinf(worker.recovered_s)
-        back = "does not come back" if gone else f"is replaced within {worker.recovered_s:.1f} s"
-        told.append(f"a killed worker {back} and costs {_each(worker)}")
+        told.append(_replaced("a killed worker", worker))
     if stop := by_end.get(STOP):
         told.append(f"SIGTERM costs {_each(stop)}")
     if main := by_end.get(MAIN):
-        told.append(
-            f"{_count(main.orphans, 'process', 'processes')} left over when its main process is killed"
-            if main.orphans
-            else "nothing is left over when its main process is killed"
-        )
+        told.append(_main(main))
+    if memory := by_end.get(MEMORY):
+        lives_on = memory.held == memory.repeats
+        what = "a process that the kernel ends at the memory limit"
+        told.append("no process ends at the memory limit" if lives_on else _replaced(what, memory))
     return told
+
+
+def _main(found: Crash) -> str:
+    if not math.isnan(found.recovered_s):
+        return _replaced("a killed main process", found)
+    if found.orphans:
+        return f"{_count(found.orphans, 'process', 'processes')} left over when its main process is killed"
+    return "nothing is left over when its main process is killed"
+
+
+def _replaced(what: str, found: Crash) -> str:
+    gone = math.isinf(found.recovered_s)
+    back = "does not come back" if gone else f"is replaced within {found.recovered_s:.1f} s"
+    return f"{what} {back} and costs {_each(found)}"
 
 
 def _each(found: Crash) -> str:

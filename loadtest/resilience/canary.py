@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from dataclasses import replace
 
 from loadtest.errors import LaunchError
-from loadtest.launch.launcher import LocalLauncher
+from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
 from loadtest.load.recorder import Tally
 from loadtest.load.schedule import Poisson
@@ -17,6 +16,7 @@ from loadtest.servers.server_folder import Server, fill
 from loadtest.setup.declared import DeclaredSetup, DeclaredVersions
 from loadtest.setup.probes.probe_context import carry_out
 from loadtest.setup.scratch import scratch_copy
+from loadtest.setup.scratch_start import running_on
 from loadtest.wire.golden_target import rest_target
 from loadtest.wire.http1 import HttpTarget
 from loadtest.wire.single_request import request
@@ -27,7 +27,7 @@ POLL_S = 0.1
 
 
 def try_canary(
-    launcher: LocalLauncher, server: Server, following: Artifact, declared: DeclaredSetup, plan: RolloutPlan
+    launcher: Launcher, server: Server, following: Artifact, declared: DeclaredSetup, plan: RolloutPlan
 ) -> Canary:
     """Serve both versions at once and send each its own requests, whose answers must be that version's.
 
@@ -43,16 +43,12 @@ def try_canary(
     """
     how = declared.versions
     assert how is not None
-    with scratch_copy(server, launcher.artifact, how.change) as scratch:
-        running = replace(launcher, artifact=scratch.artifact, any_port=True).start(scratch.server)
-        try:
-            scratch.publish(declared.new_version, following)
-            carry_out(running, how.change.requests, scratch)
-            _await(running, how, following, plan.most_s)
-            shares = ((launcher.artifact, 1 - SHARE), (following, SHARE))
-            tallies = asyncio.run(_both(running, how, shares, plan))
-        finally:
-            running.stop()
+    with scratch_copy(server, launcher.artifact, how.change) as scratch, running_on(launcher, scratch) as running:
+        scratch.publish(declared.new_version, following)
+        carry_out(running, how.change.requests, scratch)
+        _await(running, how, following, plan.most_s)
+        shares = ((launcher.artifact, 1 - SHARE), (following, SHARE))
+        tallies = asyncio.run(_both(running, how, shares, plan))
     lost: Counter[str] = Counter()
     for tally in tallies:
         lost.update(tally.errors)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.experiments.parity import check_parity, require_parity
-from loadtest.launch.launcher import Launcher, LocalLauncher
+from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
 from loadtest.load.session import PhaseResult
 from loadtest.machine.run_folder import RunFolder
@@ -39,6 +39,7 @@ from loadtest.setup.probes.capability import Exchange
 from loadtest.setup.probes.probe_context import carry_out
 from loadtest.setup.probes.probe_load import together
 from loadtest.setup.scratch import ScratchCopy, scratch_copy
+from loadtest.setup.scratch_start import running_on
 from loadtest.wire.golden_target import rest_target
 
 POLL_S = 0.1
@@ -55,18 +56,16 @@ def rollout(
     """Try out what a server does with the next version of its model.
 
     Args:
-        launcher: How it is started, and the present version; one that starts processes of this machine.
+        launcher: How it is started, and the present version.
         server: Which one.
         following: The next version.
         plan: How it is tried out.
         say: Told what is under way.
 
     Raises:
-        UsageError: If the launcher is another one, the server declares no way, or the versions cannot be told apart.
+        UsageError: If the launcher starts no servers, the server declares no way, or the versions cannot be told apart.
         LoadtestError: If the server does not start, or answers one of the versions wrongly.
     """
-    if not isinstance(launcher, LocalLauncher):
-        raise UsageError(f"a rollout needs a copy of the model's files: use --launcher local, not {launcher.name}")
     declared = read_declared(server)
     if declared.hot_swap is None:
         raise UsageError(f"{server.key}: its server.toml declares no way to exchange a model ([setup.hot_swap])")
@@ -75,7 +74,7 @@ def rollout(
     with (
         scratch_copy(server, launcher.artifact, declared.hot_swap.change) as scratch,
         RunFolder("rollout") as broken,
-        _started(launcher, scratch) as running,
+        running_on(launcher, scratch) as running,
     ):
         changes = _Changes(running, scratch, declared, declared.hot_swap, golden, plan, launcher.placement.client)
         steps: list[RolloutStep] = []
@@ -102,26 +101,14 @@ def _versions(
         yield OTHER_MODEL, other
 
 
-def _golden_of_both(launcher: LocalLauncher, server: Server, following: Artifact, batch: int) -> tuple[Golden, Golden]:
+def _golden_of_both(launcher: Launcher, server: Server, following: Artifact, batch: int) -> tuple[Golden, Golden]:
     """Right answers of both versions to the present one's golden inputs.
 
     Those of the next version are asked of a server that serves it alone and was found to answer it rightly.
     """
-    alone = replace(launcher, artifact=following, any_port=True).start(server)
-    try:
+    with scratch_copy(server, following) as scratch, running_on(launcher, scratch) as alone:
         require_parity(check_parity(alone, following, [DEFAULT_WIRE]), server.key)
         return launcher.artifact.expectation(batch), answers_of(alone, launcher.artifact, batch)
-    finally:
-        alone.stop()
-
-
-@contextlib.contextmanager
-def _started(launcher: LocalLauncher, scratch: ScratchCopy) -> Iterator[RunningServer]:
-    running = replace(launcher, artifact=scratch.artifact, any_port=True).start(scratch.server)
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 @dataclass

@@ -24,10 +24,14 @@ class ScratchCopy:
     Attributes:
         server: The server, with the change made to its command and to a copy of its folder.
         artifact: The copy of the artifact, in a folder of its own.
+        original: The server without the change.
+        change: The change.
     """
 
     server: Server
     artifact: Artifact
+    original: Server
+    change: SettingChange = NO_CHANGE
 
     @property
     def next_version(self) -> str:
@@ -83,7 +87,7 @@ class ScratchCopy:
 def scratch_copy(server: Server, artifact: Artifact, change: SettingChange = NO_CHANGE) -> Iterator[ScratchCopy]:
     """Copy an artifact, and a server's folder with a change made to it, for as long as the context lasts."""
     with RunFolder("setup") as made:
-        root = made.resolve()
+        root, original = made.resolve(), server
         folder = root / "artifacts" / artifact.workload / artifact.version
         shutil.copytree(artifact.folder, folder)
         if change.files:
@@ -93,7 +97,7 @@ def scratch_copy(server: Server, artifact: Artifact, change: SettingChange = NO_
         launches = tuple(
             replace(one, command=(*one.command, *change.args), env={**one.env, **change.env}) for one in server.launches
         )
-        scratch = ScratchCopy(replace(server, launches=launches), replace(artifact, folder=folder))
+        scratch = ScratchCopy(replace(server, launches=launches), replace(artifact, folder=folder), original, change)
         for file, text in change.files.items():
             with (server.folder / file).open("a", encoding="utf-8") as out:
                 out.write(f"\n{fill(text, scratch.context())}\n")

@@ -5,11 +5,12 @@ import math
 
 from loadtest.judge.findings import CLIENT_CPU, Finding
 from loadtest.machine.host import describe_host
-from loadtest.resilience.crash import MAIN, STOP, WORKER, Crash
+from loadtest.resilience.crash import Crash
 from loadtest.resilience.hostile.request import ANSWERED, REFUSED
 from loadtest.resilience.hostile.result import Aftermath, Footprint, HostileAnswer, HostileResult
 from loadtest.resilience.leaving import Leaving, LeavingPlan
 from loadtest.resilience.overload import Overload, OverloadLevel, OverloadPlan
+from loadtest.resilience.process_end import MAIN, STOP, WORKER
 from loadtest.resilience.resilience_file import Resilience, ResilienceFile
 from loadtest.resilience.rollout_result import (
     BACK,

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest.cli import cli
-from loadtest.resilience.crash import MAIN, STOP, WORKER
 from loadtest.resilience.parts import NEXT
+from loadtest.resilience.process_end import MAIN, STOP, WORKER
 from loadtest.resilience.resilience_file import Resilience, read_resilience
 from loadtest.resilience.rollout_result import CORRUPT, TO_NEXT
 from loadtest.servers.artifact import artifacts_root

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from loadtest.errors import UsageError
 from loadtest.report import write_report, write_resilience_report
 from loadtest.report.fire_wording import sentences
 from loadtest.report.reading import read_results
-from loadtest.resilience.resilience_file import read_resilience, write_resilience
+from loadtest.resilience.process_end import MAIN, MEMORY
+from loadtest.resilience.resilience_file import Resilience, read_resilience, write_resilience
 from tests.report.samples import SAMPLE
-from tests.resilience.samples import sample
+from tests.resilience.samples import end, sample
 
 
 def test_each_server_is_told_in_two_sentences() -> None:
@@ -33,6 +35,17 @@ def test_each_server_is_told_in_two_sentences() -> None:
         " next version; SIGTERM costs 3 requests in 3 times; 2 processes left over when its main process is "
         "killed.",
     ]
+
+
+def test_what_something_starts_anew_is_told_with_the_time_it_took() -> None:
+    """In a container the main process comes back too, and there is a memory limit to be reached."""
+    back = [replace(end(ended, lost=2), recovered_s=4.0) for ended in (MAIN, MEMORY)]
+    assert sentences(Resilience("In a container", crash=back)) == [
+        "A killed main process is replaced within 4.0 s and costs 2 requests in 3 times; a process that the kernel "
+        "ends at the memory limit is replaced within 4.0 s and costs 2 requests in 3 times."
+    ]
+    lives_on = Resilience("In a container", crash=[replace(end(MEMORY), held=3)])
+    assert sentences(lives_on) == ["No process ends at the memory limit."]
 
 
 def test_the_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ class Stack:
         assert found is not None, f"there is no container of {service}"
         return found
 
+    def containers(self, suffix: str = "") -> list[Container]:
+        """Every container of the project, or of the one whose name has something at its end."""
+        environment = {**self.environment, "COMPOSE_PROJECT_NAME": f"{self.project}{suffix}"}
+        return ComposeProject(self.root, environment).containers()
+
     def inside(self, service: str, script: str) -> str:
         """Run a bash script in the container of a service and return what it printed."""
         return self.compose("exec", "-T", service, "bash", "-c", script).strip()

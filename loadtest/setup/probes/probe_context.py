@@ -12,7 +12,7 @@ from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server, fill
 from loadtest.setup.declared import DeclaredSetup, ProcedureRequest
 from loadtest.setup.probes.capability import Exchange
-from loadtest.setup.probes.probe_request import ProbeRequest, ask, is_golden
+from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask, is_golden
 from loadtest.setup.scratch import ScratchCopy
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.setup.start_times import stop_whole
@@ -106,10 +106,13 @@ def effect_on(running: RunningServer) -> SetupFinding | None:
 
 
 def carry_out(running: RunningServer, requests: tuple[ProcedureRequest, ...], scratch: ScratchCopy) -> list[Exchange]:
-    """Send the requests of a procedure in their order; one that is refused is not the end of it."""
+    """Send the requests of a procedure in their order, up to the first one that is refused, as a person would."""
     evidence = []
     for request in requests:
         path = fill(request.path, scratch.context())
-        call = ProbeRequest(path, b"" if request.method != "GET" else None, {}, request.port, request.method)
-        evidence.append(Exchange(str(call), str(ask(running, call, PROCEDURE_S))))
+        answer = running.call(request.method, request.port, path, PROCEDURE_S)
+        call = ProbeRequest(path, port=request.port, method=request.method)
+        evidence.append(Exchange(str(call), str(ProbeReply(answer.status, {}, answer.body, fault=answer.fault))))
+        if not 200 <= answer.status < 300:
+            break
     return evidence
