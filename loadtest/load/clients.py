@@ -8,15 +8,16 @@ import multiprocessing
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from loadtest.errors import LoadtestError, MeasurementError
-from loadtest.load.recorder import Recorder
+from loadtest.load.recorder import Recorder, Window
 from loadtest.load.session import Endpoint, Phase, PhaseResult, run_phases
 from loadtest.machine.ending import end_with_parent, held_signals
 from loadtest.machine.placement import process_on
@@ -39,12 +40,18 @@ class Progress:
         failed: Failures so far.
         rate: Correct answers per second in the last stretch of the time line.
         p99_ms: Their 99th percentile, in milliseconds.
+        mismatched: How many of the failures are wrong answers.
+        errors: The others by kind.
+        windows: Those of the time line that have ended since the last report; of several processes side by side.
     """
 
     ok: int
     failed: int
     rate: float
     p99_ms: float
+    mismatched: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
+    windows: Sequence[Window] = ()
 
     def __str__(self) -> str:
         if math.isnan(self.p99_ms):  # nothing was answered in the last stretch, or it is the first one
@@ -145,11 +152,13 @@ def _follow(
                     for each, process in clients.items():
                         _send(each, process, start)
             elif kind == "progress":
-                latest[pipe] = content
+                pending = latest[pipe].windows if pipe in told else ()
+                latest[pipe] = replace(content, windows=[*pending, *content.windows])
                 told.add(pipe)
                 if told >= clients.keys() - results.keys() - ready:  # once for all: drawing takes time of a core in use
                     told.clear()
                     on_progress(_sum(list(latest.values())))
+                    latest = {pipe: replace(last, windows=()) for pipe, last in latest.items()}
             elif kind == "results":
                 results[pipe] = content
             elif kind == "error":
@@ -195,6 +204,9 @@ def _sum(parts: Sequence[Progress]) -> Progress:
         sum(p.failed for p in parts),
         sum(p.rate for p in parts),
         max(p.p99_ms for p in parts),
+        sum(p.mismatched for p in parts),
+        sum((Counter(p.errors) for p in parts), Counter()),
+        [window for p in parts for window in p.windows],
     )
 
 
@@ -212,13 +224,19 @@ def _client(pipe: Connection, task: ClientTask) -> None:
         except BrokenPipeError:
             os._exit(1)  # the parent was killed without a chance to end its clients: nobody wants this load any more
 
+    reported = 0
+
     def on_progress(recorder: Recorder) -> None:
+        nonlocal reported
         windows = recorder.tally.windows
+        fresh = windows[reported if windows else 0 :]  # each phase begins with a report without any
+        reported = len(windows)
         rate = p99 = float("nan")
         if windows:
             began_s = windows[-2].end_s if len(windows) > 1 else 0.0
             rate, p99 = windows[-1].ok / (windows[-1].end_s - began_s), windows[-1].p99_ms
-        tell("progress", Progress(recorder.tally.ok, recorder.failed, rate, p99))
+        tally = recorder.tally
+        tell("progress", Progress(tally.ok, tally.failed, rate, p99, tally.mismatched, dict(tally.errors), fresh))
 
     async def start_together() -> int:
         tell("ready", None)

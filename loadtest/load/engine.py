@@ -21,8 +21,6 @@ NEVER = 1 << 62
 MISMATCHED = "mismatched"
 TIMEOUT = "timeout"
 GAVE_UP = "gave_up"
-PATIENCE_NS = 120 * NS
-"""A closed loop that owes a number of requests goes on for so long beyond its duration: a dead server ends few."""
 
 
 class Slot(Protocol):
@@ -130,6 +128,7 @@ class Engine:
         self._end = self._latest_end = 0
         self._closed = self.may_pause = isinstance(schedule, Closed)
         self._min_requests = schedule.min_requests if isinstance(schedule, Closed) else 0
+        self._overtime = int(schedule.patience_s * NS) if isinstance(schedule, Closed) else 0
         self._woken_at = NEVER
 
     @property
@@ -148,7 +147,7 @@ class Engine:
         self._slots = slots
         self._origin = now
         self._end = now + int(self.schedule.duration_s * NS)
-        self._latest_end = self._end + PATIENCE_NS
+        self._latest_end = self._end + self._overtime
         self.recorder.start(now)
         for slot in slots:
             slot.busy = False

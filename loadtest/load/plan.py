@@ -21,6 +21,7 @@ class Load:
         timeout_s: Limit for one request, in seconds.
         kernel_stamps: Whether the kernel is asked when each answer came in, which makes for a slower client.
         impatient: Whether a request that finds no free connection within its limit is given up and not sent.
+        window_s: Length of a stretch of the time line, in seconds; None for one that goes with the schedule's.
     """
 
     schedule: Schedule | Closed
@@ -31,6 +32,7 @@ class Load:
     timeout_s: float = 10.0
     kernel_stamps: bool = False
     impatient: bool = False
+    window_s: float | None = None
 
     @property
     def requests(self) -> float:

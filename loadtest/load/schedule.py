@@ -7,7 +7,7 @@ run of any length needs the memory of one block, and the same seed gives the sam
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -192,11 +192,13 @@ class Closed:
 
     Attributes:
         duration_s: Shortest length.
-        min_requests: The loop goes on beyond its duration until this many requests have ended, for two minutes at most.
+        min_requests: The loop goes on beyond its duration until this many requests have ended.
+        patience_s: For so many seconds at most: a dead server ends few.
     """
 
     duration_s: float
     min_requests: int = 0
+    patience_s: float = 120.0
     kind: str = "closed"
     dealt: ClassVar[bool] = False
 
@@ -210,7 +212,7 @@ class Closed:
 
     def split(self, parts: int) -> "Sequence[Closed]":
         """Every process runs the loop over its share of the connections."""
-        return [Closed(self.duration_s, math.ceil(self.min_requests / parts))] * parts
+        return [replace(self, min_requests=math.ceil(self.min_requests / parts))] * parts
 
 
 def check_connections(connections: int) -> int:

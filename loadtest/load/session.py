@@ -74,6 +74,7 @@ class Phase:
             its schedule at the latest.
         payloads: Numbers of the requests that are sent, in this order again and again; all from the first on if None.
         impatient: Whether a request that is not sent within its limit is not sent at all.
+        stretch_s: Length of a stretch of the time line, in seconds; see `window_s` if None.
     """
 
     schedule: Schedule | Closed
@@ -82,12 +83,15 @@ class Phase:
     until_warm: bool = False
     payloads: Sequence[int] | None = None
     impatient: bool = False
+    stretch_s: float | None = None
 
     @property
     def window_s(self) -> float:
         """Length of a stretch of the time line: about sixty of them in a run, of 0.1 to 5 seconds each."""
         if self.until_warm:
             return WARM_WINDOW_S
+        if self.stretch_s is not None:
+            return self.stretch_s
         return min(max(self.schedule.duration_s / 60, 0.1), 5.0)
 
     def engine(self, payloads: int, clock: Callable[[], int], wake: Callable[[int], None]) -> Engine:

@@ -16,7 +16,7 @@ import uvloop
 from loadtest.errors import MeasurementError
 from loadtest.load import clients as clients_module
 from loadtest.load.clients import ClientTask, Progress, run_clients
-from loadtest.load.recorder import Recorder
+from loadtest.load.recorder import Recorder, Window
 from loadtest.load.replay import Replay
 from loadtest.load.schedule import Closed, Constant
 from loadtest.load.session import Endpoint, Phase, Pool, run_phases
@@ -120,6 +120,34 @@ def test_progress_is_passed_on_once_for_all_processes() -> None:
     waiting = ScriptedClient(("ready", None), ("results", 0))
     warming = ScriptedClient(("progress", one), ("progress", one), ("ready", None), ("results", 0))
     assert len(follow([waiting, warming])[1]) == 2
+
+
+def test_every_stretch_of_the_time_line_is_passed_on_once() -> None:
+    """Also where one process reports twice before another does, and after it has ended."""
+
+    def report(*ends: float) -> tuple[str, Progress]:
+        windows = [Window(end, 1, 0, 1.0, 1.0, 1.0, 0) for end in ends]
+        return "progress", Progress(1, 2, 10.0, 1.0, 1, {"timeout": 1}, windows)
+
+    quick = ScriptedClient(report(1), report(2), report(), ("results", 0))
+    slow = ScriptedClient(report(), report(1, 2), report(3), report(4), ("results", 0))
+    _, passed_on, _ = follow([quick, slow])
+    ends = sorted(window.end_s for progress in passed_on for window in progress.windows)
+    assert ends == [1, 1, 2, 2, 3, 4]
+    assert (passed_on[0].mismatched, passed_on[0].errors) == (2, {"timeout": 2})
+
+
+def test_a_client_reports_what_has_ended_since(programmable: Programmable) -> None:
+    """Stretches of the length that was asked for, in their order and none twice."""
+    seen: list[Window] = []
+    endpoint = HttpTarget.build(programmable.listen("fixed").url, [b""], Anything(), method="GET")
+    phase = Phase(Constant(100.0, 2.5), 1, 5.0, stretch_s=0.2)
+    (results,) = run_clients(
+        [ClientTask(endpoint, (phase,), 1, ())], lambda: None, lambda progress: seen.extend(progress.windows)
+    )
+    assert len(seen) >= 5
+    assert seen == results[0].tally.windows[: len(seen)]
+    assert [round(window.end_s, 6) for window in seen] == [round(0.2 * (at + 1), 6) for at in range(len(seen))]
 
 
 def test_a_process_that_is_killed_before_the_start_ends_the_run_in_one_line(programmable: Programmable) -> None:

@@ -220,6 +220,14 @@ def test_closed_loop_goes_on_until_the_least_number_of_requests() -> None:
     assert result.elapsed_s == pytest.approx(0.25, rel=0.02)
 
 
+def test_closed_loop_that_owes_requests_is_waited_for_no_longer_than_it_says() -> None:
+    """Here for a tenth of a second beyond its duration; each process of several has the same patience."""
+    schedule = Closed(0.1, min_requests=1_000, patience_s=0.1)
+    result = simulate(schedule, FifoServer(fixed(0.001), workers=1), connections=1)
+    assert 200 <= result.tally.ok <= 202
+    assert [(part.min_requests, part.patience_s) for part in schedule.split(2)] == [(500, 0.1)] * 2
+
+
 def test_schedule_without_a_request_ends() -> None:
     """A rate so low that nothing is due: the run ends, with nothing to show, and is invalid."""
     result = simulate(Poisson(0.001, 1.0), FifoServer(fixed(0.001)), connections=1)
