@@ -1,6 +1,7 @@
 """A server that runs in a container of the stack."""
 
 import json
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from loadtest.launch.compose_project import translated
 from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
 from loadtest.machine.cgroup import Cgroup, usage_of_stats
+from loadtest.machine.holdings import Holdings, descriptors_of
 from loadtest.machine.process_tree import process_tree
 from loadtest.machine.usage import MIB, Usage
 from loadtest.servers.artifact import Artifact
@@ -223,6 +225,14 @@ class ContainerServer(RunningServer):
         # Read after the CPU time, so that reading it is not counted.
         code, output = self._exec("cat", "/sys/fs/cgroup/memory.peak")
         return usage_of_stats(stats, float(output) if code == 0 else 0.0, processes)
+
+    def holdings(self) -> Holdings:
+        """What the container holds; of an Engine on another machine neither its own memory nor its descriptors."""
+        usage = self.usage()
+        found = Cgroup.find(self._container.attrs["State"]["Pid"], self.container_id)
+        if found is None:
+            return Holdings.of_usage(usage, math.nan, None)
+        return Holdings.of_usage(usage, found.own_mib(), descriptors_of(found.processes()))
 
     def describe(self) -> dict[str, Any]:
         """Image with its digests, the limits and the fences in effect, and the versions of the Python packages."""

@@ -17,6 +17,7 @@ from loadtest.errors import LaunchError
 from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
 from loadtest.machine.ending import held_signals, with_parent
+from loadtest.machine.holdings import Holdings, tree_holdings
 from loadtest.machine.placement import Placement, running_on
 from loadtest.machine.ports import free_ports, is_free, listener
 from loadtest.machine.process_tree import kill_processes, process_tree, tree_usage
@@ -130,6 +131,10 @@ class LocalServer(RunningServer):
     def usage(self) -> Usage:
         """CPU and memory of the process tree."""
         return tree_usage(self._process.pid)
+
+    def holdings(self) -> Holdings:
+        """What the process tree holds."""
+        return tree_holdings(self._process.pid)
 
     def describe(self) -> dict[str, Any]:
         """The command, its environment, the cores it was given and, where the contract says how, the version.

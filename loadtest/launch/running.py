@@ -1,6 +1,7 @@
 """A server that is up, however it came up: how it is asked, read and stopped."""
 
 import abc
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import psutil
 
 from loadtest.errors import UsageError
 from loadtest.judge.server_times import TimesRead, read_times
+from loadtest.machine.holdings import Holdings
 from loadtest.machine.usage import Usage
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.expectation import Golden
@@ -186,6 +188,11 @@ class RunningServer(abc.ABC):
     def usage_if_known(self) -> Callable[[], Usage] | None:
         """`usage` where the server's processes are known, else None."""
         return self.usage
+
+    def holdings(self) -> Holdings | None:
+        """What it holds now; None where its processes are not known."""
+        usage = self.usage_if_known()
+        return Holdings.of_usage(usage(), math.nan, None) if usage else None
 
     def times(self) -> TimesRead:
         """What it tells of the times of its requests so far; only of a server whose contract says where."""

@@ -4,6 +4,7 @@ Memory counts everything charged to the container: its processes' memory, its tm
 first to fill.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,21 @@ class Cgroup:
         except OSError:
             return Usage(0.0, 0.0, 0.0, 0, 0)
         return Usage(cpu_s, peak / MIB, (now - idle_cache) / MIB, processes, threads)
+
+    def own_mib(self) -> float:
+        """Memory that no file backs, in MiB: of processes, shared, and what a tmpfs holds; NaN where it is gone."""
+        names = ("total_rss", "total_shmem") if self.version == 1 else ("anon", "shmem")
+        try:
+            return sum(_entry(self.memory / "memory.stat", name) for name in names) / MIB
+        except OSError:
+            return math.nan
+
+    def processes(self) -> list[int]:
+        """Their ids on this machine; none where it is gone."""
+        try:
+            return [int(pid) for pid in (self.pids / "cgroup.procs").read_text(encoding="ascii").split()]
+        except OSError:
+            return []
 
 
 def usage_of_stats(stats: dict[str, Any], peak_bytes: float, processes: int) -> Usage:

@@ -1,5 +1,6 @@
 """Usage of a container, read from cgroup file systems laid out as the kernel lays them out."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def test_an_engine_elsewhere_is_not_mistaken_for_this_machine(tmp_path: Path, li
     _write(tmp_path, {"proc/7/cgroup": line})
     assert Cgroup.find(7, ID, tmp_path / "sys", tmp_path / "proc") is None
     assert Cgroup.find(8, ID, tmp_path / "sys", tmp_path / "proc") is None
+
+
+def test_memory_that_no_file_backs_is_told_apart(tmp_path: Path) -> None:
+    """Under the names of both versions; where the container is gone, it is not known and there is no process."""
+    _write(tmp_path, {"memory.stat": f"anon {8 * MIB}\nfile 5\nshmem {2 * MIB}\n", "cgroup.procs": "7\n8\n"})
+    found = Cgroup(tmp_path, tmp_path, tmp_path, 2)
+    assert (found.own_mib(), found.processes()) == (10.0, [7, 8])
+    _write(tmp_path, {"memory.stat": f"rss 1\ntotal_rss {3 * MIB}\ntotal_shmem {4 * MIB}\n"})
+    assert Cgroup(tmp_path, tmp_path, tmp_path, 1).own_mib() == 7.0
+    gone = Cgroup(tmp_path / "gone", tmp_path / "gone", tmp_path / "gone", 2)
+    assert math.isnan(gone.own_mib())
+    assert gone.processes() == []
 
 
 def test_a_container_that_is_gone_used_nothing(tmp_path: Path) -> None:
