@@ -8,9 +8,8 @@ import click
 from loadtest.cli.common import stdout
 from loadtest.cli.gate import Gate, gate_options, report_folder
 from loadtest.errors import UsageError
-from loadtest.report import write_report, write_resilience_report
+from loadtest.report import holds_fire, write_report, write_resilience_report
 from loadtest.report.reading import holds_comparison, read_results
-from loadtest.resilience.resilience_file import RESILIENCE
 
 
 @click.command()
@@ -28,7 +27,7 @@ def report(
 ) -> None:
     """Write report.html and report.md from RESULT, a result.json or its folder."""
     folder = out or (result if result.is_dir() else result.parent)
-    if (result / RESILIENCE).is_file() and not holds_comparison(result):
+    if holds_fire(result) and not holds_comparison(result):
         if assertions or assert_file:
             raise UsageError(f"{result} holds no comparison, so there is nothing for a threshold to be held against")
         with report_folder(folder):

@@ -56,7 +56,9 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
                 *(re.sub(r"^##", "###", part) for part in details),
             ]
     if results.resilience and drawn.fire:
-        sections += under_fire(drawn.fire, paths.get(drawn.fire.key, ()))
+        sections += under_fire(drawn.fire, paths.get(drawn.fire.key, ()), "Under fire")
+    if results.soak and drawn.night:
+        sections += under_fire(drawn.night, paths.get(drawn.night.key, ()), drawn.night.title)
     if results.with_setup:
         sections += [_figure(drawn.setup, paths.get(drawn.setup.key, ()))] if drawn.setup else []
         sections += _ease_of_setup(results.with_setup)
@@ -118,10 +120,10 @@ def _numbers(table: Table) -> str:
     return markdown_rows([column.title for column in table.columns], table.texts)
 
 
-def under_fire(figure: Figure, paths: Sequence[str]) -> list[str]:
-    """The section on what was tried out under fire."""
+def under_fire(figure: Figure, paths: Sequence[str], title: str) -> list[str]:
+    """A section on what was tried out under fire, or in a long night."""
     tables = [f"### {table.title}\n\n{_numbers(table)}" for table in figure.tables]
-    return [_figure(replace(figure, title="Under fire"), paths), *tables]
+    return [_figure(replace(figure, title=title), paths), *tables]
 
 
 def _ease_of_setup(document: Document) -> list[str]:

@@ -23,10 +23,12 @@ from loadtest.report.missing import missing
 from loadtest.report.reading import Document, Results
 from loadtest.report.server_times import cross_check
 from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualification_of
+from loadtest.report.soak_wording import soak_sentences
 from loadtest.report.table import cells, notes
 from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
 from loadtest.report.wording import words
 from loadtest.resilience.resilience_file import ResilienceFile
+from loadtest.resilience.soak_file import SoakFile
 
 PRICE = 0.04
 """Price of a core-hour that the field starts with: an example of the order of magnitude, in no currency."""
@@ -90,6 +92,7 @@ def render_page(results: Results, drawn: Drawn) -> str:
         price=PRICE,
         ease=ease_of_setup(results.with_setup) if results.with_setup and len(names) > 1 else [],
         fire=fire_content(results.resilience, drawn.fire) if results.resilience and drawn.fire else None,
+        night=night_content(results.soak, drawn.night) if results.soak and drawn.night else None,
         setup=_setup(results.with_setup) if results.with_setup else None,
         commands=_commands(results),
         took=_took(results),
@@ -161,10 +164,29 @@ def fire_content(file: ResilienceFile, figure: Figure) -> dict[str, Any]:
     }
 
 
-def render_fire(file: ResilienceFile, figure: Figure) -> str:
-    """The page of a resilience.json that lies beside no comparison."""
-    labels = [one.label for one in file.servers.values()]
-    return render("resilience.html.j2", [figure], file=file, labels=labels, fire=fire_content(file, figure))
+def night_content(file: SoakFile, figure: Figure) -> dict[str, Any]:
+    """What the section 'A long night' shows."""
+    return {
+        "date": file.date.isoformat(),
+        "model": f"{file.workload} v{file.version}",
+        "launcher": file.launcher.get("launcher", "unknown"),
+        "command": shlex.join(file.command),
+        "told": {one.label: soak_sentences(one) for one in file.servers.values()},
+        "figure": figure,
+    }
+
+
+def render_fire(fire: tuple[ResilienceFile, Figure] | None, night: tuple[SoakFile, Figure] | None) -> str:
+    """The page of a resilience.json or a soak that lies beside no comparison; one of them is there."""
+    (file, _), *_ = there = [one for one in (fire, night) if one]
+    return render(
+        "resilience.html.j2",
+        [figure for _, figure in there],
+        file=file,
+        labels=[one.label for one in file.servers.values()],
+        fire=fire_content(*fire) if fire else None,
+        night=night_content(*night) if night else None,
+    )
 
 
 def _setup(document: Document) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from loadtest.machine.journal import read_lines
 from loadtest.records import from_json, to_json
 from loadtest.report.runs_file import RUNS, read_runs
 from loadtest.resilience.resilience_file import RESILIENCE, ResilienceFile, read_resilience
+from loadtest.resilience.soak_file import SoakFile, holds_soak, read_soak
 from loadtest.setup.setup_file import EaseOfSetup, read_setups
 
 RESULT = "result.json"
@@ -61,6 +62,7 @@ class Results:
         documents: One for each comparison; one at least.
         unmeasured: Why a comparison that was asked for is not there, or holds no number, by its name.
         resilience: How servers hold under fire, where that was tried out.
+        soak: What became of a long load, likewise.
         remarks: What a reader must know of the files that this was read from.
     """
 
@@ -68,6 +70,7 @@ class Results:
     unmeasured: dict[str, str] = field(default_factory=dict)
     resilience: ResilienceFile | None = None
     remarks: list[str] = field(default_factory=list)
+    soak: SoakFile | None = None
 
     @classmethod
     def of(
@@ -76,6 +79,7 @@ class Results:
         setups: Sequence[EaseOfSetup] = (),
         resilience: ResilienceFile | None = None,
         remarks: Sequence[str] = (),
+        soak: SoakFile | None = None,
     ) -> "Results":
         """The comparisons of a file, each with the ease of setup of its model, and what was tried out under fire."""
         by_model = {one.workload.name: one for one in setups}
@@ -85,6 +89,7 @@ class Results:
             file.failures | {name: NOT_BEGUN for name in file.planned if name not in begun},
             resilience,
             list(remarks),
+            soak,
         )
 
     @property
@@ -150,6 +155,7 @@ def read_results(path: Path) -> Results:
         read_setups(setup) if setup.is_file() else (),
         read_resilience(resilience) if resilience.is_file() else None,
         remarks,
+        read_soak(folder) if holds_soak(folder) else None,
     )
 
 

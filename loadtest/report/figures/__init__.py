@@ -9,6 +9,7 @@ from loadtest.report.figures import (
     cost,
     layers,
     load_curve,
+    long_night,
     model_weight,
     overhead,
     overview,
@@ -30,18 +31,20 @@ class Drawn:
         of: Those of each comparison by its name: by kind, such as ``overview``, in the order of the page.
         setup: That of the ease of setup, of the first comparison where it was measured.
         fire: That of what was tried out under fire.
+        night: That of a soak.
     """
 
     across: list[Figure] = field(default_factory=list)
     of: dict[str, dict[str, Figure]] = field(default_factory=dict)
     setup: Figure | None = None
     fire: Figure | None = None
+    night: Figure | None = None
 
     @property
     def every(self) -> list[Figure]:
         """All of them."""
         figures = [*self.across, *(one for figures in self.of.values() for one in figures.values())]
-        return [*figures, *(one for one in (self.setup, self.fire) if one)]
+        return [*figures, *(one for one in (self.setup, self.fire, self.night) if one)]
 
 
 def draw(results: Results) -> Drawn:
@@ -55,6 +58,7 @@ def draw(results: Results) -> Drawn:
         {name: _of(one, several=several) for name, one in results.by_name.items()},
         setup if setup and _holds_numbers(setup) else None,
         under_fire.figure(results.resilience.servers) if results.resilience else None,
+        long_night.figure(list(results.soak.servers.values())) if results.soak else None,
     )
 
 
