@@ -116,7 +116,8 @@ def soak(
     with up(launcher, [server]) as (running,):
         url = running.url_over(wire)
         artifact = asked_over(wire, running.artifact)
-        target = golden_target(wire, url, artifact.workload, artifact.load.for_requests(PAYLOADS))
+        examples = artifact.load.for_requests(PAYLOADS)
+        target = golden_target(wire, url, artifact.workload, examples, headers=running.headers)
 
         def put(load: Load, follow: Callable[[Progress], None]) -> MeasuredRun:
             run, _ = measure(
