@@ -69,10 +69,6 @@ REFUSED = {
     "compare --tuned-from no-such-folder --workload digits,minilm": "--tuned takes one model",
     "compare --tuned-from no-such-folder": "no server has a tuned configuration for digits in no-such-folder: run "
     "`loadtest tune SERVER` first",
-    "soak --duration 0": "--duration must be above 0 and at most 604,800 seconds, not '0'",
-    "soak --requests 9 --duration 5m": "--requests and --duration both say when a soak ends: leave one out",
-    "soak --servers nope": "no server 'nope'; there are: flask_server",
-    "soak --rate 0.001": "the duration must be above 0 and at most 604,800 seconds",
     "setup --repeat 0": "--repeat must be a whole number from 1",
 }
 
