@@ -141,8 +141,8 @@ def _kept(path: Path, workload: str, launcher: str) -> dict[str, Resilience]:
 
 def _named(found: Resilience | None, server: Server, launcher: Launcher) -> Resilience:
     """What was found of a server under the name of what was started, which is known once it was."""
-    launch = server.launch_called(label := launcher.label(server))
-    stands_in_for = (launch.stands_in_for if launch else "") or None
+    label = launcher.label(server)
+    stands_in_for = server.stood_in_for(label)
     return replace(found, label=label, stands_in_for=stands_in_for) if found else Resilience(label, stands_in_for)
 
 

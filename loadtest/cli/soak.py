@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from loadtest.cli.common import (
 from loadtest.cli.gate import report_folder
 from loadtest.cli.numbers import CONNECTIONS, RATE, REQUESTS, SECONDS
 from loadtest.errors import LoadtestError, StorageError, UsageError
-from loadtest.launch.launcher import LOCAL, Launcher
+from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
 from loadtest.load.clients import Progress
 from loadtest.machine.files import check_writable
@@ -129,14 +130,15 @@ def soak(
 
 def _soak(launcher: Launcher, server: Server, plan: SoakPlan, wire: str, writer: SoakWriter) -> None:
     """Soak one server, and keep every sample as it comes."""
-    launch = server.launch() if launcher.name == LOCAL else None
-    stands_in_for = (launch.stands_in_for if launch else "") or None
     warm = False
 
     def begin(running: RunningServer, pace_rps: float) -> None:
         nonlocal warm
         warm = True
-        writer.add(ServerBegun(server.key, running.label, stands_in_for, wire, plan, pace_rps))
+        writer.add(begun_as(running.label, pace_rps))
+
+    def begun_as(label: str, pace_rps: float) -> ServerBegun:
+        return ServerBegun(server.key, label, server.stood_in_for(label), wire, plan, pace_rps)
 
     with status(server.label) as show:
 
@@ -160,7 +162,7 @@ def _soak(launcher: Launcher, server: Server, plan: SoakPlan, wire: str, writer:
             raise
         except LoadtestError as error:
             if not warm:
-                writer.add(ServerBegun(server.key, server.label, stands_in_for, wire, plan, float("nan")))
+                writer.add(begun_as(launcher.label(server), math.nan))
             writer.add(ServerEnded(fault=str(error)))
             stderr.print(f"{server.key}: {told(error)}", style="red", markup=False)
         else:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import socket
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -15,6 +14,7 @@ from docker.models.images import Image
 
 from loadtest.errors import LaunchError, UsageError
 from loadtest.launch.compose_project import translated
+from loadtest.launch.container_address import address_of, published_ports
 from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
 from loadtest.machine.cgroup import Cgroup, usage_of_stats
@@ -75,7 +75,7 @@ class ContainerServer(RunningServer):
         self._on_stop = on_stop
         container.reload()
         self._restarts = container.attrs["RestartCount"]
-        host, ports = _address(server, container, published=published)
+        host, ports = address_of(server, container, published=published)
         super().__init__(server, artifact, label_of(container.image, server), host, ports)
         self._ready = False
 
@@ -102,7 +102,7 @@ class ContainerServer(RunningServer):
     def call(self, method: str, port: str, path: str, timeout_s: float = 10.0) -> Answer:
         """Send a request without a body; from inside of the container where the port is not published."""
         number = self.server.ports[port]
-        if f"{number}/tcp" in _published(self._container):
+        if f"{number}/tcp" in published_ports(self._container):
             return super().call(method, port, path, timeout_s)
         limit = f"{max(timeout_s, INSIDE_S):.0f}"
         code, output = self._exec("timeout", limit, "bash", "-c", ASK, "ask", str(number), path, method)
@@ -279,40 +279,6 @@ def label_of(image: Image | None, server: Server) -> str:
     """What tables call the server in an image."""
     labels = (image.labels if image else None) or {}
     return str(labels.get(IMAGE_LABEL, server.label))
-
-
-def _published(container: Container) -> dict[str, list[dict[str, str]]]:
-    ports: dict[str, list[dict[str, str]] | None] = container.attrs["NetworkSettings"]["Ports"]
-    return {port: bindings for port, bindings in ports.items() if bindings}
-
-
-def _address(server: Server, container: Container, *, published: bool) -> tuple[str, dict[str, int]]:
-    """Where to ask a server: its container's own address, or the published ports.
-
-    Behind a port published on loopback there is docker-proxy, a process that copies every byte and that is no part of
-    the server. So the container's address is taken where it can be reached, which is on Linux.
-    """
-    networks = container.attrs["NetworkSettings"]["Networks"].values()
-    for address in () if published else (network["IPAddress"] for network in networks if network["IPAddress"]):
-        if _reachable(address, server.ports["rest"]):
-            return address, dict(server.ports)
-    bindings = _published(container)
-    ports = {role: bindings[f"{port}/tcp"] for role, port in server.ports.items() if f"{port}/tcp" in bindings}
-    if "rest" not in ports:
-        raise LaunchError(f"{server.key}: its container publishes no port {server.ports['rest']}")
-    host = ports["rest"][0]["HostIp"] or "127.0.0.1"
-    return host, {role: int(binding[0]["HostPort"]) for role, binding in ports.items()}
-
-
-def _reachable(address: str, port: int) -> bool:
-    """Whether packets come back, be it with a refusal because nothing listens yet."""
-    try:
-        with socket.create_connection((address, port), timeout=1.0):
-            return True
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
 
 
 def start_container(container: Container) -> float:

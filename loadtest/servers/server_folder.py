@@ -184,6 +184,11 @@ class Server:
         """
         return next((launch for launch in self.launches if (launch.label or self.label) == label), None)
 
+    def stood_in_for(self, label: str) -> str | None:
+        """What a server that bears a label stands in for; None where it is the server itself, or nothing is known."""
+        launch = self.launch_called(label)
+        return (launch.stands_in_for if launch else "") or None
+
 
 def fill(template: str, context: Mapping[str, object]) -> str:
     """Fill a template of server.toml.

@@ -84,7 +84,7 @@ def measure_setup(
 def _counted(server: Server, declared: DeclaredSetup, launcher: Launcher) -> ServerSetup:
     """What is known of a server before it is started."""
     return ServerSetup(
-        label=(server.launch().label if launcher.name == "local" else "") or server.label,
+        label=launcher.label(server),
         runtime=server.runtime,
         timeline=TimeToCorrect(),
         size=measure_size(declared, launcher.artifact),
@@ -127,7 +127,7 @@ class _ServerMeasurement:
         size = replace(self.found.size, image=image_size(self.context.server))
         if launch is not None and not launch.in_python:
             size = replace(size, packages=None)  # it is not what pip installs
-        stands_in_for = (launch.stands_in_for if launch else "") or None
+        stands_in_for = self.context.server.stood_in_for(self.found.label)
         cells = (replace(cell, stand_in=bool(stands_in_for) and not cell.looked_up) for cell in self.found.capabilities)
         return replace(self.found, size=size, stands_in_for=stands_in_for, capabilities=tuple(cells))
 
