@@ -30,8 +30,18 @@ from loadtest.servers.server_toml import load_servers
 from tests.resilience.leaking_server import DROPPED, EVERY, LEAK_KIB, WRONG
 
 SCRIPT = Path(__file__).with_name("leaking_server.py")
-SHORTLY = "soak.WARMUP_S, soak.PACE_S, soak.SHORTEST_SAMPLE_S = 0.5, 0.3, 0.1"
-"""As `shortly`, for a process of its own."""
+COMMAND = """
+import sys
+from pathlib import Path
+from loadtest.cli import common, main
+from loadtest.resilience import soak
+from loadtest.servers.server_toml import load_servers
+folder = Path(sys.argv.pop(1))
+common.load_servers = lambda: load_servers(folder)
+soak.WARMUP_S, soak.PACE_S, soak.SHORTEST_SAMPLE_S = 0.5, 0.3, 0.1
+main()
+"""
+"""`loadtest` as a process of its own, with the servers of a folder, and as short as `shortly` has it."""
 
 TOML = """
 name = "leaking"
@@ -169,13 +179,11 @@ def test_flask_is_soaked(tmp_path: Path) -> None:
     assert (tmp_path / "soak.html").is_file()
 
 
-def test_what_was_measured_before_ctrl_c_is_kept(tmp_path: Path) -> None:
-    """The samples, their summary and the page; the servers end, and the exit code says why."""
-    code = f"from loadtest.resilience import soak; {SHORTLY}; from loadtest.cli import main; main()"
-    words = ["soak", "--servers", "flask_server", "--duration", "60", "--any-port", "--out", str(tmp_path)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def test_what_was_measured_before_ctrl_c_is_kept(tmp_path: Path, leaking: Server) -> None:
+    """The samples, their summary and the page; the server ends, and the exit code says why."""
+    command = [sys.executable, "-c", COMMAND, str(leaking.folder.parent)]
+    command += ["soak", "--duration", "20", "--any-port", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     lines = tmp_path / "soak.jsonl"
     while process.poll() is None and not (lines.is_file() and lines.read_text().count('"Sampled"') >= 1):
         time.sleep(0.05)
