@@ -58,7 +58,7 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
     if results.resilience and drawn.fire:
         sections += under_fire(drawn.fire, paths.get(drawn.fire.key, ()), "Under fire")
     if results.soak and drawn.night:
-        sections += under_fire(drawn.night, paths.get(drawn.night.key, ()), drawn.night.title)
+        sections += under_fire(drawn.night, paths.get(drawn.night.key, ()), "A long night")
     if results.with_setup:
         sections += [_figure(drawn.setup, paths.get(drawn.setup.key, ()))] if drawn.setup else []
         sections += _ease_of_setup(results.with_setup)

@@ -46,12 +46,13 @@ def _trends(found: Sequence[Soak]) -> Table:
     table = Table(title="Change per hour, with its 95 % interval", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("")
     table.add_column("")
-    table.add_column("per hour", justify="right")
+    table.add_column("per hour", justify="right", no_wrap=True)
     table.add_column("least told", justify="right")
     table.add_column("")
     for one in found:
         for name, trend in one.trends.items():
             style = "" if trend.told in GOOD else "yellow"
             cells = [span(trend.per_hour), number(trend.smallest_per_hour), verdict(trend)]
-            table.add_row(escape(one.label), QUANTITIES[name].name, *cells, style=style)
+            label = escape(one.label) if name == next(iter(one.trends)) else ""
+            table.add_row(label, QUANTITIES[name].name, *cells, style=style)
     return table

@@ -1,1 +1,1 @@
-"""How a server holds under fire: too much load, a new version, a crash, clients that leave, hostile requests."""
+"""How a server holds under fire: overload, a new version, a crash, clients that leave, hostile requests, long load."""

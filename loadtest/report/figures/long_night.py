@@ -30,7 +30,7 @@ def figure(found: Sequence[Soak]) -> Figure:
     tail = [row for row in rows if math.isfinite(row[P99_MS])]
     panels = []
     if memory:
-        y = {"axis": alt.Axis(title=None, format="+,~g"), "scale": alt.Scale(zero=False)}
+        y = {"axis": alt.Axis(title=None, format="+,~r"), "scale": alt.Scale(zero=False)}
         panels.append(Panel("night-memory", MEMORY_TITLE, _chart(memory, MEMORY_MIB, y, "MiB more", labels)))
     if tail:
         log = LogAxis.around([row[P99_MS] for row in tail])
@@ -38,7 +38,7 @@ def figure(found: Sequence[Soak]) -> Figure:
         panels.append(Panel("night-p99", "p99 of each stretch, ms", _chart(tail, P99_MS, y, "p99, ms", labels)))
     return Figure(
         key="long_night",
-        title="A long night",
+        title="Memory and p99 over the time",
         finding=" ".join(f"{one.label}: {_finding(one)}" for one in found),
         panels=panels,
         tables=tables(found),
