@@ -14,9 +14,9 @@ from tests.shortest import SHORTLY
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def compare(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Compare one server, shortly."""
-    command = [sys.executable, "-m", "loadtest", "compare", "--servers", "flask_server", "--any-port"]
+def compare(*arguments: object, program: str = "loadtest") -> subprocess.CompletedProcess[str]:
+    """Compare one server."""
+    command = [sys.executable, "-m", program, "compare", "--servers", "flask_server", "--any-port"]
     command += map(str, arguments)
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=900)
 
@@ -29,7 +29,7 @@ def test_two_models_and_two_batch_sizes_are_one_result(tmp_path: Path) -> None:
     limits = [f"{name}/flask_server.errors<1%" for name in ("digits", "digits@8", "adaptive@8")]
     asserted = [word for limit in limits for word in ("--assert", limit)]
     models = ["--workload", "digits,adaptive", "--batch-sizes", "1,8"]
-    done = compare(*models, *short, *asserted, "--junit", outcome, "--out", out)
+    done = compare(*models, *short, *asserted, "--junit", outcome, "--out", out, program="tests.shortest")
     # On a busy machine a run may be invalid, so that a threshold on it is not known.
     assert done.returncode == int("FAILED: " in done.stdout), done.stdout + done.stderr
     names = ["digits", "digits@8", "adaptive", "adaptive@8"]
@@ -60,7 +60,7 @@ def test_a_server_is_compared_with_itself_over_another_wire(tmp_path: Path) -> N
     """Each passes its own gate; requests and answers have their sizes; caching is looked for once."""
     out = tmp_path / "out"
     short = [*SHORTLY, "--no-setup"]
-    done = compare("--wires", "rest,octets", *short, "--out", out)
+    done = compare("--wires", "rest,octets", *short, "--out", out, program="tests.shortest")
     assert done.returncode == 0, done.stdout + done.stderr
     comparison = read_results(out).only.comparison
     rest, octets = comparison.servers

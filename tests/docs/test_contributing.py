@@ -56,7 +56,8 @@ def test_a_server_is_its_folder_its_service_and_its_extra(copy: ScratchCopy) -> 
     assert answer.startswith("agrees  http.server (torch): ")
     result = copy.root / "results"
     copy.run(
-        *("loadtest", "compare", "--any-port", "--servers", "plain_http", *SHORTLY, "--no-setup", "--out", str(result)),
+        *("tests.shortest", "compare", "--any-port", "--servers", "plain_http", *SHORTLY, "--no-setup"),
+        *("--out", str(result)),
         timeout_s=300,
     )
     (document,) = json.loads((result / "result.json").read_text(encoding="utf-8"))["comparisons"]
