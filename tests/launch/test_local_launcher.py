@@ -22,6 +22,7 @@ from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.verdict import Verdict
 from loadtest.launch import local
 from loadtest.launch.attached import find_running
+from loadtest.launch.first_prediction import await_first_prediction
 from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.launch.running import RunningServer
 from loadtest.load.plan import Load
@@ -100,8 +101,17 @@ def test_a_server_that_dies_shows_its_last_lines(obedient: Obedient, artifact: A
         _launcher(artifact).start(obedient("dies"))
 
 
-def test_a_server_that_never_becomes_ready_is_given_up(obedient: Obedient, artifact: Artifact) -> None:
+def test_a_server_that_never_becomes_ready_is_given_up(
+    obedient: Obedient, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reason, the patience and its last lines are in the message, and the process is ended."""
+
+    def await_once_it_listens(running: RunningServer, started: float, timeout_s: float) -> None:
+        while running.predict_example().status != 503:  # on a busy machine its start alone may outlast the patience
+            running.raise_if_ended()
+        await_first_prediction(running, started, timeout_s)
+
+    monkeypatch.setattr(local, "await_first_prediction", await_once_it_listens)
     with pytest.raises(LaunchError, match=r"did not answer a prediction within 1 s \(HTTP 503.*\n.*obedient server"):
         _launcher(artifact, timeout_s=1.0).start(obedient("never-ready"))
 
