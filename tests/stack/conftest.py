@@ -17,6 +17,7 @@ from tests.stack.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_IMAGE = "python:3.11-slim-bookworm"
+FILES = f"compose.yaml{os.pathsep}compose.embedded.yaml"
 PORTS = (
     "TF_SERVING_REST_PORT",
     "TF_SERVING_GRPC_PORT",
@@ -29,7 +30,7 @@ PORTS = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs an Engine where there is none, saying why, and tear the stack down last."""
     ours = [item for item in items if item.get_closest_marker("stack") and Path(__file__).parent in item.path.parents]
-    reason = _unavailable() if ours else ""
+    reason = unavailable() if ours else ""
     if reason:
         for item in ours:
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if item not in last] + last
 
 
-def _unavailable() -> str:
+def unavailable() -> str:
     """Why no stack can be had here, or nothing."""
     if shutil.which("docker") is None:
         return "no Docker on this machine"
@@ -53,7 +54,7 @@ def _unavailable() -> str:
     return ""
 
 
-def _wheels() -> dict[str, str]:
+def wheels() -> dict[str, str]:
     """The wheels context: pip's own folder of wheels, where it holds PyTorch's CPU build."""
     asked = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.find-links"],
@@ -80,9 +81,9 @@ def stack_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     """What `docker compose` runs with: the embedded server, a project of its own, free ports."""
     return {
         **os.environ,
-        **_wheels(),
+        **wheels(),
         **_free_ports(),
-        "COMPOSE_FILE": f"compose.yaml{os.pathsep}compose.embedded.yaml",
+        "COMPOSE_FILE": FILES,
         "COMPOSE_PROJECT_NAME": f"bakeoff-test-{os.getpid()}",
         "RESULTS": str(tmp_path_factory.mktemp("results")),
         "LOADTEST_USER": f"{os.getuid()}:{os.getgid()}",
@@ -94,7 +95,7 @@ def stack(stack_environment: dict[str, str]) -> Iterator[Stack]:
     """The stack, built, up and healthy; at the end everything of it is removed, its images too."""
     stack = Stack(ROOT, stack_environment)
     try:
-        stack.compose("--profile", "loadtest", "build", "--quiet")
+        stack.build()
         stack.compose("up", "--detach", "--wait", "--wait-timeout", "300")
         yield stack
     finally:

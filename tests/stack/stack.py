@@ -44,10 +44,16 @@ class Stack:
         """Run `docker compose`; its output is in the message where it fails."""
         return self._run(["docker", "compose", *arguments], check=check)
 
-    def loadtest(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m loadtest` on the host."""
+    def build(self) -> None:
+        """Build every image of it."""
+        self.compose("--profile", "loadtest", "build", "--quiet")
+
+    def loadtest(
+        self, *arguments: str, program: str = "loadtest", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python -m loadtest`, or another form of it, on the host."""
         return subprocess.run(
-            [sys.executable, "-m", "loadtest", *arguments],
+            [sys.executable, "-m", program, *arguments],
             cwd=self.root,
             env={**self.environment, **environment},
             capture_output=True,
