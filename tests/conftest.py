@@ -16,6 +16,7 @@ from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
 from tests.report.samples import SAMPLE
+from tests.shortest import GATE_S
 from tests.wire.programmable import Programmable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,7 +78,7 @@ def mortal_server() -> Iterator[Programmable]:
 @pytest.fixture
 def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison with a short gate and without the times of the forward pass, where a test asks for neither."""
-    monkeypatch.setattr(turn, "GATE_S", 0.3)
+    monkeypatch.setattr(turn, "GATE_S", GATE_S)
     monkeypatch.setattr(comparing, "time_forward_passes", lambda *arguments: [])
 
 

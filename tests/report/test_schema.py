@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from loadtest.errors import UsageError
 from loadtest.experiments import comparison as comparing
+from loadtest.experiments import turn
 from loadtest.experiments.contender import contenders
 from loadtest.judge.comparison_plan import ComparisonPlan
 from loadtest.judge.comparison_result import ComparisonResult
@@ -29,6 +30,7 @@ from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import LaunchCommand, Server
 from loadtest.setup.setup_file import read_setups, write_setups
 from tests.report.samples import SAMPLE, SETUP
+from tests.shortest import GATE_S
 
 PLAN = ComparisonPlan(rounds=2, duration_s=0.5, warmup_s=0.2, rate=50, connections=2, curve=(0.3,), audit=False)
 VALIDATOR = Draft202012Validator(json_schema(ComparisonResult))
@@ -173,7 +175,10 @@ def measured(artifact: Artifact, servers: Mapping[str, Server]) -> ComparisonRes
     """A real comparison of a server that runs and one that ends at once."""
     good = servers["flask_server"]
     bad = replace(good, key="ends_at_once", launches=(LaunchCommand(("{python}", "-c", "raise SystemExit(3)")),))
-    return comparing.compare(contenders([good, bad], ["rest"]), LocalLauncher(artifact, UNPINNED, any_port=True), PLAN)
+    launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
+    with pytest.MonkeyPatch.context() as shorter:
+        shorter.setattr(turn, "GATE_S", GATE_S)
+        return comparing.compare(contenders([good, bad], ["rest"]), launcher, PLAN)
 
 
 @pytest.mark.slow

@@ -225,11 +225,14 @@ def test_a_server_that_dies_is_started_again(obedient: Obedient, artifact: Artif
 Hostile = Callable[..., None]
 
 
-@pytest.mark.parametrize(("key", "wire"), [("flask_server", "http"), ("tf_serving", "http"), ("tf_serving", "grpc")])
+@pytest.mark.parametrize(("key", "wire"), [("tf_serving", "http"), ("tf_serving", "grpc")])
 def test_code_of_this_project_keeps_its_rules(
     servers: Mapping[str, Server], artifact: Artifact, tmp_path: Path, key: str, wire: str
 ) -> None:
-    """A part of the table: each request ends as the rules ask, and the server is as it was before."""
+    """A part of the table: each request ends as the rules ask, and the server is as it was before.
+
+    `test_flask_under_fire` sends it to Flask.
+    """
     running = start_local(servers[key], artifact, UNPINNED, any_port=True)
     try:
         result = run_hostile(running, wire, hostile_table(running, wire, quick=True))

@@ -66,7 +66,10 @@ def test_flask_under_fire(tmp_path: Path) -> None:
     assert server.leave is not None
     assert all(one.right_afterwards for one in server.leave)
     assert server.hostile is not None
-    assert [one.failures for one in server.hostile] == [[]]
+    (hostile,) = server.hostile
+    assert (hostile.server, hostile.wire, hostile.own_code) == ("flask_server", "http", True)
+    assert hostile.failures == []
+    assert hostile.whole.held is not None
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def test_a_comparison_starts_each_round_anew(without_flask: Stack, tmp_path: Pat
     """`loadtest compare` measures start, CPU and memory of the container, and takes it down."""
     before = _ids(without_flask)
     arguments = ["--servers", "flask_server", *SHORTLY, "--quick", "--out", str(tmp_path)]
-    done = without_flask.loadtest("compare", "--launcher", "compose", *arguments)
+    done = without_flask.loadtest("compare", "--launcher", "compose", *arguments, program="tests.shortest")
     (document,) = json.loads((tmp_path / "result.json").read_text())["comparisons"]
     assert document["servers"][0]["faults"] == [], done.stderr
     assert document["launcher"]["launcher"] == "compose"
