@@ -22,7 +22,7 @@ def main() -> None:
 
     with (
         mock.patch.object(turn, "GATE_S", GATE_S),
-        mock.patch.object(comparison, "time_forward_passes", lambda *arguments: []),
+        mock.patch.object(comparison, "time_forward_passes", return_value=[]),
         mock.patch.object(comparison, "break_down", partial(layer_run.break_down, length_s=LAYERS_S)),
     ):
         loadtest()
