@@ -52,8 +52,9 @@ def other_errors(level: OverloadLevel) -> int:
 
 def _overload(found: Overload) -> list[str]:
     worst = max(found.levels, key=lambda level: level.factor)
+    capacity = f"{found.ceiling_rps:,.0f} requests/s" + ("" if found.settled else ", which was still changing,")
     told = (
-        f"at {worst.factor:g} times its capacity of {found.ceiling_rps:,.0f} requests/s it answers "
+        f"at {worst.factor:g} times its capacity of {capacity} it answers "
         f"{found.goodput_share(worst):.2f} of that capacity in time"
     )
     if not math.isnan(worst.p99_ms):

@@ -8,7 +8,7 @@ in time keeps its goodput.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from loadtest.experiments.measured_run import measure
@@ -31,6 +31,9 @@ PAYLOADS = 2_000
 """Different requests, as far as the inputs go."""
 
 CEILING_CONNECTIONS = 16
+AGREEMENT = 0.05
+"""Two closed loops agree where their throughputs differ by this share of the larger one at most."""
+
 CALM_S, CALM_WITHIN_S = 60.0, 0.5
 """How long a server is waited for after an overload, and how quickly a single request is answered by a calm one."""
 
@@ -42,7 +45,9 @@ class OverloadPlan:
     Attributes:
         factors: Offered loads, as multiples of the rate that the server answers in a closed loop.
         level_s: Seconds of each.
-        ceiling_s: Seconds of the closed loop before them; its warm-up lasts twice as long at most.
+        ceiling_s: Seconds of each closed loop before them; the warm-up of the first lasts twice as long at most.
+        most_loops: How often the closed loop is run at most until two in a row agree: a server whose code is compiled
+            while it runs (Java) may look steady for seconds and be twice as fast half a minute later.
         patience_s: After so many seconds a client leaves, and an answer is of no use to it.
         connections: Connections of all clients together.
         seed: Of the schedules, which are the same for every server.
@@ -51,6 +56,7 @@ class OverloadPlan:
     factors: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
     level_s: float = 8.0
     ceiling_s: float = 5.0
+    most_loops: int = 8
     patience_s: float = 1.0
     connections: int = 1_000
     seed: int = 1
@@ -100,12 +106,19 @@ class Overload:
         levels: One for each offered load.
         recovery_s: How long requests still failed, or were answered too late, after the load had dropped from the
             highest level to half of the capacity; infinite where they did to the end.
+        loops_rps: The throughput of each closed loop; the highest is the ceiling.
     """
 
     plan: OverloadPlan
     ceiling_rps: float
     levels: list[OverloadLevel]
     recovery_s: Number
+    loops_rps: list[float] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the closed loops came to agree; where there was one, nobody knows."""
+        return len(self.loops_rps) < 2 or agree(*self.loops_rps[-2:])
 
     def goodput_share(self, level: OverloadLevel) -> float:
         """Goodput as a share of the ceiling."""
@@ -137,13 +150,35 @@ def overload(
     with up(launcher, [server]) as (running,):
         clients = _Clients(running, launcher, plan, wire, on_progress)
         say("closed loop")
-        ceiling = clients.ceiling()
+        loops = until_settled(clients.closed_loop, plan.most_loops)
+        ceiling = max(loops)  # what disturbs a server makes it slower
         levels = []
         for factor in plan.factors:
             say(f"{factor:g} times its capacity")
             levels.append(clients.level(factor, ceiling))
         say("recovery")
-        return Overload(plan, ceiling, levels, clients.recovery(ceiling))
+        return Overload(plan, ceiling, levels, clients.recovery(ceiling), loops)
+
+
+def until_settled(closed_loop: Callable[[int], float], most: int) -> list[float]:
+    """Run closed loops until two in a row agree.
+
+    Args:
+        closed_loop: Runs one and returns its throughput; it is told how many were run before.
+        most: How many are run at most.
+
+    Returns:
+        The throughput of each.
+    """
+    rates = [closed_loop(0)]
+    while len(rates) < most and not (len(rates) > 1 and agree(*rates[-2:])):
+        rates.append(closed_loop(len(rates)))
+    return rates
+
+
+def agree(one: float, other: float) -> bool:
+    """Whether two throughputs are taken for the same."""
+    return abs(one - other) <= AGREEMENT * max(one, other)
 
 
 @dataclass(frozen=True)
@@ -156,9 +191,10 @@ class _Clients:
     wire: str
     on_progress: Callable[[Progress], None]
 
-    def ceiling(self) -> float:
+    def closed_loop(self, before: int) -> float:
         ceiling_s = self.plan.ceiling_s
-        load = Load(Closed(ceiling_s), 2 * ceiling_s, CEILING_CONNECTIONS, seed=self.plan.seed)
+        warmup_s = 0.0 if before else 2 * ceiling_s
+        load = Load(Closed(ceiling_s), warmup_s, CEILING_CONNECTIONS, seed=self.plan.seed)
         return self._measure(load)[0].throughput_rps
 
     def level(self, factor: float, ceiling_rps: float) -> OverloadLevel:

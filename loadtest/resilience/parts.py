@@ -37,7 +37,7 @@ class Plans:
     def quick(cls) -> "Plans":
         """Short forms, for a first look and for tests of this program: every figure rests on fewer requests."""
         return cls(
-            OverloadPlan(factors=(0.5, 1.0, 3.0), level_s=2.0, ceiling_s=1.0),
+            OverloadPlan(factors=(0.5, 1.0, 3.0), level_s=2.0, ceiling_s=1.0, most_loops=2),
             RolloutPlan(rate=50.0, lead_s=1.0, hold_s=3.0),
             CrashPlan(rate=50.0, lead_s=1.0, repeats=1),
             LeavingPlan(requests=8),

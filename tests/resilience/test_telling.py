@@ -102,3 +102,12 @@ def test_beside_a_comparison_it_is_a_section_of_its_page(tmp_path: Path) -> None
     assert page.name == "report.html"
     assert "At 3 times its capacity" in page.read_text()
     assert "## Under fire" in text.read_text()
+
+
+def test_a_capacity_that_had_not_settled_is_told() -> None:
+    """The closed loops before the overload did not agree, so it is a share of a number that was still changing."""
+    holds = sample().servers["holds"]
+    assert holds.overload is not None
+    told = sentences(replace(holds, overload=replace(holds.overload, loops_rps=[500.0, 800.0, 1_000.0])))
+    assert told[0].startswith("At 3 times its capacity of 1,000 requests/s, which was still changing, it answers 0.93")
+    assert sentences(replace(holds, overload=replace(holds.overload, loops_rps=[970.0, 1_000.0]))) == sentences(holds)
