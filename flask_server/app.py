@@ -157,7 +157,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     @app.get("/openapi.json")
     def openapi() -> ResponseReturnValue:
-        return openapi_document(model.loaded().artifact, app.config["MAX_CONTENT_LENGTH"])
+        token: BearerToken = app.extensions["bearer_token"]
+        return openapi_document(model.loaded().artifact, app.config["MAX_CONTENT_LENGTH"], token=token.asked_for)
 
     @app.errorhandler(InvalidRequest)
     def invalid(error: InvalidRequest) -> ResponseReturnValue:

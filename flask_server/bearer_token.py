@@ -55,6 +55,11 @@ class BearerToken:
     def __init__(self, token: str | None) -> None:
         self._token = None if token is None else token.encode()
 
+    @property
+    def asked_for(self) -> bool:
+        """Whether clients have to send one."""
+        return self._token is not None
+
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "BearerToken":
         """Take the token from BEARER_TOKEN, or from the file that BEARER_TOKEN_FILE names.

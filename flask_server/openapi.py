@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from flask_server.bearer_token import OPEN
 from flask_server.predict_body import FORMATS, JSON, TensorSpec
 from flask_server.predictor import BuiltModel
 
 ERRORS = {
     400: "The body, or the request, is not what is asked for; the text says what to change.",
+    401: "The token is missing or is not the right one.",
     404: "There is nothing at this address.",
     405: "The address has other methods, which the header Allow names.",
     408: "The body did not arrive in time.",
@@ -27,12 +29,13 @@ TEXT = {"type": "string"}
 WHOLE = {"type": "integer"}
 
 
-def openapi_document(artifact: BuiltModel, most_bytes: int) -> dict[str, Any]:
+def openapi_document(artifact: BuiltModel, most_bytes: int, *, token: bool = False) -> dict[str, Any]:
     """Describe what the service takes and answers.
 
     Args:
         artifact: The model that it serves.
         most_bytes: How large a body may be.
+        token: Whether clients have to send one.
     """
     interface, name = artifact.interface, artifact.workload
     limits = f"At most {interface.max_instances} instances and {most_bytes} bytes."
@@ -42,7 +45,7 @@ def openapi_document(artifact: BuiltModel, most_bytes: int) -> dict[str, Any]:
     model = _object(
         name={"const": name}, version=WHOLE, runtime={"type": "object"}, flask=TEXT, wsgi={"type": "object"}
     )
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": f"{name}, served with Flask", "version": str(artifact.version)},
         "paths": {
@@ -63,6 +66,18 @@ def openapi_document(artifact: BuiltModel, most_bytes: int) -> dict[str, Any]:
         },
         "components": {"schemas": {"Error": _object(error={"type": "string", "minLength": 1})}},
     }
+    return _with_token(document) if token else document
+
+
+def _with_token(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the token, and the answer to a request without it, to every path that asks for it (RFC 6750)."""
+    for path, methods in document["paths"].items():
+        if path not in OPEN:
+            for operation in methods.values():
+                operation["responses"]["401"] = _error(401)
+                operation["security"] = [{"token": []}]
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    return document
 
 
 def _get(name: str, summary: str, schema: Mapping[str, Any], *errors: int) -> dict[str, Any]:
@@ -72,11 +87,14 @@ def _get(name: str, summary: str, schema: Mapping[str, Any], *errors: int) -> di
 def _responses(
     summary: str, schema: Mapping[str, Any], *errors: int, more: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    error = _json({"$ref": "#/components/schemas/Error"})
     return {
         "200": {"description": summary, "content": {**_json(schema), **(more or {})}},
-        **{str(status): {"description": ERRORS[status], "content": error} for status in errors},
+        **{str(status): _error(status) for status in errors},
     }
+
+
+def _error(status: int) -> dict[str, Any]:
+    return {"description": ERRORS[status], "content": _json({"$ref": "#/components/schemas/Error"})}
 
 
 def _json(schema: Mapping[str, Any]) -> dict[str, Any]:

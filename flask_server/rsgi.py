@@ -40,6 +40,10 @@ SMALL = 64 * 1024
 """A body declared to be no larger than this, in bytes, always has room, since granian bounds how many requests there
 are. It is answered on the event loop. A larger one takes a thread: it takes long enough to keep others waiting."""
 
+WITH_HEAD = 4 * 1024
+"""A body declared to be no larger than this, in bytes, comes with its head as a rule. If its request is refused, the
+HTTP server drops it and the connection stays open. The client of a larger one would be cut off while it still sends."""
+
 LARGE_BODIES = 8
 """How many bodies of the largest size have room at once, until they are answered. Beyond that a request gets a 503."""
 
@@ -52,19 +56,23 @@ class Service:
 
     Args:
         app: Its settings MAX_CONTENT_LENGTH, BODY_TIMEOUT, THREADS and QUEUE apply.
+
+    Attributes:
+        metrics: Where requests are counted.
+        turns: Of small predictions, on the event loop.
     """
 
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._model: ServedModel = app.extensions["model"]
         self._token: BearerToken = app.extensions["bearer_token"]
-        self._metrics: Metrics = app.extensions["metrics"]
+        self.metrics: Metrics = app.extensions["metrics"]
         self._largest: int = app.config["MAX_CONTENT_LENGTH"]
         self._timeout: float = app.config["BODY_TIMEOUT"]
         self._threads = ThreadPoolExecutor(app.config["THREADS"], "request")
         # Used on the event loop only.
         self._room = min(LARGE_BODIES * self._largest, max(MOST_ROOM, self._largest))
-        self._turns = Turns(1, app.config["QUEUE"])
+        self.turns = Turns(1, app.config["QUEUE"])
         self._stop = GracefulStop()
         self._thread_turns = Turns(app.config["THREADS"], app.config["QUEUE"])
 
@@ -75,17 +83,20 @@ class Service:
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
-        if self._turns.full and scope.method == "POST":  # before its body is read, which costs more than the refusal
-            self._metrics.end(self._metrics.begin(), scope.path, OVERLOADED[0], OVERLOAD)
+        # Before the body is read, which costs half as much as the refusal.
+        if self.turns.full and not self._stop.stopping and _comes_whole(scope):
+            self.metrics.end(self.metrics.begin(), scope.path, OVERLOADED[0], OVERLOAD)
             protocol.response_bytes(*OVERLOADED)
             return
         large: list[bytes] = []
-        began, status, reason = self._metrics.begin(), GONE, ""
+        began, status, reason = self.metrics.begin(), GONE, ""
         try:
             body = await self._collect(scope, protocol, large)
             environ = environ_of(scope, body)
-            if len(body) <= SMALL and self._model.settled():
-                async with self._turns:
+            if scope.method == "GET" and self._model.settled():
+                answer = self._work(began, environ)  # whoever looks after the service gets to see it under overload too
+            elif len(body) <= SMALL and self._model.settled():
+                async with self.turns:
                     answer = self._work(began, environ)
             else:
                 left = asyncio.ensure_future(protocol.client_disconnect())
@@ -106,7 +117,7 @@ class Service:
             status, reason = answer[0], OVERLOAD if isinstance(refusal, ServiceUnavailable) else ""
         finally:
             self._release(large)
-            self._metrics.end(began, scope.path, status, reason)
+            self.metrics.end(began, scope.path, status, reason)
         status, headers, content = answer
         if self._stop.stopping:
             headers = [*headers, ("Connection", "close")]
@@ -114,7 +125,7 @@ class Service:
 
     def _work(self, began: float, environ: dict[str, Any]) -> "Answer":
         """Answer a request that has come in; `began` is when its headers had."""
-        self._metrics.waited(began, environ["PATH_INFO"])
+        self.metrics.waited(began, environ["PATH_INFO"])
         return call_wsgi(self._app, environ)
 
     async def _collect(self, scope: Scope, protocol: HTTPProtocol, large: list[bytes]) -> bytes:
@@ -126,12 +137,14 @@ class Service:
             HTTPException: It is too large, too slow or cut short, or there is no room for it.
         """
         declared, coding = scope.headers.get("content-length"), scope.headers.get("transfer-encoding")
+        # Whoever lacks the token takes neither a turn nor the room for a large body from others.
+        refusal = self._token.refusal(scope.path, scope.headers.get("authorization"))
         if coding is not None:
             declared = None  # where both are sent, the length means nothing (RFC 9112, section 6.3)
             if coding.strip().lower() != "chunked":
                 raise UnknownCoding(f"no transfer coding but chunked is known, not {coding!r}")
         elif declared is None:
-            return b""
+            return _unless(refusal, b"")
         elif int(declared) > DRAIN_LIMIT:
             raise RequestEntityTooLarge(f"a body may have {self._largest} bytes")  # the rest is not read to its end
         late = f"the body did not arrive within {self._timeout:g} s"
@@ -141,9 +154,7 @@ class Service:
         timeout = asyncio.get_running_loop().call_later(self._timeout, task.cancel, late)
         try:
             if declared is not None and int(declared) <= SMALL:
-                return await protocol()
-            # Whoever lacks the token is refused by the application, but gets no room for a large body before.
-            refusal = self._token.refusal(scope.path, scope.headers.get("authorization"))
+                return _unless(refusal, await protocol())
             await self._collect_large(protocol, large, refusal)
         except asyncio.CancelledError as cancelled:
             if cancelled.args != (late,):
@@ -181,6 +192,18 @@ class Service:
         """Give back the room of these parts, and the parts."""
         self._room += sum(map(len, large))
         large.clear()
+
+
+def _comes_whole(scope: Scope) -> bool:
+    """Whether a request has a body that came with its head, as far as the length tells."""
+    declared = scope.headers.get("content-length")
+    return declared is not None and int(declared) <= WITH_HEAD
+
+
+def _unless(refusal: HTTPException | None, body: bytes) -> bytes:
+    if refusal is not None:
+        raise refusal
+    return body
 
 
 def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:

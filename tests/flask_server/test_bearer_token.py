@@ -121,6 +121,16 @@ def test_the_load_tester_sends_the_token(server: LocalServer, artifact: Artifact
     assert "BEARER" not in json.dumps(server.describe()), "what a result says of how it was started"
 
 
+def test_the_description_names_the_token(server: LocalServer) -> None:
+    """Every path but /healthz asks for it, and answers 401 without it."""
+    described = ask(server, f"Bearer {TOKEN}", "/openapi.json", None)[2]
+    assert described["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            asks = path != "/healthz"
+            assert ("401" in operation["responses"], "security" in operation) == (asks, asks), path
+
+
 def test_health_needs_no_token(server: LocalServer) -> None:
     """An orchestrator that asks whether the server is ready knows no secret."""
     assert ask(server, None, "/healthz", None)[0] == 200

@@ -74,6 +74,7 @@ def test_the_service_keeps_its_own_description(server: LocalServer, artifact: Ar
     """Every golden request and its answer are what the description says."""
     document = request(server.host, server.ports["rest"], "/openapi.json").json
     assert document["openapi"] == "3.1.0"
+    assert "401" not in json.dumps(document), "it asks for no token"
     predict = document["paths"]["/v1/models/digits:predict"]["post"]
     asked = jsonschema.Draft202012Validator(predict["requestBody"]["content"]["application/json"]["schema"])
     answered = jsonschema.Draft202012Validator(predict["responses"]["200"]["content"]["application/json"]["schema"])

@@ -1,7 +1,10 @@
 """The service when it is given too much to do, another model, or the order to stop."""
 
+import contextlib
 import json
+import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from loadtest.launch.local import LocalServer
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
 from loadtest.wire.single_request import request
-from tests.flask_server.test_slow_bodies import serving
+from tests.flask_server.test_slow_bodies import answer, serving
 from tests.one_connection import ask_until_refused
 
 DEADLINE_S = 60.0
@@ -38,6 +42,12 @@ def narrow(artifact: Artifact, servers: Mapping[str, Server]) -> Iterator[LocalS
         yield running
 
 
+def counted(running: LocalServer, name: str) -> int:
+    """A number of the server's metrics."""
+    page = request(running.host, running.ports["rest"], "/metrics").body.decode()
+    return int(dict(line.rsplit(" ", 1) for line in page.splitlines())[f"flask_server_{name}"])
+
+
 def test_beyond_the_queue_a_request_is_refused_with_503(narrow: LocalServer, artifact: Artifact) -> None:
     """Of many large requests at once some are answered, rightly, and all others refused with Retry-After."""
     instances = 2_000
@@ -45,7 +55,7 @@ def test_beyond_the_queue_a_request_is_refused_with_503(narrow: LocalServer, art
     (body,) = examples.bodies(instances)
     golden = examples.expectation(instances)
     statuses: set[int] = set()
-    refused = 0
+    refused, before = 0, counted(narrow, 'requests_refused_total{reason="overload"}')
     deadline = time.monotonic() + DEADLINE_S
     while 503 not in statuses and time.monotonic() < deadline:  # a slow client may send one after the other
         together = threading.Barrier(12)
@@ -56,19 +66,57 @@ def test_beyond_the_queue_a_request_is_refused_with_503(narrow: LocalServer, art
 
         with ThreadPoolExecutor(12) as pool:
             answers = [one.result() for one in [pool.submit(send) for _ in range(12)]]
-        statuses |= {answer.status for answer in answers}
-        refused += sum(answer.status == 503 for answer in answers)
-        for answer in answers:
-            if answer.status == 200:
-                assert golden.matches(0, answer.body)
+        statuses |= {reply.status for reply in answers}
+        refused += sum(reply.status == 503 for reply in answers)
+        for reply in answers:
+            if reply.status == 200:
+                assert golden.matches(0, reply.body)
             else:
-                assert answer.status == 503, answer
-                assert answer.headers["retry-after"] == "1"
-                assert answer.json == {"error": "too many requests at once: try again"}
+                assert reply.status == 503, reply
+                assert reply.headers["retry-after"] == "1"
+                assert reply.json == {"error": "too many requests at once: try again"}
     assert statuses == {200, 503}
     assert request(narrow.host, narrow.ports["rest"], "/healthz").status == 200
-    metrics = request(narrow.host, narrow.ports["rest"], "/metrics").body.decode()
-    assert f'flask_server_requests_refused_total{{reason="overload"}} {refused}\n' in metrics
+    assert counted(narrow, 'requests_refused_total{reason="overload"}') == refused + before
+
+
+def test_a_refusal_leaves_its_connection_open(narrow: LocalServer, artifact: Artifact) -> None:
+    """Of small requests at once some are refused, each is counted, and every connection is as good as before."""
+    refusals, before = 0, counted(narrow, 'requests_refused_total{reason="overload"}')
+    body = artifact.example_body()
+    post = f"POST {narrow.predict_path} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+    whole = f"{post}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    health = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
+    golden, deadline = artifact.expectation(), time.monotonic() + DEADLINE_S
+    with contextlib.ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection((narrow.host, narrow.ports["rest"]), timeout=DEADLINE_S))
+            for _ in range(16)
+        ]
+        while not refusals:  # they may come so far apart that each finds the server idle
+            assert time.monotonic() < deadline
+            for connection in connections:
+                connection.sendall(whole)
+            for response, content in map(answer, connections):
+                if response.status == 200:
+                    assert golden.matches(0, content)
+                    continue
+                assert (response.status, response.headers["Retry-After"]) == (503, "1")
+                assert response.headers["Connection"] is None
+                assert json.loads(content) == {"error": "too many requests at once: try again"}
+                refusals += 1
+        for connection in connections:
+            connection.sendall(health)
+            assert answer(connection)[0].status == 200
+    assert counted(narrow, 'requests_refused_total{reason="overload"}') == refusals + before
+    assert counted(narrow, "requests_in_flight") == 1  # the one that asks
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="a policy of Linux")
+def test_the_threads_of_a_worker_do_not_interrupt_each_other(narrow: LocalServer) -> None:
+    """Each of its threads has the policy under which one that wakes up waits for the other to be done."""
+    threads = [thread.id for worker in psutil.Process(narrow.pid).children() for thread in worker.threads()]
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
 
 
 @pytest.fixture
