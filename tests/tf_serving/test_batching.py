@@ -19,6 +19,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tests.tf_serving.process import ServerProcess, until
 
 PREDICT = "/v1/models/batch:predict"
+FULL = "The batch scheduling queue to which this task was submitted is full"
 
 
 def together(server: ServerProcess, *bodies: dict[str, Any], path: str = PREDICT) -> list[requests.Response]:
@@ -105,7 +106,7 @@ def test_what_cannot_be_batched(batching_server: ServerProcess, model: str, body
 
 
 def test_a_full_queue_is_503(batching_server: ServerProcess, tmp_path: Path) -> None:
-    """With the thread busy and two batches waiting the next request is turned away, and the others are served."""
+    """With the thread busy and two batches waiting, one more is turned away over either wire; others are served."""
 
     def body(number: int) -> dict[str, Any]:
         row = {"started": str(tmp_path / f"started-{number}"), "opened": str(tmp_path / "opened")}
@@ -117,11 +118,26 @@ def test_a_full_queue_is_503(batching_server: ServerProcess, tmp_path: Path) -> 
         until((tmp_path / "started-0").exists, "the first batch runs")
         others = [pool.submit(batching_server.post, path, body(number)) for number in (1, 2, 3)]
         refused = until(lambda: [call.result() for call in others if call.done()], "one is turned away")
+        over_grpc = ask_over_grpc(
+            batching_server, "gate", **{name: [row] * 4 for name, row in body(4)["instances"][0].items()}
+        )
         (tmp_path / "opened").touch()
         codes = sorted(call.result().status_code for call in (first, *others))
     assert [response.status_code for response in refused] == [503]
-    assert refused[0].json() == {"error": "The batch scheduling queue to which this task was submitted is full"}
+    assert refused[0].json() == {"error": FULL}
+    assert over_grpc == (grpc.StatusCode.UNAVAILABLE, FULL)
     assert codes == [200, 200, 200, 503]
+
+
+def ask_over_grpc(server: ServerProcess, model: str, **inputs: list[str]) -> tuple[grpc.StatusCode, str]:
+    """The status of a request that is turned away, and its message."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    for name, values in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+    with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as refused:
+        prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=60)
+    return refused.value.code(), refused.value.details()
 
 
 def test_batches_are_counted(batching_server: ServerProcess) -> None:

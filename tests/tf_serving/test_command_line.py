@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.servers.server_toml import load_servers
 from tests.tf_serving import saved_models
 from tests.tf_serving.process import ROOT, command, free_port
 from tf_serving.embedded.config_files import BatchingParameters, read_batching, read_metrics_path
@@ -131,6 +132,23 @@ def test_the_projects_own_files_can_be_read(shapes: str) -> None:
     expected = BatchingParameters(max_batch_size=64, timeout_micros=1000, max_enqueued_batches=64)
     assert read_batching(options) == replace(expected, pads_lengths=shapes == "varying")
     assert [model.base_path for model in read_models(options).model_config_list.config] == ["/models/digits"]
+
+
+@pytest.mark.parametrize("shapes", ["fixed", "varying"])
+def test_a_bounded_queue_fills_before_the_threads_do(shapes: str) -> None:
+    """The variant `bounded` has REST threads to spare while a batch runs on each of two cores and the queue is full."""
+    variant = load_servers()["tf_serving:bounded"]
+    launch = next(one for one in variant.launches if one.own_code)
+    given = [
+        one.format(here=ROOT / "tf_serving", shapes=shapes)
+        for one in launch.command
+        if "batch" in one or "rest_api_num" in one
+    ]
+    options = parse([BASE, *given])
+    batching = read_batching(options)
+    assert batching is not None
+    assert options.rest_api_num_threads > (2 + batching.max_enqueued_batches) * batching.max_batch_size
+    assert batching.timeout_micros == 0, "a request that is alone waits for no other"
 
 
 def test_an_unknown_flag_ends_with_the_usage() -> None:
