@@ -5,7 +5,6 @@ some of them under a request. A worker that exchanges its model keeps its connec
 """
 
 import argparse
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -24,18 +23,6 @@ def tell_workers(signum: int, frame: FrameType | None) -> None:
             os.kill(worker.pid, signum)
 
 
-def take_turns_on_the_core() -> None:
-    """Let a thread go on when another one wakes up, until it waits or its time slice is over.
-
-    In a worker granian reads and writes on one thread, and Python's event loop is another. On one core they wake each
-    other several times in each request, and the kernel would switch each time; under its policy for batch work it does
-    not (sched(7), SCHED_BATCH). The workers inherit it.
-    """
-    if hasattr(os, "SCHED_BATCH"):  # Linux
-        with contextlib.suppress(OSError):  # not allowed here: it is slower, and no worse otherwise
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="flask_server.granian_main")
@@ -43,7 +30,6 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workers", type=int, required=True)
     arguments = parser.parse_args()
-    take_turns_on_the_core()
     server = Granian(
         "flask_server.rsgi:create_service",
         arguments.host,

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import threading
@@ -12,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from loadtest.launch.local import LocalServer
@@ -110,13 +108,6 @@ def test_a_refusal_leaves_its_connection_open(narrow: LocalServer, artifact: Art
             assert answer(connection)[0].status == 200
     assert counted(narrow, 'requests_refused_total{reason="overload"}') == refusals + before
     assert counted(narrow, "requests_in_flight") == 1  # the one that asks
-
-
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="a policy of Linux")
-def test_the_threads_of_a_worker_do_not_interrupt_each_other(narrow: LocalServer) -> None:
-    """Each of its threads has the policy under which one that wakes up waits for the other to be done."""
-    threads = [thread.id for worker in psutil.Process(narrow.pid).children() for thread in worker.threads()]
-    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
 
 
 @pytest.fixture
