@@ -106,7 +106,9 @@ def crash(
     with scratch_copy(server, launcher.artifact) as scratch:
         for ended in KINDS:
             say(ended)
-            ends = [one for one in (_once(launcher, scratch, plan, ended) for _ in range(plan.repeats)) if one]
+            ends: list[Crash] = []
+            while len(ends) < plan.repeats and (one := _once(launcher, scratch, plan, ended)):
+                ends.append(one)
             if ends:
                 found.append(_together(ends))
     return found
