@@ -95,12 +95,17 @@ def _rollout(found: Rollout) -> list[str]:
     if forward:
         told.append(_change(forward, by_change.get(BACK)))
     broken = [step for step in found.steps if step.change in (CORRUPT, OTHER_MODEL)]
-    harmful = [step.change for step in broken if step.unwanted or step.mixed]
+    harmful = [step.change for step in broken if step.unwanted or step.mixed or _of_another(step)]
     if broken:
         told.append(f"it serves {' and '.join(harmful)}" if harmful else "it serves no broken version")
     if lost := sum(sum(step.lost.values()) for step in broken):
         told.append(f"{_count(lost, 'request')} lost while one was tried")
     return told
+
+
+def _of_another(step: RolloutStep) -> bool:
+    """Whether right requests were called wrong: the model that serves has other inputs."""
+    return any(kind.startswith("http_4") for kind in step.lost)
 
 
 def _change(forward: RolloutStep, back: RolloutStep | None) -> str:

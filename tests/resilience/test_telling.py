@@ -12,8 +12,9 @@ from loadtest.report.fire_wording import sentences
 from loadtest.report.reading import read_results
 from loadtest.resilience.process_end import MAIN, MEMORY
 from loadtest.resilience.resilience_file import Resilience, read_resilience, write_resilience
+from loadtest.resilience.rollout_result import CORRUPT, OTHER_MODEL, Rollout, RolloutPlan
 from tests.report.samples import SAMPLE
-from tests.resilience.samples import end, sample
+from tests.resilience.samples import end, sample, step
 
 
 def test_each_server_is_told_in_two_sentences() -> None:
@@ -35,6 +36,13 @@ def test_each_server_is_told_in_two_sentences() -> None:
         " next version; SIGTERM costs 3 requests in 3 times; 2 processes left over when its main process is "
         "killed.",
     ]
+
+
+def test_another_model_that_takes_the_requests_is_told() -> None:
+    """It calls every one of them wrong, and gives no answer that could be."""
+    taken = replace(step(OTHER_MODEL), lost={"http_400": 380})
+    found = Resilience("Takes any", rollout=Rollout(RolloutPlan(), "", [step(CORRUPT), taken], None, []))
+    assert sentences(found) == ["It serves another model; 380 requests lost while one was tried."]
 
 
 def test_what_something_starts_anew_is_told_with_the_time_it_took() -> None:
