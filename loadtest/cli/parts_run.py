@@ -1,7 +1,6 @@
 """What `resilience` and the commands of its parts do: try out parts, keep resilience.json, show what was found."""
 
 import contextlib
-import datetime
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,7 +23,6 @@ from loadtest.cli.gate import report_folder
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.launch.launcher import LOCAL, Launcher
 from loadtest.machine.files import check_writable
-from loadtest.machine.host import describe_host
 from loadtest.report import write_resilience_report
 from loadtest.report.fire_table import rich_tables
 from loadtest.report.wording import told
@@ -92,19 +90,11 @@ def try_parts(
         check_writable(out / RESILIENCE)
     launcher = launch.launcher(workload)
     path = out / RESILIENCE
-    file = ResilienceFile(
-        date=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
-        command=tuple(sys.argv[1:]),
-        host=describe_host(),
-        launcher=launcher.describe(),
-        workload=workload,
-        version=launcher.artifact.version,
-        servers=_kept(path, workload, launcher.name),
-    )
+    file = ResilienceFile.begun_now(launcher, sys.argv[1:], servers=_kept(path, workload, launcher.name))
     failed = False
     with contextlib.closing(launcher), status("starting") as show:
         for server in wanted:
-            found = _named(file.servers.get(server.key), server, launcher)
+            found = file.servers.get(server.key) or Resilience(server.label)
             for name in names:
                 what = f"{server.label}: {name}"
                 trial = Trial(launcher, after, plans, _saying(show, what), following(show, what))
@@ -139,11 +129,10 @@ def _kept(path: Path, workload: str, launcher: str) -> dict[str, Resilience]:
     return dict(file.servers)
 
 
-def _named(found: Resilience | None, server: Server, launcher: Launcher) -> Resilience:
+def _named(found: Resilience, server: Server, launcher: Launcher) -> Resilience:
     """What was found of a server under the name of what was started, which is known once it was."""
     label = launcher.label(server)
-    stands_in_for = server.stood_in_for(label)
-    return replace(found, label=label, stands_in_for=stands_in_for) if found else Resilience(label, stands_in_for)
+    return replace(found, label=label, stands_in_for=server.stood_in_for(label))
 
 
 def _saying(show: Callable[[str], None], what: str) -> Callable[[str], None]:

@@ -1,7 +1,6 @@
 """``loadtest soak``: a million requests, or hours, on each server: every answer checked, and what it holds on to."""
 
 import contextlib
-import datetime
 import math
 import sys
 from pathlib import Path
@@ -27,7 +26,6 @@ from loadtest.launch.launcher import Launcher
 from loadtest.launch.running import RunningServer
 from loadtest.load.clients import Progress
 from loadtest.machine.files import check_writable
-from loadtest.machine.host import describe_host
 from loadtest.report import write_resilience_report
 from loadtest.report.soak_table import rich_soak
 from loadtest.report.wording import told
@@ -108,14 +106,7 @@ def soak(
     launcher = launch.launcher(workload)
     check_takes(wire, launcher.artifact, 1)
     asked_over(wire, launcher.artifact)
-    begun = SoakBegun(
-        date=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
-        command=tuple(sys.argv[1:]),
-        host=describe_host(),
-        launcher=launcher.describe(),
-        workload=workload,
-        version=launcher.artifact.version,
-    )
+    begun = SoakBegun.begun_now(launcher, sys.argv[1:])
     with contextlib.closing(launcher), SoakWriter(out, begun) as writer:
         try:
             for server in wanted:

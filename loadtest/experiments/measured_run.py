@@ -209,7 +209,10 @@ def _tasks(endpoint: Endpoint, load: Load, placement: Placement) -> list[ClientT
         # Each process begins elsewhere: two that sent the same requests side by side would warm a cache for each other.
         first = number * endpoint.payloads // len(parts)
         in_turn = [*range(first, endpoint.payloads), *range(first)] if first else None
-        phases = [Phase(schedule, seed, load.timeout_s, False, in_turn, load.impatient, load.window_s)]
+        measured = Phase(
+            schedule, seed, load.timeout_s, payloads=in_turn, impatient=load.impatient, stretch_s=load.window_s
+        )
+        phases = [measured]
         if load.warmup_s > 0:
             warmup = Phase(Closed(load.warmup_s), seeds[2 * number + 1], load.timeout_s, until_warm=True)
             phases.insert(0, warmup)

@@ -11,7 +11,7 @@ from loadtest.machine.placement import Placement
 from loadtest.machine.usage import Usage
 from loadtest.servers.server_folder import DEFAULT_WIRE
 from loadtest.wire.formats import asked_over
-from loadtest.wire.golden_target import golden_target
+from loadtest.wire.golden_target import Target, golden_target
 
 
 def measure_server(
@@ -41,13 +41,11 @@ def measure_server(
     Raises:
         UsageError: If the server does not speak the wire format.
     """
-    url, artifact = running.url_over(wire), asked_over(wire, running.artifact)
-    examples = artifact.load.for_requests(load.requests, batch)
-    endpoint = golden_target(wire, url, artifact.workload, examples, batch, running.headers)
+    endpoint = server_target(running, load.requests, wire, batch)
     return measure(
         endpoint,
         load,
-        target=url,
+        target=running.url_over(wire),
         wire=wire,
         expectation=endpoint.expectation.name,
         placement=placement,
@@ -55,3 +53,20 @@ def measure_server(
         server_times=(running.server.times, running.times) if running.server.times else None,
         on_progress=on_progress,
     )
+
+
+def server_target(running: RunningServer, requests: float, wire: str = DEFAULT_WIRE, batch: int = 1) -> Target:
+    """Requests to a server, all different as far as the inputs go, with their right answers.
+
+    Args:
+        running: The server.
+        requests: How many will be sent.
+        wire: Name of the wire format.
+        batch: Instances in one request.
+
+    Raises:
+        UsageError: If the server does not speak the wire format.
+    """
+    artifact = asked_over(wire, running.artifact)
+    examples = artifact.load.for_requests(requests, batch)
+    return golden_target(wire, running.url_over(wire), artifact.workload, examples, batch, running.headers)

@@ -179,9 +179,9 @@ def _half_width(values: Floats) -> float:
     return student_t(values.size - 1) * float(values.std(ddof=1)) / math.sqrt(values.size)
 
 
-def student_t(freedom: float) -> float:
-    """The quantile of Student's t for the confidence of the intervals."""
+def student_t(freedom: float, share: float = (1 + CONFIDENCE) / 2) -> float:
+    """A quantile of Student's t, by default the one for the confidence of the intervals."""
     # Imported here, since it takes time that a command without intervals need not spend.
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+    return float(stdtrit(freedom, share))

@@ -79,7 +79,7 @@ def trend(hours: Sequence[float], millions: Sequence[float], values: Sequence[fl
         per_hour=per_hour,
         per_million=_slope(requests, series)[0],
         late_per_hour=late,
-        smallest_per_hour=max((student_t(WAVES) + _quantile(POWER)) * error, grain / float(np.ptp(time))),
+        smallest_per_hour=max((student_t(WAVES) + student_t(WAVES, POWER)) * error, grain / float(np.ptp(time))),
         told=_told(per_hour, late),
     )
 
@@ -140,9 +140,3 @@ def _along(direction: Floats, changes: Sequence[Floats], series: Floats) -> tupl
     basis, _ = np.linalg.qr(np.column_stack([np.ones(size), *changes, *waves]))
     noise = basis[:, known:].T @ (series - series.mean())
     return float(direction @ series), math.sqrt(float(noise @ noise) / WAVES * float(direction @ direction))
-
-
-def _quantile(share: float) -> float:
-    from scipy.special import stdtrit  # imported here for the same reason as in `intervals`
-
-    return float(stdtrit(WAVES, share))

@@ -173,13 +173,11 @@ class ContainerServer(RunningServer):
         Raises:
             UsageError: If the Engine runs on another machine.
         """
-        self._container.reload()
-        pid = self._container.attrs["State"]["Pid"]
-        if Cgroup.find(pid, self.container_id) is None:
+        if self._cgroup() is None:
             raise UsageError(
                 f"{self.server.key}: the processes of a container are known on Linux only: --launcher local"
             )
-        family = process_tree(pid)
+        family = process_tree(self._container.attrs["State"]["Pid"])
         return family[1:] if self._container.attrs["HostConfig"]["Init"] else family
 
     def end_process(self, process: psutil.Process, name: str) -> None:
@@ -211,8 +209,7 @@ class ContainerServer(RunningServer):
 
     def usage(self) -> Usage:
         """CPU and memory of the container's cgroup."""
-        self._container.reload()
-        found = Cgroup.find(self._container.attrs["State"]["Pid"], self.container_id)
+        found = self._cgroup()
         if found is not None:
             return found.usage()
         client = self._container.client
@@ -228,8 +225,7 @@ class ContainerServer(RunningServer):
 
     def holdings(self) -> Holdings:
         """What the container holds; of an Engine on another machine neither its own memory nor its descriptors."""
-        usage = self.usage()
-        found = Cgroup.find(self._container.attrs["State"]["Pid"], self.container_id)
+        usage, found = self.usage(), self._cgroup()
         if found is None:
             return Holdings.of_usage(usage, math.nan, None)
         return Holdings.of_usage(usage, found.own_mib(), descriptors_of(found.processes()))
@@ -261,6 +257,11 @@ class ContainerServer(RunningServer):
     def stop(self) -> None:
         """End the container where this program started it."""
         self._on_stop(self._container)
+
+    def _cgroup(self) -> Cgroup | None:
+        """The container's cgroup as it is now: a restart makes a new one. None of an Engine on another machine."""
+        self._container.reload()
+        return Cgroup.find(self._container.attrs["State"]["Pid"], self.container_id)
 
     @cached_property
     def _packages(self) -> dict[str, str] | None:

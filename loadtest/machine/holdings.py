@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from loadtest.machine.process_tree import process_tree
+from loadtest.machine.process_tree import open_descriptors, process_tree, tree_usage
 from loadtest.machine.usage import MIB, Usage
 from loadtest.records import Number
 
@@ -50,17 +50,11 @@ def tree_holdings(pid: int) -> Holdings:
     Args:
         pid: The topmost process.
     """
-    resident = own = 0.0
-    descriptors = threads = processes = 0
+    own = 0.0
     for process in process_tree(pid):
         with contextlib.suppress(psutil.Error, OSError):  # it may end while it is read
-            counted = process.num_fds(), process.num_threads(), *_memory(process)
-            descriptors += counted[0]
-            threads += counted[1]
-            resident += counted[2]
-            own += counted[3]
-            processes += 1
-    return Holdings(resident / MIB, own / MIB, descriptors, threads, processes)
+            own += _own(process)
+    return Holdings.of_usage(tree_usage(pid), own / MIB, open_descriptors(pid))
 
 
 def descriptors_of(pids: Sequence[int]) -> int | None:
@@ -76,8 +70,8 @@ def descriptors_of(pids: Sequence[int]) -> int | None:
     return count
 
 
-def _memory(process: psutil.Process) -> tuple[float, float]:
-    """All memory and that without a file behind it, in bytes, by smaps_rollup of proc(5)."""
+def _own(process: psutil.Process) -> float:
+    """Memory without a file behind it, in bytes, by smaps_rollup of proc(5)."""
     sizes = {}
     with contextlib.suppress(OSError):
         text = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
@@ -85,6 +79,5 @@ def _memory(process: psutil.Process) -> tuple[float, float]:
             name, _, rest = line.partition(":")
             sizes[name] = float(rest.split()[0]) * KIB
     if "Pss_Anon" in sizes:
-        return sizes["Pss"], sizes["Pss_Anon"] + sizes["Pss_Shmem"] + sizes.get("SwapPss", 0.0)
-    full = process.memory_full_info()  # before Linux 5.4, and macOS
-    return float(getattr(full, "pss", 0) or full.uss), float(full.uss)
+        return sizes["Pss_Anon"] + sizes["Pss_Shmem"] + sizes.get("SwapPss", 0.0)
+    return float(process.memory_full_info().uss)  # before Linux 5.4, and macOS

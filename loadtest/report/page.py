@@ -149,30 +149,28 @@ def _faults(result: ComparisonResult) -> list[str]:
 
 def fire_content(file: ResilienceFile, figure: Figure) -> dict[str, Any]:
     """What the section 'Under fire' shows."""
-    return {
-        "date": file.date.isoformat(),
-        "model": f"{file.workload} v{file.version}",
-        "launcher": file.launcher.get("launcher", "unknown"),
-        "command": shlex.join(file.command),
-        "told": {one.label: sentences(one) for one in file.servers.values()},
-        "faults": [
-            f"{one.label}, {part} was not tried out: {fault}"
-            for one in file.servers.values()
-            for part, fault in one.faults.items()
-        ],
-        "figure": figure,
-    }
+    faults = [
+        f"{one.label}, {part} was not tried out: {fault}"
+        for one in file.servers.values()
+        for part, fault in one.faults.items()
+    ]
+    told = {one.label: sentences(one) for one in file.servers.values()}
+    return {**_origin(file), "told": told, "faults": faults, "figure": figure}
 
 
 def night_content(file: SoakFile, figure: Figure) -> dict[str, Any]:
     """What the section 'A long night' shows."""
+    told = {one.label: soak_sentences(one) for one in file.servers.values()}
+    return {**_origin(file), "told": told, "figure": figure}
+
+
+def _origin(file: ResilienceFile | SoakFile) -> dict[str, Any]:
+    """When, of which model and by which command."""
     return {
         "date": file.date.isoformat(),
         "model": f"{file.workload} v{file.version}",
         "launcher": file.launcher.get("launcher", "unknown"),
         "command": shlex.join(file.command),
-        "told": {one.label: soak_sentences(one) for one in file.servers.values()},
-        "figure": figure,
     }
 
 

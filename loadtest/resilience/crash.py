@@ -18,6 +18,7 @@ from loadtest.load.session import PhaseResult
 from loadtest.machine.ports import is_free
 from loadtest.records import Count, Number
 from loadtest.resilience.load_beside import load_beside
+from loadtest.resilience.lost_requests import lost_and_refused
 from loadtest.resilience.process_end import KINDS, ProcessEnd
 from loadtest.resilience.version_witness import VersionWitness
 from loadtest.servers.server_folder import Server
@@ -25,9 +26,6 @@ from loadtest.setup.probes.probe_load import together
 from loadtest.setup.scratch import ScratchCopy, scratch_copy
 from loadtest.setup.scratch_start import running_on
 from loadtest.wire.golden_target import rest_target
-
-REFUSED = ("connection_refused", "connect_failed", "http_503")
-"""Kinds of errors of requests that the server did not take."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +135,7 @@ def _once(launcher: Launcher, scratch: ScratchCopy, plan: CrashPlan, ended: str)
 
 def _told(end: ProcessEnd, phases: Sequence[PhaseResult], witness: VersionWitness) -> Crash:
     whole = together(phases)
+    lost, refused = lost_and_refused(whole.errors)
     failed = [
         phase.began / 1e9 + window.end_s - end.at for phase in phases for window in phase.tally.windows if window.failed
     ]
@@ -149,8 +148,8 @@ def _told(end: ProcessEnd, phases: Sequence[PhaseResult], witness: VersionWitnes
         ended=end.ended,
         repeats=1,
         requests=whole.scheduled,
-        lost={kind: count for kind, count in whole.errors.items() if kind not in REFUSED},
-        refused={kind: count for kind, count in whole.errors.items() if kind in REFUSED},
+        lost=lost,
+        refused=refused,
         wrong=whole.mismatched,
         recovered_s=max([*failed, over_s]) if timed else math.nan,
         outage_s=outage_s if timed else math.nan,

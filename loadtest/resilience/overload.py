@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from loadtest.experiments.measured_run import measure
+from loadtest.experiments.server_run import server_target
 from loadtest.judge.findings import Finding
 from loadtest.judge.measured import MeasuredRun
 from loadtest.judge.objective import Objective
@@ -24,8 +25,7 @@ from loadtest.load.recorder import Window
 from loadtest.load.schedule import Closed, Piecewise, Poisson
 from loadtest.records import Count, Number
 from loadtest.servers.server_folder import DEFAULT_WIRE, Server
-from loadtest.wire.formats import asked_over
-from loadtest.wire.golden_target import Target, golden_target
+from loadtest.wire.golden_target import Target
 
 PAYLOADS = 2_000
 """Different requests, as far as the inputs go."""
@@ -256,9 +256,7 @@ class _Clients:
     @cached_property
     def _target(self) -> Target:
         """The requests, encoded once for all loads."""
-        artifact = asked_over(self.wire, self.running.artifact)
-        url = self.running.url_over(self.wire)
-        return golden_target(self.wire, url, artifact.workload, artifact.load.for_requests(PAYLOADS))
+        return server_target(self.running, PAYLOADS, self.wire)
 
     def _await_calm(self) -> float:
         """Seconds until a single request is answered rightly and quickly."""

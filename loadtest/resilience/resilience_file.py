@@ -1,6 +1,5 @@
 """resilience.json: what was found of each server, part by part. A part that is tried out again replaces itself."""
 
-import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import Any, Literal
 
 from loadtest.errors import UsageError
 from loadtest.machine.files import write_whole
-from loadtest.machine.host import Host
 from loadtest.records import from_json, to_json
+from loadtest.resilience.command_record import CommandRecord
 from loadtest.resilience.crash import Crash
 from loadtest.resilience.hostile.result import HostileResult
 from loadtest.resilience.leaving import Leaving
@@ -55,27 +54,14 @@ class Resilience:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResilienceFile:
-    """What resilience.json holds.
+class ResilienceFile(CommandRecord):
+    """What resilience.json holds, of the command that measured the latest part and of all servers.
 
     Attributes:
-        date: When its latest part was begun, UTC.
-        command: Arguments of the program that measured that part.
-        host: The machine.
-        launcher: How the servers were started; see `loadtest.launch.launcher.Launcher.describe`.
-        workload: Name of the model.
-        version: Its version.
         servers: What was found of each server, by its key.
     """
 
-    schema_version: Literal[1] = 1
     kind: Literal["resilience"] = "resilience"
-    date: datetime.datetime
-    command: tuple[str, ...]
-    host: Host
-    launcher: dict[str, Any]
-    workload: str
-    version: str
     servers: Mapping[str, Resilience]
 
 

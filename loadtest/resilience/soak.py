@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from loadtest.errors import MeasurementError
 from loadtest.experiments.measured_run import measure
+from loadtest.experiments.server_run import server_target
 from loadtest.judge.measured import MeasuredRun
 from loadtest.launch.launcher import Launcher
 from loadtest.launch.launcher import running as up
@@ -20,8 +21,6 @@ from loadtest.load.schedule import Closed, Poisson, check_connections, check_pla
 from loadtest.records import Count
 from loadtest.resilience.soak_sample import SoakSample, SoakTotals, sample_of
 from loadtest.servers.server_folder import DEFAULT_WIRE, Server
-from loadtest.wire.formats import asked_over
-from loadtest.wire.golden_target import golden_target
 
 PAYLOADS = 2_000
 """Different requests, as far as the inputs go."""
@@ -115,9 +114,7 @@ def soak(
     say("starting")
     with up(launcher, [server]) as (running,):
         url = running.url_over(wire)
-        artifact = asked_over(wire, running.artifact)
-        examples = artifact.load.for_requests(PAYLOADS)
-        target = golden_target(wire, url, artifact.workload, examples, headers=running.headers)
+        target = server_target(running, PAYLOADS, wire)
 
         def put(load: Load, follow: Callable[[Progress], None]) -> MeasuredRun:
             run, _ = measure(

@@ -4,7 +4,6 @@ A command that is killed leaves soak.jsonl, and whoever reads a folder takes tha
 soaked again in the same folder replaces itself; the older lines stay.
 """
 
-import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any, Literal
 
 from loadtest.errors import UsageError
 from loadtest.machine.files import write_whole
-from loadtest.machine.host import Host
 from loadtest.machine.journal import Journal, read_lines
 from loadtest.records import Number, from_json, lines_schema, to_json, to_line
+from loadtest.resilience.command_record import CommandRecord
 from loadtest.resilience.soak import SoakPlan
 from loadtest.resilience.soak_result import Soak, soak_of
 from loadtest.resilience.soak_sample import SoakSample, SoakTotals
@@ -23,17 +22,8 @@ SOAK, SAMPLES = "soak.json", "soak.jsonl"
 TAG = "what"
 
 
-@dataclass(frozen=True, kw_only=True)
-class SoakBegun:
-    """Line of a command that begins; see `SoakFile`."""
-
-    schema_version: Literal[1] = 1
-    date: datetime.datetime
-    command: tuple[str, ...]
-    host: Host
-    launcher: dict[str, Any]
-    workload: str
-    version: str
+class SoakBegun(CommandRecord):
+    """Line of a command that begins."""
 
 
 @dataclass(frozen=True)
@@ -68,27 +58,14 @@ KINDS: Mapping[str, type] = {kind.__name__: kind for kind in (SoakBegun, ServerB
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoakFile:
-    """What soak.json holds.
+class SoakFile(CommandRecord):
+    """What soak.json holds, of the latest command and of all servers.
 
     Attributes:
-        date: When the latest command was begun, UTC.
-        command: Its arguments.
-        host: The machine.
-        launcher: How the servers were started; see `loadtest.launch.launcher.Launcher.describe`.
-        workload: Name of the model.
-        version: Its version.
         servers: What was found of each server, by its key.
     """
 
-    schema_version: Literal[1] = 1
     kind: Literal["soak"] = "soak"
-    date: datetime.datetime
-    command: tuple[str, ...]
-    host: Host
-    launcher: dict[str, Any]
-    workload: str
-    version: str
     servers: Mapping[str, Soak]
 
 
@@ -160,15 +137,7 @@ class SoakRecord:
         begun = self._begun
         if begun is None:
             raise UsageError("no soak was begun")
-        return SoakFile(
-            date=begun.date,
-            command=begun.command,
-            host=begun.host,
-            launcher=begun.launcher,
-            workload=begun.workload,
-            version=begun.version,
-            servers={key: one.soak() for key, one in self._servers.items()},
-        )
+        return SoakFile(**vars(begun), servers={key: one.soak() for key, one in self._servers.items()})
 
 
 class SoakWriter:

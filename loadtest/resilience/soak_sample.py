@@ -8,7 +8,7 @@ from loadtest.judge.findings import Finding
 from loadtest.load.recorder import Tally, Window
 from loadtest.machine.holdings import Holdings
 from loadtest.records import Count, Number
-from loadtest.resilience.crash import REFUSED
+from loadtest.resilience.lost_requests import lost_and_refused
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ class SoakTotals:
     def of_tally(cls, tally: Tally, elapsed_s: float, faults: list[Finding]) -> "SoakTotals":
         """Of a soak that has ended."""
         p50, p99 = (one / 1e6 for one in tally.response.percentiles([50.0, 99.0]))
-        return cls(elapsed_s, tally.ok, tally.mismatched, *_by_blame(tally.errors), p50, p99, faults)
+        return cls(elapsed_s, tally.ok, tally.mismatched, *lost_and_refused(tally.errors), p50, p99, faults)
 
     @classmethod
     def of_sample(cls, sample: SoakSample) -> "SoakTotals":
         """Of a soak that was cut short after this sample."""
-        return cls(sample.at_s, sample.right, sample.wrong, *_by_blame(sample.errors), math.nan, math.nan, [])
+        return cls(sample.at_s, sample.right, sample.wrong, *lost_and_refused(sample.errors), math.nan, math.nan, [])
 
 
 def sample_of(
@@ -117,9 +117,3 @@ def sample_of(
         threads=held.threads if held else None,
         processes=held.processes if held else None,
     )
-
-
-def _by_blame(errors: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
-    """What was lost, and what was refused."""
-    ordered = sorted(errors.items())
-    return ({k: n for k, n in ordered if k not in REFUSED}, {k: n for k, n in ordered if k in REFUSED})

@@ -12,7 +12,7 @@ from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server, fill
 from loadtest.setup.declared import DeclaredSetup, ProcedureRequest
 from loadtest.setup.probes.capability import Exchange
-from loadtest.setup.probes.probe_request import ProbeReply, ProbeRequest, ask, is_golden
+from loadtest.setup.probes.probe_request import ProbeRequest, ask, is_golden, reply_of
 from loadtest.setup.scratch import ScratchCopy
 from loadtest.setup.setup_finding import SetupCode, SetupFinding, finding
 from loadtest.setup.start_times import stop_whole
@@ -112,7 +112,7 @@ def carry_out(running: RunningServer, requests: tuple[ProcedureRequest, ...], sc
         path = fill(request.path, scratch.context())
         answer = running.call(request.method, request.port, path, PROCEDURE_S)
         call = ProbeRequest(path, port=request.port, method=request.method)
-        evidence.append(Exchange(str(call), str(ProbeReply(answer.status, {}, answer.body, fault=answer.fault))))
+        evidence.append(Exchange(str(call), str(reply_of(answer))))
         if not 200 <= answer.status < 300:
             break
     return evidence

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from loadtest.launch.running import RunningServer
 from loadtest.servers.server_folder import HttpGet, fill
 from loadtest.setup.probes.capability import Exchange, excerpt
-from loadtest.wire.single_request import LimitedConnection
+from loadtest.wire.single_request import Answer, LimitedConnection
 
 JSON = {"Content-Type": "application/json"}
 
@@ -67,6 +67,11 @@ class ProbeReply:
         return f"{self.status}{', gzip' if self.packed else ''}: {excerpt(self.body) or '(empty)'}"
 
 
+def reply_of(answer: Answer) -> ProbeReply:
+    """An answer that the launcher got, as a reply; its headers are not looked at."""
+    return ProbeReply(answer.status, {}, answer.body, fault=answer.fault)
+
+
 def ask(running: RunningServer, call: ProbeRequest, timeout_s: float = 10.0) -> ProbeReply:
     """Send one request; a failure is returned and not raised."""
     connection = LimitedConnection(running.host, running.ports[call.port], timeout_s)
@@ -92,9 +97,8 @@ def is_golden(running: RunningServer, reply: ProbeReply) -> bool:
 def get(running: RunningServer, probe: HttpGet) -> tuple[ProbeRequest, ProbeReply]:
     """Send a declared GET request the way the launcher does, which reaches a container's own loopback too."""
     context = {"workload": running.artifact.workload, "version": running.artifact.version, "host": running.host}
-    answer = running.probe(probe)
     call = ProbeRequest(fill(probe.path, context), port=probe.port)
-    return call, ProbeReply(answer.status, {}, answer.body, fault=answer.fault)
+    return call, reply_of(running.probe(probe))
 
 
 def leaves(document: object) -> Iterator[object]:
