@@ -1,10 +1,13 @@
 """Wrong answers and failures of every sort over real sockets: each is counted once, under the right kind."""
 
 import asyncio
+import gc
+import itertools
 import resource
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -192,10 +195,12 @@ def test_endless_body_is_cut_off(programmable: Programmable) -> None:
 
 @pytest.fixture
 def few_file_descriptors() -> Iterator[None]:
-    """Leaves this process hardly any."""
+    """Leaves this process twenty: numbers that are free, however many are taken above the first of them."""
+    gc.collect()  # what earlier tests left open
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with socket.socket() as probe:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (probe.fileno() + 20, hard))
+    taken = {int(number.name) for number in Path("/proc/self/fd").iterdir()}
+    free = (number for number in itertools.count() if number not in taken)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, 20, None)), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
