@@ -1,8 +1,9 @@
-"""Write the README's tables from the result files that they name: scripts/readme [--check].
+"""Write tables of the documentation from the result files that they name: scripts/readme [--check].
 
 A block begins with ``<!-- latency FOLDER -->``, of several comparisons with ``<!-- latency FOLDER imagenet -->``, or
-with ``<!-- models FOLDER -->`` or ``<!-- setup FOLDER -->``, and ends with ``<!-- /latency -->`` and the like; what
-stands between the two is written here, from FOLDER's result.json or setup.json.
+with ``models``, ``setup``, ``overload`` or ``soak`` in place of the first word, and ends with ``<!-- /latency -->`` and
+the like; what stands between the two is written here, from FOLDER's result.json, setup.json, resilience.json or
+soak.json.
 """
 
 import re
@@ -14,17 +15,28 @@ from pathlib import Path
 from loadtest.judge.summary import SummaryRow
 from loadtest.report.answer import conditions
 from loadtest.report.figures import model_weight
+from loadtest.report.fire_wording import refused
 from loadtest.report.reading import RESULT, SETUP, read_results, span
 from loadtest.report.setup_table import IDLE_ROWS, SIZE_ROWS, STAGES, WRITTEN_ROWS, spread_of
 from loadtest.report.setup_wording import answer_of
+from loadtest.report.soak_wording import span as slope_span
+from loadtest.report.soak_wording import verdict
 from loadtest.report.table import markdown_rows, markdown_table
+from loadtest.resilience.command_record import CommandRecord
+from loadtest.resilience.resilience_file import RESILIENCE, read_resilience
+from loadtest.resilience.soak_file import read_soak
 from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.setup_file import read_setups
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "measured" / "README.md")
-BLOCK = re.compile(r"(<!-- (latency|models|setup) (\S+)(?: (\S+))? -->\n).*?(<!-- /\2 -->)", re.DOTALL)
-WRITTEN = ("code, lines", "configuration, lines", "export, lines", "for other wire formats, lines")
+PAGES = [ROOT / name for name in ("README.md", "docs/measured/README.md", "docs/resilience.md", "benchmarks/RESULTS.md")]
+WRITTEN = (
+    "code, lines",
+    "code for operation, lines",
+    "configuration, lines",
+    "export, lines",
+    "for other wire formats, lines",
+)
 CAPABILITIES = ("grpc", "batching", "versions", "hot_swap", "metrics", "graceful_shutdown", "auth")
 """Those of the capabilities that the README tells; the page tells all."""
 
@@ -119,10 +131,61 @@ def _warm_start(server: ServerSetup) -> str:
     return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})" if spread else "-"
 
 
+def overload(folder: Path, _: str | None) -> str:
+    """Goodput at each offered load as a share of the capacity, and below it how it was measured."""
+    file = read_resilience(folder / RESILIENCE)
+    measured = [(one.label, one.overload) for one in file.servers.values() if one.overload]
+    factors = [level.factor for level in measured[0][1].levels]
+    most = f"{max(factors):g}"
+    header = ["offered, times the capacity", *(f"{factor:g}" for factor in factors)]
+    lines = []
+    for label, found in measured:
+        last = found.levels[-1]
+        shares = [f"{found.goodput_share(level):.2f}" for level in found.levels]
+        refusals = f"{refused(last) / last.requests:.0%}"
+        named = f"{label}, capacity {found.ceiling_rps:,.0f}/s"
+        lines.append([named, *shares, refusals, f"{last.p99_ms:,.0f}", f"{found.recovery_s:.1f}"])
+    table = markdown_rows([*header, f"refused at {most}", f"p99 of answers at {most}, ms", "recovery, s"], lines)
+    return f"{table}\n\n{_by(file)}: answered in time, as a share of the capacity.\n"
+
+
+def soak(folder: Path, _: str | None) -> str:
+    """What became of the requests of a soak, what grew, and below it how it was measured."""
+    file = read_soak(folder)
+    found = list(file.servers.values())
+    totals = [one.totals for one in found if one.totals]
+    rows = {
+        "right answers": [f"{one.right:,}" for one in totals],
+        "wrong": [f"{one.wrong:,}" for one in totals],
+        "lost": [f"{sum(one.lost.values()):,}" for one in totals],
+        "refused": [f"{sum(one.refused.values()):,}" for one in totals],
+        "minutes": [f"{one.elapsed_s / 60:.1f}" for one in totals],
+        "p50, ms": [f"{one.p50_ms:.1f}" for one in totals],
+        "p99, ms": [f"{one.p99_ms:.1f}" for one in totals],
+        "p99, last third ÷ first third": [slope_span(one.p99_ratio) for one in found],
+        **{
+            f"{name} per hour": [f"{slope_span(one.trends[name].per_hour)}, {verdict(one.trends[name])}" for one in found]
+            for name in found[0].trends
+        },
+    }
+    table = markdown_rows(["", *(one.label for one in found)], [[title, *cells] for title, cells in rows.items()])
+    return f"{table}\n\n{_by(file)}. Square brackets hold 95 % intervals.\n"
+
+
+def _by(file: CommandRecord) -> str:
+    return (
+        f"Measured on {file.date:%Y-%m-%d} by `loadtest {shlex.join(file.command)}`: {file.workload} v{file.version}, "
+        f"launcher {file.launcher['launcher']}, {file.host.cores} cores of {file.host.cpu}"
+    )
+
+
+MAKERS = {"latency": latency, "models": models, "setup": setup, "overload": overload, "soak": soak}
+BLOCK = re.compile(rf"(<!-- ({'|'.join(MAKERS)}) (\S+)(?: (\S+))? -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+
+
 def rewritten(text: str) -> str:
     """A page with every block written anew."""
-    makers = {"latency": latency, "models": models, "setup": setup}
-    return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](ROOT / block[3], block[4])}{block[5]}", text)
+    return BLOCK.sub(lambda block: f"{block[1]}{MAKERS[block[2]](ROOT / block[3], block[4])}{block[5]}", text)
 
 
 def main() -> None:

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from loadtest.resilience.crash import Crash
 from loadtest.resilience.hostile.result import HostileResult
 from loadtest.resilience.leaving import Leaving
+from loadtest.resilience.lost_requests import lost_and_refused
 from loadtest.resilience.overload import Overload, OverloadLevel
 from loadtest.resilience.process_end import MAIN, MEMORY, STOP, WORKER
 from loadtest.resilience.resilience_file import Resilience
 from loadtest.resilience.rollout_result import BACK, CORRUPT, OTHER_MODEL, TO_NEXT, Rollout, RolloutStep
 
-REFUSALS = ("http_503", "http_429", "unavailable", "resource_exhausted")
 LEFT = ("timeout", "gave_up")
-"""Kinds of errors: the server said no at once, or its client left before the answer came."""
+"""Kinds of errors of requests whose client left before the answer came."""
 
 
 def sentences(found: Resilience) -> list[str]:
@@ -36,8 +36,8 @@ def _sentence(text: str) -> str:
 
 
 def refused(level: OverloadLevel) -> int:
-    """Requests that the server refused at once."""
-    return sum(count for kind, count in level.errors.items() if kind in REFUSALS)
+    """Requests that the server did not take."""
+    return sum(lost_and_refused(level.errors)[1].values())
 
 
 def left(level: OverloadLevel) -> int:
@@ -52,7 +52,7 @@ def other_errors(level: OverloadLevel) -> int:
 
 def _overload(found: Overload) -> list[str]:
     worst = max(found.levels, key=lambda level: level.factor)
-    capacity = f"{found.ceiling_rps:,.0f} requests/s" + ("" if found.settled else ", which was still changing,")
+    capacity = f"{found.ceiling_rps:,.0f} requests/s" + ("" if found.settled else ", which was not seen to settle,")
     told = (
         f"at {worst.factor:g} times its capacity of {capacity} it answers "
         f"{found.goodput_share(worst):.2f} of that capacity in time"

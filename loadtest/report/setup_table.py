@@ -168,6 +168,7 @@ SIZE_ROWS: Mapping[str, Row] = {
 WRITTEN_ROWS: Mapping[str, Row] = {
     "configuration, lines": _kind("configuration"),
     "code, lines": _kind("code"),
+    "code for operation, lines": _kind("operation"),
     "export, lines": _kind("export"),
     "Dockerfile, lines": _kind("image"),
     "for other wire formats, lines": _kind("other_wires"),

@@ -106,8 +106,9 @@ def leaving(
 
 
 def _over(running: RunningServer, wire: str, instances: int, plan: LeavingPlan) -> Leaving:
-    examples = running.artifact.golden.many(instances)
-    target = golden_target(wire, running.url_over(wire), running.artifact.workload, examples, instances)
+    artifact, url = running.artifact, running.url_over(wire)
+    examples = artifact.golden.many(instances)
+    target = golden_target(wire, url, artifact.workload, examples, instances, running.headers)
     _await_idle(running)  # the first requests of a wire format take longer
     asyncio.run(_Burst(target, 1, MOST_S).run())
     _await_idle(running)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-REFUSED = ("connection_refused", "connect_failed", "http_503")
-"""Kinds of errors of requests that the server did not take."""
+REFUSED = ("connection_refused", "connect_failed", "http_503", "http_429", "unavailable", "resource_exhausted")
+"""Kinds of errors of requests that the server did not take: nobody listened, or it said so at once."""
 
 
 def lost_and_refused(errors: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:

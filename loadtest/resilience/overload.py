@@ -31,8 +31,8 @@ PAYLOADS = 2_000
 """Different requests, as far as the inputs go."""
 
 CEILING_CONNECTIONS = 16
-AGREEMENT = 0.05
-"""Two closed loops agree where their throughputs differ by this share of the larger one at most."""
+LOOKED_AT, FASTER = 4, 0.05
+"""A capacity has settled where none of so many closed loops in a row was faster by this share than the best before."""
 
 CALM_S, CALM_WITHIN_S = 60.0, 0.5
 """How long a server is waited for after an overload, and how quickly a single request is answered by a calm one."""
@@ -46,8 +46,8 @@ class OverloadPlan:
         factors: Offered loads, as multiples of the rate that the server answers in a closed loop.
         level_s: Seconds of each.
         ceiling_s: Seconds of each closed loop before them; the warm-up of the first lasts twice as long at most.
-        most_loops: How often the closed loop is run at most until two in a row agree: a server whose code is compiled
-            while it runs (Java) may look steady for seconds and be twice as fast half a minute later.
+        most_loops: How often the closed loop is run at most until it has settled: a server whose code is compiled while
+            it runs (Java) may look steady for ten seconds and be twice as fast a minute later.
         patience_s: After so many seconds a client leaves, and an answer is of no use to it.
         connections: Connections of all clients together.
         seed: Of the schedules, which are the same for every server.
@@ -56,7 +56,7 @@ class OverloadPlan:
     factors: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
     level_s: float = 8.0
     ceiling_s: float = 5.0
-    most_loops: int = 8
+    most_loops: int = 16
     patience_s: float = 1.0
     connections: int = 1_000
     seed: int = 1
@@ -117,8 +117,8 @@ class Overload:
 
     @property
     def settled(self) -> bool:
-        """Whether the closed loops came to agree; where there was one, nobody knows."""
-        return len(self.loops_rps) < 2 or agree(*self.loops_rps[-2:])
+        """Whether the closed loops had stopped growing faster; where there was one, nobody knows."""
+        return len(self.loops_rps) < 2 or settled(self.loops_rps)
 
     def goodput_share(self, level: OverloadLevel) -> float:
         """Goodput as a share of the ceiling."""
@@ -161,7 +161,7 @@ def overload(
 
 
 def until_settled(closed_loop: Callable[[int], float], most: int) -> list[float]:
-    """Run closed loops until two in a row agree.
+    """Run closed loops until they have settled.
 
     Args:
         closed_loop: Runs one and returns its throughput; it is told how many were run before.
@@ -171,14 +171,18 @@ def until_settled(closed_loop: Callable[[int], float], most: int) -> list[float]
         The throughput of each.
     """
     rates = [closed_loop(0)]
-    while len(rates) < most and not (len(rates) > 1 and agree(*rates[-2:])):
+    while len(rates) < most and not settled(rates):
         rates.append(closed_loop(len(rates)))
     return rates
 
 
-def agree(one: float, other: float) -> bool:
-    """Whether two throughputs are taken for the same."""
-    return abs(one - other) <= AGREEMENT * max(one, other)
+def settled(rates: Sequence[float]) -> bool:
+    """Whether the last closed loops were no faster than the best before them.
+
+    Two that agree would not do: they may both be early, or both be disturbed.
+    """
+    before, last = rates[:-LOOKED_AT], rates[-LOOKED_AT:]
+    return bool(before) and max(last) <= (1 + FASTER) * max(before)
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,8 @@ class DeclaredSetup:
         extra: Extra of pyproject.toml that installs the server; an empty one if there is none.
         artifact_files: Patterns of the artifact's files that the server reads.
         image_files: Those of ``written_files`` that only the container reads; a Dockerfile need not be named.
+        operation_files: Code, relative to the folder, that counts and that no prediction needs: metrics, a token, the
+            exchange of the model and the like.
         wire_files: Files, relative to the folder, that count and that only other wire formats than ``rest`` need.
         defaults: The server's own default of configuration keys, by file; a key without one counts as changed.
         health: Address whose status alone says whether the server is up; that of the readiness probe if not given.
@@ -141,6 +143,7 @@ class DeclaredSetup:
     hot_swap: DeclaredSwap | None = None
     auth: SettingChange | None = None
     image_files: tuple[str, ...] = ()
+    operation_files: tuple[str, ...] = ()
     wire_files: tuple[str, ...] = ()
 
 
@@ -161,6 +164,7 @@ def _declared(name: str, table: dict[str, Any]) -> DeclaredSetup:
         "extra": str,
         "artifact_files": tuple,
         "image_files": tuple,
+        "operation_files": tuple,
         "wire_files": tuple,
         "defaults": dict,
         "health": lambda one: HttpGet(**one),

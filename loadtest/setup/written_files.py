@@ -19,16 +19,17 @@ from loadtest.setup.declared import DeclaredSetup
 from loadtest.setup.project_imports import imported_files
 from loadtest.setup.readme_commands import commands_of
 
-WrittenKind = Literal["configuration", "code", "export", "image", "other_wires"]
+WrittenKind = Literal["configuration", "code", "operation", "export", "image", "other_wires"]
 WRITTEN_KINDS: tuple[WrittenKind, ...] = get_args(WrittenKind)
 EXPORTER = "models"
 MODEL = "models/workload.py"
 """The contract of a model. It and what it imports are no server's, and neither are the models that it describes."""
 
 CODE = {".py", ".sh"}
-COUNTING = 3
-"""Version of the rule. 2 counted what other wire formats need among the code and the export; 1 counted the files that
-were listed, which named the export of the SavedModel alone in full."""
+COUNTING = 4
+"""Version of the rule. 3 counted what operates a server among the code; 2 counted what other wire formats need among the
+code and the export as well; 1 counted the files that were listed, which named the export of the SavedModel alone in
+full."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class WrittenFile:
 
     Attributes:
         path: Relative to the project.
-        kind: One of `WRITTEN_KINDS`: configuration; code (handler or application); export; image (a Dockerfile);
-            other_wires (code or export that only other wire formats than REST with JSON need).
+        kind: One of `WRITTEN_KINDS`: configuration; code (handler or application); operation (code for metrics, a token
+            and the like, which no prediction needs); export; image (a Dockerfile); other_wires (code or export that only
+            other wire formats than REST with JSON need).
         lines: Lines that are neither blank nor comment nor docstring.
         keys: Keys that it sets; None where its format has no keys.
         changed: Those of them that differ from the server's own default; None where its format has no keys.
@@ -114,8 +116,12 @@ def count_written(server: Server, declared: DeclaredSetup, root: Path = ROOT) ->
         raise UsageError(f"{readme} cannot be read ({error.strerror}): every server folder has one") from error
     defaults = {(server.folder / name).resolve(): keys for name, keys in declared.defaults.items()}
     needed = needed_files([server.folder / name for name in server.written_files], root)
-    kinds: dict[Path, WrittenKind] = {(server.folder / name).resolve(): "other_wires" for name in declared.wire_files}
-    kinds |= {(server.folder / name).resolve(): "image" for name in declared.image_files}
+    named: dict[WrittenKind, Sequence[str]] = {
+        "other_wires": declared.wire_files,
+        "operation": declared.operation_files,
+        "image": declared.image_files,
+    }
+    kinds = {(server.folder / name).resolve(): kind for kind, names in named.items() for name in names}
     files = tuple(_count(path, defaults.get(path, {}), root, kinds.get(path)) for path in needed)
     return WrittenByHand(
         files=files,

@@ -93,6 +93,17 @@ def test_torchserve_exchanges_its_model(tmp_path: Path) -> None:
     check_rollout(server)
 
 
+@pytest.mark.slow
+def test_clients_that_leave_bring_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that asks for one answers those that wait, so that there is a cost to compare with."""
+    monkeypatch.setenv("FLASK_SERVER_BEARER_TOKEN", "a-token-of-forty-characters-0123456789ab")
+    server = found(tmp_path, "leave", "--servers", "flask_server")
+    assert server.leave is not None
+    for one in server.leave:
+        assert one.waited_cpu_s > 0
+        assert one.right_afterwards
+
+
 def test_a_rollout_without_the_next_version_says_how_to_build_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

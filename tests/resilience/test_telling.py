@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from loadtest.cli import cli
 from loadtest.errors import UsageError
 from loadtest.report import write_report, write_resilience_report
-from loadtest.report.fire_wording import sentences
+from loadtest.report.fire_wording import left, other_errors, refused, sentences
 from loadtest.report.reading import read_results
+from loadtest.resilience.lost_requests import lost_and_refused
 from loadtest.resilience.process_end import MAIN, MEMORY
 from loadtest.resilience.resilience_file import Resilience, read_resilience, write_resilience
 from loadtest.resilience.rollout_result import CORRUPT, OTHER_MODEL, Rollout, RolloutPlan
@@ -113,9 +114,21 @@ def test_beside_a_comparison_it_is_a_section_of_its_page(tmp_path: Path) -> None
 
 
 def test_a_capacity_that_had_not_settled_is_told() -> None:
-    """The closed loops before the overload did not agree, so it is a share of a number that was still changing."""
+    """The closed loops before the overload still grew faster, so it is a share of a number that was still changing."""
     holds = sample().servers["holds"]
     assert holds.overload is not None
     told = sentences(replace(holds, overload=replace(holds.overload, loops_rps=[500.0, 800.0, 1_000.0])))
-    assert told[0].startswith("At 3 times its capacity of 1,000 requests/s, which was still changing, it answers 0.93")
-    assert sentences(replace(holds, overload=replace(holds.overload, loops_rps=[970.0, 1_000.0]))) == sentences(holds)
+    assert told[0].startswith("At 3 times its capacity of 1,000 requests/s, which was not seen to settle, it answers 0.93")
+    steady = replace(holds.overload, loops_rps=[970.0, 990.0, 1_000.0, 910.0, 985.0])
+    assert sentences(replace(holds, overload=steady)) == sentences(holds)
+
+
+def test_one_set_of_kinds_tells_what_was_refused() -> None:
+    """Overload, crash and soak agree on it, over HTTP and over gRPC."""
+    errors = {"http_503": 1, "resource_exhausted": 2, "connection_refused": 4, "timeout": 8, "connection_reset": 16}
+    lost, refusals = lost_and_refused(errors)
+    assert (sum(lost.values()), sum(refusals.values())) == (24, 7)
+    holds = sample().servers["holds"]
+    assert holds.overload is not None
+    level = replace(holds.overload.levels[-1], errors=errors)
+    assert (refused(level), left(level), other_errors(level)) == (7, 8, 16)

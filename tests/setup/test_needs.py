@@ -50,10 +50,10 @@ def _written(server: Server) -> WrittenByHand:
 
 
 def _files(server: Server, kind: str) -> set[str]:
-    """Those of a kind; what other wire formats need is code or export too."""
+    """Those of a kind; what operates a server is code too, and what other wire formats need is code or export."""
 
     def kind_of(file: WrittenFile) -> str:
-        if file.kind != "other_wires":
+        if file.kind not in ("operation", "other_wires"):
             return file.kind
         return "export" if file.path.startswith("models/") else "code"
 

@@ -227,11 +227,31 @@ def test_what_other_wire_formats_need_is_counted_apart(servers: Mapping[str, Ser
     assert (written.by_kind["other_wires"].lines, written.by_kind["code"].lines, written.lines) == (3, 3, 3)
 
 
-@pytest.mark.parametrize("name", ["flask_server", "tf_serving", "torchserve"])
-def test_each_file_of_another_wire_format_counts(name: str, servers: Mapping[str, Server]) -> None:
+def test_what_operates_the_server_has_a_kind_of_its_own_in_the_sum(
+    servers: Mapping[str, Server], tmp_path: Path
+) -> None:
+    """Who writes the server writes it too, so its lines are in the sum; who only wants predictions sees them apart."""
+    files = {"mine/app.py": "import mine.metrics\n", "mine/metrics.py": "a = 1\nb = 2\n", "mine/README.md": ""}
+    server = _server_of(servers, tmp_path, files, "app.py")
+    written = count_written(server, DeclaredSetup("", operation_files=("metrics.py",)), tmp_path)
+    kinds = {file.path: file.kind for file in written.files}
+    assert kinds == {"mine/app.py": "code", "mine/metrics.py": "operation"}
+    assert (written.by_kind["operation"].lines, written.by_kind["code"].lines, written.lines) == (2, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("flask_server", "operation_files"),
+        ("flask_server", "wire_files"),
+        ("tf_serving", "wire_files"),
+        ("torchserve", "wire_files"),
+    ],
+)
+def test_each_file_that_is_set_apart_counts(name: str, kind: str, servers: Mapping[str, Server]) -> None:
     """What is set apart is counted for some form of the server: a name that is out of date would set nothing apart."""
     forms = [one for one in servers.values() if one.name == name]
-    declared = {(one.folder / file).resolve() for one in forms for file in read_declared(one).wire_files}
+    declared = {(one.folder / file).resolve() for one in forms for file in getattr(read_declared(one), kind)}
     counted = {ROOT / file.path for one in forms for file in count_written(one, read_declared(one)).files}
     assert declared
     assert declared - counted == set()
