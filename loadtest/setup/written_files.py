@@ -27,9 +27,9 @@ MODEL = "models/workload.py"
 
 CODE = {".py", ".sh"}
 COUNTING = 4
-"""Version of the rule. 3 counted what operates a server among the code; 2 counted what other wire formats need among the
-code and the export as well; 1 counted the files that were listed, which named the export of the SavedModel alone in
-full."""
+"""Version of the rule. 3 counted what operates a server among the code; 2 counted what other wire formats need among
+the code and the export as well; 1 counted the files that were listed, which named the export of the SavedModel alone
+in full."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class WrittenFile:
 
     Attributes:
         path: Relative to the project.
-        kind: One of `WRITTEN_KINDS`: configuration; code (handler or application); operation (code for metrics, a token
-            and the like, which no prediction needs); export; image (a Dockerfile); other_wires (code or export that only
-            other wire formats than REST with JSON need).
+        kind: One of `WRITTEN_KINDS`: configuration; code (handler or application); operation (code for metrics, a
+            token and the like, which no prediction needs); export; image (a Dockerfile); other_wires (code or export
+            that only other wire formats than REST with JSON need).
         lines: Lines that are neither blank nor comment nor docstring.
         keys: Keys that it sets; None where its format has no keys.
         changed: Those of them that differ from the server's own default; None where its format has no keys.
