@@ -29,7 +29,9 @@ from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.setup_file import read_setups
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / name for name in ("README.md", "docs/measured/README.md", "docs/resilience.md", "benchmarks/RESULTS.md")]
+PAGES = [
+    ROOT / name for name in ("README.md", "docs/measured/README.md", "docs/resilience.md", "benchmarks/RESULTS.md")
+]
 WRITTEN = (
     "code, lines",
     "code for operation, lines",
@@ -153,6 +155,7 @@ def soak(folder: Path, _: str | None) -> str:
     """What became of the requests of a soak, what grew, and below it how it was measured."""
     file = read_soak(folder)
     found = list(file.servers.values())
+    slopes = {name: [one.trends[name] for one in found] for name in found[0].trends}
     totals = [one.totals for one in found if one.totals]
     rows = {
         "right answers": [f"{one.right:,}" for one in totals],
@@ -164,8 +167,8 @@ def soak(folder: Path, _: str | None) -> str:
         "p99, ms": [f"{one.p99_ms:.1f}" for one in totals],
         "p99, last third ÷ first third": [slope_span(one.p99_ratio) for one in found],
         **{
-            f"{name} per hour": [f"{slope_span(one.trends[name].per_hour)}, {verdict(one.trends[name])}" for one in found]
-            for name in found[0].trends
+            f"{name} per hour": [f"{slope_span(one.per_hour)}, {verdict(one)}" for one in trends]
+            for name, trends in slopes.items()
         },
     }
     table = markdown_rows(["", *(one.label for one in found)], [[title, *cells] for title, cells in rows.items()])
