@@ -25,6 +25,7 @@ from loadtest.report.table import markdown_rows, markdown_table
 from loadtest.resilience.command_record import CommandRecord
 from loadtest.resilience.resilience_file import RESILIENCE, read_resilience
 from loadtest.resilience.soak_file import read_soak
+from loadtest.resilience.soak_result import MEMORY
 from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.setup_file import read_setups
 
@@ -170,6 +171,7 @@ def soak(folder: Path, _: str | None) -> str:
             f"{name} per hour": [f"{slope_span(one.per_hour)}, {verdict(one)}" for one in trends]
             for name, trends in slopes.items()
         },
+        f"{MEMORY} per million requests": [slope_span(one.per_million) for one in slopes[MEMORY]],
     }
     table = markdown_rows(["", *(one.label for one in found)], [[title, *cells] for title, cells in rows.items()])
     return f"{table}\n\n{_by(file)}. Square brackets hold 95 % intervals.\n"

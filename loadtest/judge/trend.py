@@ -41,7 +41,8 @@ class Trend:
         per_million: The same per million requests.
         late_per_hour: That of the later half alone, per hour.
         smallest_per_hour: The slope that would have been told from zero in four of five such series.
-        told: ``grows`` or ``shrinks`` where the interval of the slope excludes zero; ``settled`` where it grew, and its
+        told: ``grows`` or ``shrinks`` where the interval of the slope excludes zero and the slope makes at least the
+            smallest step of the quantity in that time; ``settled`` where it grew, and its
             later half alone shows no growth and excludes that of the whole; ``none`` where no change can be told;
             ``unknown`` of fewer than `LEAST_SAMPLES` values.
     """
@@ -73,14 +74,15 @@ def trend(hours: Sequence[float], millions: Sequence[float], values: Sequence[fl
     per_hour, error = _slope(time, series)
     half = slice(series.size // 2, None)
     late = _slope(time[half], series[half])[0]
+    least = grain / float(np.ptp(time))
     return Trend(
         samples=series.size,
         mean=float(series.mean()),
         per_hour=per_hour,
         per_million=_slope(requests, series)[0],
         late_per_hour=late,
-        smallest_per_hour=max((student_t(WAVES) + student_t(WAVES, POWER)) * error, grain / float(np.ptp(time))),
-        told=_told(per_hour, late),
+        smallest_per_hour=max((student_t(WAVES) + student_t(WAVES, POWER)) * error, least),
+        told=_told(per_hour, late) if abs(per_hour.value) >= least else "none",
     )
 
 
