@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from loadtest.errors import UsageError
 from loadtest.machine.files import check_writable, write_whole
 from loadtest.setup.setup_file import read_setups, write_setups
+from tests.cli.changed_process import after
 from tests.report.samples import SAMPLE, SETUP
 from tests.shortest import SHORTLY
 from tests.wire.programmable import Listening, Programmable
@@ -27,9 +28,9 @@ NOBODY = 65_534
 THROUGH = stat.S_IXGRP | stat.S_IXOTH
 
 
-def loadtest(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Run the command line."""
-    command = [sys.executable, "-m", "loadtest", *map(str, arguments)]
+def loadtest(*arguments: object, first: str = "pass", **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run the command line, in a process to which something is done first."""
+    command = after(first, [sys.executable, "-m", "loadtest", *map(str, arguments)])
     options = {"stdout": subprocess.PIPE} | options
     return subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, timeout=120, **options)
 
@@ -42,13 +43,14 @@ def short_run(port: Listening, target: object) -> "list[object]":
 def assert_refused(done: "subprocess.CompletedProcess[str]", *words: str) -> None:
     """One line on standard error, with these words, and exit code 1."""
     assert done.returncode == 1, done.stderr
-    (line,) = done.stderr.strip().splitlines()
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    line = done.stderr
     assert all(word in line for word in words), line
 
 
-def out_of_space(size: int = NO_SPACE) -> Callable[[], None]:
-    """Let no file grow beyond so many bytes: a write fails in the middle, as on a disk that is full."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+def out_of_space(size: int = NO_SPACE) -> str:
+    """Lets no file grow beyond so many bytes: a write fails in the middle, as on a disk that is full."""
+    return f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
 
 
 @contextlib.contextmanager
@@ -91,7 +93,7 @@ def test_closed_pipe_is_one_line(programmable: Programmable) -> None:
 def test_closed_output_is_found_out_before_the_run(programmable: Programmable) -> None:
     """Without a standard output there is nowhere to write to, and nothing is sent."""
     port = programmable.listen("fixed")
-    assert_refused(loadtest(*short_run(port, "-"), preexec_fn=lambda: os.close(1)), "standard output is closed")
+    assert_refused(loadtest(*short_run(port, "-"), first="os.close(1)"), "standard output is closed")
     assert port.counts["requests"] == 0
 
 
@@ -107,7 +109,7 @@ def test_full_disk_leaves_the_earlier_result(programmable: Programmable, tmp_pat
     """The file is whole, the old or the new one, and there is nothing beside it."""
     out = tmp_path / "result.json"
     out.write_text("earlier", encoding="utf-8")
-    done = loadtest(*short_run(programmable.listen("fixed"), out), preexec_fn=out_of_space(200))
+    done = loadtest(*short_run(programmable.listen("fixed"), out), first=out_of_space(200))
     assert_refused(done, f"cannot write {out}: File too large")
     assert out.read_text(encoding="utf-8") == "earlier"
     assert loadtest(*short_run(programmable.listen("fixed"), out)).stderr == ""
@@ -120,10 +122,10 @@ def test_full_disk_keeps_a_report(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_bytes(SAMPLE.read_bytes())
     page = tmp_path / "report.html"
     page.write_text("earlier", encoding="utf-8")
-    assert_refused(loadtest("report", tmp_path, preexec_fn=out_of_space()), f"cannot write {page}")
+    assert_refused(loadtest("report", tmp_path, first=out_of_space()), f"cannot write {page}")
     assert page.read_text(encoding="utf-8") == "earlier"
     out = tmp_path / "diff"
-    assert_refused(loadtest("diff", tmp_path, tmp_path, "--out", out, preexec_fn=out_of_space()), "cannot write")
+    assert_refused(loadtest("diff", tmp_path, tmp_path, "--out", out, first=out_of_space()), "cannot write")
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"result.json", "report.html"}
 
 
@@ -146,7 +148,7 @@ def test_full_disk_ends_a_comparison(tmp_path: Path) -> None:
     """It is told when the next line does not fit; the server has ended, and the lines before it are whole."""
     out = tmp_path / "out"
     command = ["compare", "--servers", "flask_server", "--any-port", "--out", out]
-    done = loadtest(*command, *SHORTLY, preexec_fn=out_of_space(12_000))  # the server's counts need 10 kB
+    done = loadtest(*command, *SHORTLY, first=out_of_space(12_000))  # the server's counts need 10 kB
     assert_refused(done, f"cannot write {out / 'runs.jsonl'}: File too large")
     assert [path.name for path in out.iterdir()] == ["runs.jsonl"]
     lines = (out / "runs.jsonl").read_text(encoding="utf-8").splitlines()
@@ -156,7 +158,7 @@ def test_full_disk_ends_a_comparison(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_from_the_start_is_found_out_before_the_comparison(tmp_path: Path) -> None:
     """Not even the first line can be written: nothing is started."""
     out = tmp_path / "out"
-    done = loadtest("compare", "--servers", "flask_server", "--any-port", "--out", out, preexec_fn=out_of_space(200))
+    done = loadtest("compare", "--servers", "flask_server", "--any-port", "--out", out, first=out_of_space(200))
     assert_refused(done, f"cannot write {out / 'runs.jsonl'}: File too large")
     assert (out / "runs.jsonl").read_bytes() == b""
 

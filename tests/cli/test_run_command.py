@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 from loadtest.judge.method import METHOD
 from loadtest.load.bursty import Gamma
 from loadtest.servers.server_toml import load_servers
+from tests.cli.changed_process import after
 from tests.wire.programmable import RIGHT, Listening, Programmable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,9 +23,10 @@ COMMAND = [sys.executable, "-m", "loadtest", "run"]
 NUMBERS = {"mean", "p50", "p90", "p95", "p99", "p99_9", "max"}
 
 
-def loadtest(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Run the command to its end."""
-    return subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, **options)
+def loadtest(*arguments: str, first: str = "pass", **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end, in a process to which something is done first."""
+    command = after(first, [*COMMAND, *arguments])
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, **options)
 
 
 def short(port: Listening, *arguments: str) -> tuple[str, ...]:
@@ -264,14 +265,9 @@ def test_refused_connection_is_an_invalid_result_and_no_exception() -> None:
 
 def test_out_of_file_descriptors_is_an_error_kind(programmable: Programmable) -> None:
     """A limit of 64 and 200 connections: the run ends, and says what it ran out of."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-
+    limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"
     port = programmable.listen("fixed", delay_ms=300)
-    done = loadtest(
-        *short(port, "--connections", "200", "--rate", "400", "--timeout", "2", "--json", "-"), preexec_fn=limit
-    )
+    done = loadtest(*short(port, "--connections", "200", "--rate", "400", "--timeout", "2", "--json", "-"), first=limit)
     document = json.loads(done.stdout)
     assert done.returncode == 1
     assert document["verdict"]["reasons"][0]["code"] == "no_file_descriptors"
