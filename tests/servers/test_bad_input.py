@@ -50,7 +50,7 @@ SENTENCES: dict[str, list[Any]] = {
 
 def _refused(server: RunningServer, body: bytes) -> None:
     """It is a 4xx with JSON that says why, in one line."""
-    answer = server.predict(body)
+    answer = server.predict(body, timeout_s=60)  # the largest body takes seconds to read, and more on a busy machine
     assert 400 <= answer.status < 500, (answer.status, answer.fault, answer.body[:300])
     told = json.loads(answer.body)
     reason = told.get("error") or told.get("message")
