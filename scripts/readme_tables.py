@@ -14,18 +14,17 @@ from pathlib import Path
 
 from loadtest.judge.summary import SummaryRow
 from loadtest.report.answer import conditions
-from loadtest.report.figures import model_weight
+from loadtest.report.figures import long_night, model_weight
+from loadtest.report.fire_table import goodput_shares
 from loadtest.report.fire_wording import refused
+from loadtest.report.markdown import numbers
 from loadtest.report.reading import RESULT, SETUP, read_results, span
 from loadtest.report.setup_table import IDLE_ROWS, SIZE_ROWS, STAGES, WRITTEN_ROWS, spread_of
 from loadtest.report.setup_wording import answer_of
-from loadtest.report.soak_wording import span as slope_span
-from loadtest.report.soak_wording import verdict
 from loadtest.report.table import markdown_rows, markdown_table
 from loadtest.resilience.command_record import CommandRecord
 from loadtest.resilience.resilience_file import RESILIENCE, read_resilience
 from loadtest.resilience.soak_file import read_soak
-from loadtest.resilience.soak_result import MEMORY
 from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.setup_file import read_setups
 
@@ -137,44 +136,28 @@ def _warm_start(server: ServerSetup) -> str:
 def overload(folder: Path, _: str | None) -> str:
     """Goodput at each offered load as a share of the capacity, and below it how it was measured."""
     file = read_resilience(folder / RESILIENCE)
-    measured = [(one.label, one.overload) for one in file.servers.values() if one.overload]
-    factors = [level.factor for level in measured[0][1].levels]
-    most = f"{max(factors):g}"
-    header = ["offered, times the capacity", *(f"{factor:g}" for factor in factors)]
-    lines = []
-    for label, found in measured:
-        last = found.levels[-1]
-        shares = [f"{found.goodput_share(level):.2f}" for level in found.levels]
-        refusals = f"{refused(last) / last.requests:.0%}"
-        named = f"{label}, capacity {found.ceiling_rps:,.0f}/s"
-        lines.append([named, *shares, refusals, f"{last.p99_ms:,.0f}", f"{found.recovery_s:.1f}"])
-    table = markdown_rows([*header, f"refused at {most}", f"p99 of answers at {most}, ms", "recovery, s"], lines)
-    return f"{table}\n\n{_by(file)}: answered in time, as a share of the capacity.\n"
+    measured = {one.label: one.overload for one in file.servers.values() if one.overload}
+    offered, shares = goodput_shares(list(measured.values()))
+    lines = [
+        [
+            f"{label}, capacity {found.ceiling_rps:,.0f}/s",
+            *line,
+            f"{refused(found.highest) / found.highest.requests:.0%}",
+            f"{found.highest.p99_ms:,.0f}",
+            f"{found.recovery_s:.1f}",
+        ]
+        for (label, found), line in zip(measured.items(), shares, strict=True)
+    ]
+    most = offered[-1]
+    header = ["offered", *offered, f"refused at {most}", f"p99 of answers at {most}, ms", "recovery, s"]
+    return f"{markdown_rows(header, lines)}\n\n{_by(file)}: answered in time, as a share of the capacity.\n"
 
 
 def soak(folder: Path, _: str | None) -> str:
     """What became of the requests of a soak, what grew, and below it how it was measured."""
     file = read_soak(folder)
-    found = list(file.servers.values())
-    slopes = {name: [one.trends[name] for one in found] for name in found[0].trends}
-    totals = [one.totals for one in found if one.totals]
-    rows = {
-        "right answers": [f"{one.right:,}" for one in totals],
-        "wrong": [f"{one.wrong:,}" for one in totals],
-        "lost": [f"{sum(one.lost.values()):,}" for one in totals],
-        "refused": [f"{sum(one.refused.values()):,}" for one in totals],
-        "minutes": [f"{one.elapsed_s / 60:.1f}" for one in totals],
-        "p50, ms": [f"{one.p50_ms:.1f}" for one in totals],
-        "p99, ms": [f"{one.p99_ms:.1f}" for one in totals],
-        "p99, last third ÷ first third": [slope_span(one.p99_ratio) for one in found],
-        **{
-            f"{name} per hour": [f"{slope_span(one.per_hour)}, {verdict(one)}" for one in trends]
-            for name, trends in slopes.items()
-        },
-        f"{MEMORY} per million requests": [slope_span(one.per_million) for one in slopes[MEMORY]],
-    }
-    table = markdown_rows(["", *(one.label for one in found)], [[title, *cells] for title, cells in rows.items()])
-    return f"{table}\n\n{_by(file)}. Square brackets hold 95 % intervals.\n"
+    tables = "\n\n".join(numbers(table) for table in long_night.tables(list(file.servers.values())))
+    return f"{tables}\n\n{_by(file)}.\n"
 
 
 def _by(file: CommandRecord) -> str:

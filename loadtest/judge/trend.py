@@ -42,9 +42,9 @@ class Trend:
         late_per_hour: That of the later half alone, per hour.
         smallest_per_hour: The slope that would have been told from zero in four of five such series.
         told: ``grows`` or ``shrinks`` where the interval of the slope excludes zero and the slope makes at least the
-            smallest step of the quantity in that time; ``settled`` where it grew, and its
-            later half alone shows no growth and excludes that of the whole; ``none`` where no change can be told;
-            ``unknown`` of fewer than `LEAST_SAMPLES` values.
+            smallest step of the quantity in that time; ``settled`` where it grew, and its later half alone shows no
+            growth and excludes that of the whole; ``none`` where no change can be told; ``unknown`` of fewer than
+            `LEAST_SAMPLES` values.
     """
 
     samples: Count
@@ -82,7 +82,7 @@ def trend(hours: Sequence[float], millions: Sequence[float], values: Sequence[fl
         per_million=_slope(requests, series)[0],
         late_per_hour=late,
         smallest_per_hour=max((student_t(WAVES) + student_t(WAVES, POWER)) * error, least),
-        told=_told(per_hour, late) if abs(per_hour.value) >= least else "none",
+        told=_told(per_hour, late, least),
     )
 
 
@@ -104,7 +104,9 @@ def ratio_of_thirds(values: Sequence[float]) -> Estimate:
     return Estimate(math.exp(change), math.exp(change - half), math.exp(change + half))
 
 
-def _told(whole: Estimate, late: Estimate) -> Told:
+def _told(whole: Estimate, late: Estimate, least: float) -> Told:
+    if abs(whole.value) < least:
+        return "none"
     if whole.high < 0:
         return "shrinks"
     if not whole.low > 0:

@@ -51,7 +51,7 @@ def other_errors(level: OverloadLevel) -> int:
 
 
 def _overload(found: Overload) -> list[str]:
-    worst = max(found.levels, key=lambda level: level.factor)
+    worst = found.highest
     capacity = f"{found.ceiling_rps:,.0f} requests/s" + ("" if found.settled else ", which was not seen to settle,")
     told = (
         f"at {worst.factor:g} times its capacity of {capacity} it answers "

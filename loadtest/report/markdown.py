@@ -89,7 +89,7 @@ def _details(document: Document, figures: Mapping[str, Figure], paths: Mapping[s
         "times run from the intended send of each request; the ceiling is the throughput of a closed loop. Every "
         "answer was compared with the golden one. Peak memory is the sum of each process's own peak.",
         *(_figure(figure, paths.get(figure.key, ())) for figure in shown),
-        *(_numbers(table) for table in (figures["layers"].tables if "layers" in figures else ())),
+        *(numbers(table) for table in (figures["layers"].tables if "layers" in figures else ())),
         _cross_check(result),
         bullets("What to know", remarks(result)),
         bullets("Parity before speed", [f"{one.label}: {one.parity}" for one in validity(result)]),
@@ -115,14 +115,14 @@ def _cross_check(result: ComparisonResult) -> str:
     return f"## {found.title}\n\n{markdown_rows(titles, found.table.texts, (0, 1))}\n\n{found.note}\n\n{told}".rstrip()
 
 
-def _numbers(table: Table) -> str:
+def numbers(table: Table) -> str:
     """The numbers of a figure."""
     return markdown_rows([column.title for column in table.columns], table.texts)
 
 
 def under_fire(figure: Figure, paths: Sequence[str], title: str) -> list[str]:
     """A section on what was tried out under fire, or in a long night."""
-    tables = [f"### {table.title}\n\n{_numbers(table)}" for table in figure.tables]
+    tables = [f"### {table.title}\n\n{numbers(table)}" for table in figure.tables]
     return [_figure(replace(figure, title=title), paths), *tables]
 
 

@@ -120,6 +120,11 @@ class Overload:
         """Whether the closed loops had stopped growing faster; where there was one, nobody knows."""
         return len(self.loops_rps) < 2 or settled(self.loops_rps)
 
+    @property
+    def highest(self) -> OverloadLevel:
+        """The level of the highest offered load."""
+        return max(self.levels, key=lambda level: level.factor)
+
     def goodput_share(self, level: OverloadLevel) -> float:
         """Goodput as a share of the ceiling."""
         return level.goodput_rps / self.ceiling_rps

@@ -11,8 +11,10 @@ def after(statement: str, command: Iterable[str]) -> list[str]:
     earlier tests left, may write to what the command is to have for itself.
 
     Args:
-        statement: Python, with `os` and `resource` imported.
+        statement: Python, with `os` and `resource` imported; an empty one leaves the command as it is.
         command: Program and arguments.
     """
+    if not statement:
+        return list(command)
     program = f"import os, resource, sys; {statement}; os.execv(sys.argv[1], sys.argv[1:])"
     return [sys.executable, "-c", program, *command]

@@ -28,7 +28,7 @@ NOBODY = 65_534
 THROUGH = stat.S_IXGRP | stat.S_IXOTH
 
 
-def loadtest(*arguments: object, first: str = "pass", **options: Any) -> "subprocess.CompletedProcess[str]":
+def loadtest(*arguments: object, first: str = "", **options: Any) -> "subprocess.CompletedProcess[str]":
     """Run the command line, in a process to which something is done first."""
     command = after(first, [sys.executable, "-m", "loadtest", *map(str, arguments)])
     options = {"stdout": subprocess.PIPE} | options
@@ -44,8 +44,7 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", *words: str) -> Non
     """One line on standard error, with these words, and exit code 1."""
     assert done.returncode == 1, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    line = done.stderr
-    assert all(word in line for word in words), line
+    assert all(word in done.stderr for word in words), done.stderr
 
 
 def out_of_space(size: int = NO_SPACE) -> str:

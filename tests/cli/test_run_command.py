@@ -23,7 +23,7 @@ COMMAND = [sys.executable, "-m", "loadtest", "run"]
 NUMBERS = {"mean", "p50", "p90", "p95", "p99", "p99_9", "max"}
 
 
-def loadtest(*arguments: str, first: str = "pass", **options: Any) -> "subprocess.CompletedProcess[str]":
+def loadtest(*arguments: str, first: str = "", **options: Any) -> "subprocess.CompletedProcess[str]":
     """Run the command to its end, in a process to which something is done first."""
     command = after(first, [*COMMAND, *arguments])
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, **options)

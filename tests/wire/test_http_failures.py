@@ -195,10 +195,10 @@ def test_endless_body_is_cut_off(programmable: Programmable) -> None:
 
 @pytest.fixture
 def few_file_descriptors() -> Iterator[None]:
-    """Leaves this process twenty: numbers that are free, however many are taken above the first of them."""
+    """Leaves this process some twenty: numbers that are free, however many are taken above the first of them."""
     gc.collect()  # what earlier tests left open
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = {int(number.name) for number in Path("/proc/self/fd").iterdir()}
+    taken = {int(number.name) for number in Path("/dev/fd").iterdir()}
     free = (number for number in itertools.count() if number not in taken)
     resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, 20, None)), hard))
     yield
