@@ -1,5 +1,6 @@
-"""Command line: python -m models build|list|verify|forward|forms [WORKLOAD]."""
+"""Command line: python -m models build|list|verify|forward|forms|bless [WORKLOAD]."""
 
+import importlib
 import json
 import shlex
 import signal
@@ -114,6 +115,19 @@ def forms_command(workload: str | None, forms: str | None, rounds: int, out: Pat
             written = out / f"{manifest.workload}.json"
             written.write_text(json.dumps(asdict(findings), indent=2) + "\n", encoding="utf-8")
             written.with_suffix(".md").write_text(table.render(findings), encoding="utf-8")
+
+
+def _add_later(name: str, module: str, told: str) -> None:
+    """Add a command of a package above this one, which is imported when it is called: an image may lack it."""
+
+    @cli.command(name, help=told, add_help_option=False, context_settings={"ignore_unknown_options": True})
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    def call(words: tuple[str, ...]) -> None:
+        command: click.Command = getattr(importlib.import_module(module), name)
+        sys.exit(command.main(list(words), prog_name=f"python -m models {name}", standalone_mode=False))
+
+
+_add_later("bless", "release.cli", "Start each real server on WORKLOAD: is it fit to be served?")
 
 
 def _following(found: Found) -> Found:

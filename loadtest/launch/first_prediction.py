@@ -1,4 +1,7 @@
-"""When a start is over: at the first correct prediction, and not when a port opens or a server calls itself ready."""
+"""When a start is over: at the first correct prediction, and not when a port opens or a server calls itself ready.
+
+`await_ready` waits for the server's own word alone: what a model needs to be loaded, before it is asked anything.
+"""
 
 import time
 from collections.abc import Callable
@@ -47,6 +50,33 @@ def await_first_prediction(
         if clock() > deadline:
             probe = running.server.ready.path
             raise LaunchError(f"{running.server.key} predicts, but its readiness probe {probe} stays negative")
+        time.sleep(POLL_S)
+
+
+def await_ready(
+    running: RunningServer, started: float, timeout_s: float, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Poll until the readiness probe is positive, and ask for no prediction.
+
+    Args:
+        running: A server that was started.
+        started: Reading of the clock at its start; not used, as nothing is noted.
+        timeout_s: Patience, in seconds from now.
+        clock: Seconds, monotonic.
+
+    Raises:
+        LaunchError: If the server ended, or did not call itself ready in time; what it said is in the text.
+    """
+    deadline = clock() + timeout_s
+    while not running.is_ready():
+        running.raise_if_ended()
+        if clock() > deadline:
+            answer = running.probe(running.server.ready)
+            said = answer.fault or f"HTTP {answer.status}: {answer.body[:200].decode(errors='replace')}"
+            raise LaunchError(
+                f"{running.server.key} did not call itself ready within {timeout_s:.0f} s ({said}); "
+                f"its last lines:\n{running.log_tail()}"
+            )
         time.sleep(POLL_S)
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ STOP_S = 10.0
 VERSION_S = 30.0
 RUN_DIR = "RUN_DIR"
 """The scratch folder in a result: its real name is another one in each start."""
+
+Until = Callable[[RunningServer, float, float], None]
+"""Waits for the end of a start, given its beginning by the monotonic clock and the patience, both in seconds."""
 
 
 class LocalServer(RunningServer):
@@ -172,15 +175,17 @@ def start_local(
     *,
     any_port: bool = False,
     timeout_s: float = 120.0,
+    until: Until = await_first_prediction,
 ) -> LocalServer:
-    """Start a server and wait for its first correct prediction.
+    """Start a server and wait until its start is over.
 
     Args:
         server: Which one.
         artifact: The model to serve.
         placement: Cores of the server.
         any_port: Take free ports in place of the default ones.
-        timeout_s: Patience until the first correct prediction, in seconds.
+        timeout_s: Patience until then, in seconds.
+        until: What waits for the end of the start: by default for the first correct prediction.
 
     Raises:
         LaunchError: If a port is taken, or the server ends or does not become ready; nothing is left running.
@@ -193,7 +198,7 @@ def start_local(
         with held_signals():
             running = LocalServer(server, artifact, ports, placement)
             undo.callback(running.stop)
-        await_first_prediction(running, running.started, timeout_s)
+        until(running, running.started, timeout_s)
         undo.pop_all()
     return running
 

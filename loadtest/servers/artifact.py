@@ -167,7 +167,7 @@ def load_artifact(workload: str, root: Path | None = None) -> Artifact:
         raise ArtifactError(
             f"no artifact of workload {workload!r} in {root} ({have}): python -m models build {workload}"
         )
-    return _read(built[-1])
+    return read_artifact(built[-1])
 
 
 def _plain(workload: str) -> str:
@@ -176,7 +176,15 @@ def _plain(workload: str) -> str:
     return workload
 
 
-def _read(folder: Path) -> Artifact:
+def read_artifact(folder: Path) -> Artifact:
+    """Read the artifact in a folder and check every file against the manifest.
+
+    Args:
+        folder: ``artifacts/<workload>/<version>``.
+
+    Raises:
+        ArtifactError: If its manifest is none, or a file is missing, altered or not listed.
+    """
     rebuild = f"python -m models build {folder.parent.name} --force"
     try:
         manifest = read_manifest(folder)
