@@ -1,4 +1,4 @@
-"""Command line: python -m models build|list|verify|forward|forms|bless [WORKLOAD]."""
+"""Command line: python -m models build|list|verify|forward|forms|bless|push [WORKLOAD]."""
 
 import importlib
 import json
@@ -123,11 +123,12 @@ def _add_later(name: str, module: str, told: str) -> None:
     @cli.command(name, help=told, add_help_option=False, context_settings={"ignore_unknown_options": True})
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
     def call(words: tuple[str, ...]) -> None:
-        command: click.Command = getattr(importlib.import_module(module), name)
+        command: click.Command = getattr(importlib.import_module(module), f"{name}_command")
         sys.exit(command.main(list(words), prog_name=f"python -m models {name}", standalone_mode=False))
 
 
 _add_later("bless", "release.cli", "Start each real server on WORKLOAD: is it fit to be served?")
+_add_later("push", "release.cli", "Push WORKLOAD, where it is blessed, to the folder that servers read.")
 
 
 def _following(found: Found) -> Found:

@@ -8,7 +8,8 @@ import pytest
 
 from loadtest.servers.artifact import Artifact
 from models import artifact_manifest
-from release.blessing import FOLDER
+from release.blessing import FOLDER, Blessing, write_blessing
+from release.candidate import Candidate, read_candidate
 from tests.launch.conftest import Obedient, obedient
 
 __all__ = ["Obedient", "obedient"]
@@ -26,3 +27,32 @@ def seal(folder: Path, **changed: object) -> None:
     manifest = artifact_manifest.read(folder)
     whole = dataclasses.replace(manifest, files=artifact_manifest.scan(folder), **changed)  # type: ignore[arg-type]
     artifact_manifest.write(folder, whole)
+
+
+def blessed(folder: Path, *servers: str) -> Candidate:
+    """The artifact in a folder with the verdict of servers that were not started: what a push reads."""
+    candidate = read_candidate("digits", folder)
+    for server in servers:
+        verdict = Blessing(
+            blessed=True,
+            reasons=(),
+            server=server,
+            label=f"the {server}",
+            stands_in_for="",
+            launcher="local",
+            server_cores=(),
+            software={},
+            workload=candidate.artifact.workload,
+            version=candidate.artifact.version,
+            manifest_sha256=candidate.manifest_sha256,
+            at="2026-11-27T12:00:00+00:00",
+            load_s=1.0,
+            first_answer_s=1.0,
+            wires=("rest",),
+            golden=1,
+            smoke=1,
+            largest_difference=0.0,
+            tolerance=1e-5,
+        )
+        write_blessing(candidate, verdict)
+    return candidate
