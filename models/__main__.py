@@ -1,4 +1,4 @@
-"""Command line: python -m models build|list|verify|forward|forms|bless|push [WORKLOAD]."""
+"""Command line: python -m models build|list|verify|forward|forms|bless|push|release [WORKLOAD]."""
 
 import importlib
 import json
@@ -123,12 +123,19 @@ def _add_later(name: str, module: str, told: str) -> None:
     @cli.command(name, help=told, add_help_option=False, context_settings={"ignore_unknown_options": True})
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
     def call(words: tuple[str, ...]) -> None:
-        command: click.Command = getattr(importlib.import_module(module), f"{name}_command")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), f"{name}_command")
+        except ModuleNotFoundError as error:
+            remedy = "run it in a checkout, with pip install -e '.[loadtest,models]'"
+            raise ModelsError(f"{name} needs {error.name}, which is not here: {remedy}") from error
         sys.exit(command.main(list(words), prog_name=f"python -m models {name}", standalone_mode=False))
 
 
-_add_later("bless", "release.cli", "Start each real server on WORKLOAD: is it fit to be served?")
-_add_later("push", "release.cli", "Push WORKLOAD, where it is blessed, to the folder that servers read.")
+_add_later("bless", "release.cli.bless", "Start each real server on WORKLOAD: is it fit to be served?")
+_add_later("push", "release.cli.push", "Push WORKLOAD, where it is blessed, to the folder that servers read.")
+_add_later(
+    "release", "release.cli.release", "Build, check, bless, measure and push WORKLOAD: the whole line, with a page."
+)
 
 
 def _following(found: Found) -> Found:

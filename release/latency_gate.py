@@ -3,10 +3,6 @@
 The result is one that is there, if it is of this very artifact, or a short comparison, made here.
 """
 
-import contextlib
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +10,16 @@ from pathlib import Path
 from loadtest.errors import UsageError
 from loadtest.experiments.surroundings import artifact_sha256
 from loadtest.judge.comparison_result import comparison_name
-from loadtest.machine.ending import with_parent
 from loadtest.machine.run_folder import RunFolder
 from loadtest.report.reading import read_results
 from loadtest.report.runs_file import RUNS, read_runs
 from loadtest.report.thresholds import check_thresholds, read_thresholds
-from loadtest.servers.artifact import ROOT
 from release.candidate import Candidate
+from release.child_process import run_module
 from release.errors import ReleaseError
 
 SHORT = ("--rounds", "2", "--no-setup", "--no-layers", "--any-port")
 """Of a comparison that gates: two rounds, so that one that a neighbour spoiled is seen, and nothing beside them."""
-PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -99,33 +93,13 @@ def measure(limits: Sequence[str], candidate: Candidate, servers: Sequence[str],
         beside = folder / candidate.artifact.workload / candidate.artifact.version
         beside.parent.mkdir()
         beside.symlink_to(candidate.folder.resolve())
-        _compare(candidate.artifact.workload, named, out.absolute(), artifacts=folder)
+        asked = ("--workload", candidate.artifact.workload, "--servers", ",".join(named), "--out", str(out.absolute()))
+        # Exit code 1 is a fault in the result, which the limits are held against.
+        run_module("loadtest", "compare", *asked, *SHORT, environment={"BAKEOFF_ARTIFACTS": str(folder)})
     try:
         return judge(limits, candidate, out)
     except UsageError as error:
         raise ReleaseError(f"nothing was measured to hold against limits: {error}") from error
-
-
-def _compare(workload: str, servers: Sequence[str], out: Path, artifacts: Path) -> None:
-    """Run ``loadtest compare``; whatever ends this program ends it and the servers that it started."""
-    command = [sys.executable, "-m", "loadtest", "compare", "--workload", workload, "--servers", ",".join(servers)]
-    process = subprocess.Popen(
-        [*command, *SHORT, "--out", str(out)],
-        cwd=ROOT,
-        env={**os.environ, "BAKEOFF_ARTIFACTS": str(artifacts)},
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C reaches this program alone, which then ends the other in order
-        preexec_fn=with_parent(),
-    )
-    try:
-        process.wait()  # exit code 1 is a fault in the result, which the limits are held against
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE_S)
-            process.kill()
-            process.wait()
 
 
 def _require_same(candidate: Candidate, result: Path) -> None:

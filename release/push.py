@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.errors import ArtifactError
+from loadtest.errors import LoadtestError
 from loadtest.records import from_json, to_json
 from loadtest.servers.artifact import Artifact, read_artifact
 from release.blessing import read_blessing, why_not_blessed
@@ -53,6 +53,23 @@ class PushRecord:
 
 
 @dataclass(frozen=True)
+class Newest:
+    """The version that was pushed last.
+
+    Attributes:
+        artifact: It.
+        record: Where it comes from.
+    """
+
+    artifact: Artifact
+    record: PushRecord
+
+    def is_of(self, candidate: Candidate) -> bool:
+        """Whether it is a copy of this very artifact."""
+        return self.record.manifest_sha256 == candidate.manifest_sha256
+
+
+@dataclass(frozen=True)
 class Pushed:
     """What became of a push.
 
@@ -94,14 +111,10 @@ def push(
         RefusedError: If anything speaks against it; nothing has changed then.
         TargetError: If the target cannot be written to; nothing has changed then.
     """
-    reasons = why_not_blessed(candidate, servers)
     newest = newest_pushed(target)
-    if newest:
-        before, record = newest
-        if record and record.manifest_sha256 == candidate.manifest_sha256 and not reasons:
-            return Pushed(record, before.folder, made=False, before=record.version, removed=())
-        reasons += schema_changes(before.manifest, candidate.artifact.manifest)
-        reasons += quality_drop(before.manifest, candidate.artifact.manifest, max_drop)
+    reasons = why_not(candidate, newest, servers, max_drop)
+    if newest and not reasons and newest.is_of(candidate):
+        return Pushed(newest.record, newest.artifact.folder, made=False, before=newest.record.version, removed=())
     outcome = GateOutcome() if reasons else gate(candidate)
     reasons += outcome.reasons
     if reasons:
@@ -124,24 +137,43 @@ def push(
         for path in (staged / RECORD, staged):
             sync(path)
         removed = target.publish(staged, version, keep)
-    last = newest[0].version if newest else None
-    return Pushed(record, target.folder(version), made=True, before=int(last) if last else None, removed=tuple(removed))
+    return Pushed(
+        record,
+        target.folder(version),
+        made=True,
+        before=newest.record.version if newest else None,
+        removed=tuple(removed),
+    )
 
 
-def newest_pushed(target: PushTarget) -> tuple[Artifact, PushRecord | None] | None:
-    """The newest version of a target with its record; None where nothing was pushed.
+def why_not(candidate: Candidate, newest: Newest | None, servers: Sequence[str], max_drop: float) -> list[str]:
+    """What speaks against a push without anything being measured, one line each.
+
+    Args:
+        candidate: The model.
+        newest: What was pushed last.
+        servers: Keys of the servers that must have blessed it.
+        max_drop: How much worse it may be.
+    """
+    reasons = why_not_blessed(candidate, servers)
+    if newest and not newest.is_of(candidate):
+        reasons += schema_changes(newest.artifact.manifest, candidate.artifact.manifest)
+        reasons += quality_drop(newest.artifact.manifest, candidate.artifact.manifest, max_drop)
+    return reasons
+
+
+def newest_pushed(target: PushTarget) -> Newest | None:
+    """The newest version of a target; None where nothing was pushed.
 
     Raises:
         TargetError: If it is damaged.
-        UsageError: If its record is.
     """
     if not target.versions:
         return None
     folder = target.folder(target.versions[-1])
     path = folder / RECORD
-    record = from_json(path.read_bytes(), PushRecord, str(path)) if path.is_file() else None
     try:
-        return read_artifact(folder), record
-    except ArtifactError as error:
-        damage = str(error).rpartition(": python -m models")[0]
+        return Newest(read_artifact(folder), from_json(path.read_bytes(), PushRecord, str(path)))
+    except (LoadtestError, OSError) as error:
+        damage = str(error).rpartition(": python -m models")[0] or str(error)
         raise TargetError(f"what was pushed last is damaged ({damage}); --rollback takes it away") from error

@@ -216,7 +216,7 @@ def told(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
     with told(folder):
-        _check(folder)
+        check_target(folder)
         made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -226,7 +226,7 @@ def _held(folder: Path) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise TargetError(f"another push into {folder} is under way: try again when it has ended") from None
-            _check(folder)  # what another one made of it meanwhile
+            check_target(folder)  # what another one made of it meanwhile
             if not (folder / MARKER).exists():
                 (folder / MARKER).write_text(LAYOUT, encoding="utf-8")
         yield
@@ -237,8 +237,12 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _check(folder: Path) -> None:
-    """Refuse a folder that is somebody's and not a push target."""
+def check_target(folder: Path) -> None:
+    """Refuse a folder that is somebody's and not a push target; nothing is changed.
+
+    Raises:
+        TargetError: If it holds something else, or is no folder.
+    """
     if folder.is_dir():
         if (folder / MARKER).exists() or not (found := sorted(path.name for path in folder.iterdir())):
             return

@@ -175,7 +175,7 @@ def start_local(
     *,
     any_port: bool = False,
     timeout_s: float = 120.0,
-    until: Until = await_first_prediction,
+    until: Until | None = None,
 ) -> LocalServer:
     """Start a server and wait until its start is over.
 
@@ -185,7 +185,7 @@ def start_local(
         placement: Cores of the server.
         any_port: Take free ports in place of the default ones.
         timeout_s: Patience until then, in seconds.
-        until: What waits for the end of the start: by default for the first correct prediction.
+        until: What waits for the end of the start; for the first correct prediction if None.
 
     Raises:
         LaunchError: If a port is taken, or the server ends or does not become ready; nothing is left running.
@@ -198,7 +198,7 @@ def start_local(
         with held_signals():
             running = LocalServer(server, artifact, ports, placement)
             undo.callback(running.stop)
-        until(running, running.started, timeout_s)
+        (until or await_first_prediction)(running, running.started, timeout_s)
         undo.pop_all()
     return running
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,18 @@ def folder(artifact: Artifact, tmp_path: Path) -> Path:
     """A copy of the digits artifact, free to be broken and blessed."""
     target = tmp_path / "artifacts" / artifact.workload / artifact.version
     return shutil.copytree(artifact.folder, target, ignore=shutil.ignore_patterns(FOLDER))
+
+
+WAIT_S = 120.0
+"""How long a test waits for what has to come; nothing is measured by it."""
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that has to come."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def seal(folder: Path, **changed: object) -> None:
