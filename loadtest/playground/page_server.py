@@ -148,10 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
         if len(hosts) != 1 or hosts[0].lower() not in self.server.hosts:
             raise RefusedError(HTTPStatus.MISDIRECTED_REQUEST, f"this server is {self.server.url} and no other")
         origins = self.headers.get_all("origin", [])
-        if any(origin != f"http://{hosts[0].lower()}" for origin in origins):
+        site = self.headers.get("sec-fetch-site", "none") if self.command == "POST" else "none"  # links may lead here
+        if any(origin != f"http://{hosts[0].lower()}" for origin in origins) or site not in ("none", "same-origin"):
             raise RefusedError(HTTPStatus.FORBIDDEN, "requests of other sites' pages are not passed on")
-        if self.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise RefusedError(HTTPStatus.FORBIDDEN, "requests of other sites' pages are not served")
 
     def _get(self) -> None:
         path = urlsplit(self.path).path.removeprefix("/") or "index.html"
