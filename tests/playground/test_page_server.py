@@ -82,6 +82,14 @@ def test_a_prediction_is_passed_on_as_it_is(server: PageServer, stand_in: StandI
     assert TOKEN.encode() not in answer.body
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
+def test_it_listens_on_one_address_of_loopback(server: PageServer) -> None:
+    """Not even another address of this machine's loopback reaches it."""
+    assert server.server_address[0] == "127.0.0.1"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", server.server_port), timeout=10)
+
+
 def test_the_page_is_told_of_the_servers_and_of_no_token(server: PageServer) -> None:
     """It learns where a server is, for the command to be copied, and the variable of the token."""
     answer = get(server, "/served.json")

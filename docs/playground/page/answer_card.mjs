@@ -95,7 +95,7 @@ export function make(name, kind = '', text = '') {
 
 export const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
-const milliseconds = (ms) => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+const milliseconds = (ms) => (ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`);
 
 function bar(label, share, isBest) {
   const row = make('li', isBest ? 'best' : '');

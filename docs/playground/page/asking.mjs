@@ -23,7 +23,7 @@ export class Asking {
     this.#servers = servers.map((server, index) => ({ server, card: new AnswerCard(server.label, { colour: `s${index % 4}`, top }) }));
     panel.querySelector('.servers').replaceChildren(...this.#servers.map(({ card }) => card.element));
     panel.querySelector('.servers-note').textContent = servers.length
-      ? 'The request below is sent to each of them at the same moment. One that is not up: loadtest up starts it.'
+      ? 'The same request goes to each of them at the same moment. One that is not up: loadtest up starts it.'
       : 'There is none behind this page. In a clone of the repository, loadtest up starts them and loadtest playground asks them.';
     this.announced = panel.querySelector('.announced');
   }
@@ -66,6 +66,7 @@ export class Asking {
   async ask(values, body) {
     const turn = this.#latest.next();
     const said = [];
+    for (const { card } of this.#servers) card.asking();
     await this.load();
     if (!turn.isCurrent()) return;
     const here = await this.#askHere(values, turn);
@@ -86,7 +87,6 @@ export class Asking {
   }
 
   async #askServer({ server, card }, body, turn, said) {
-    card.asking();
     let outcome;
     try {
       outcome = await ask(server, this.workload, body, this.labels, turn.signal);
