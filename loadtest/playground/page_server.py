@@ -39,6 +39,7 @@ UNREAD_S = 2.0
 """How long what is left of a refused body is read and thrown away, so that its sender gets to read the refusal."""
 
 CHUNK = 64 * 1024
+HTTP_PORT = 80  # which a browser does not name
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; "
@@ -104,7 +105,8 @@ class PageServer(ThreadingHTTPServer):
     @property
     def hosts(self) -> set[str]:
         """The names under which a browser may know this server."""
-        return {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        names = {HOST, "localhost"}
+        return {f"{name}:{self.server_port}" for name in names} | (names if self.server_port == HTTP_PORT else set())
 
     def server_bind(self) -> None:
         """Bind, without the look-up of this machine's name that `HTTPServer` does."""

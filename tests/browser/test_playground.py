@@ -180,8 +180,8 @@ def test_the_page_s_own_model_is_that_of_the_artifact(show: Show, artifact: Arti
         page = show(server.url)
         answers = page.evaluate(
             """async inputs => {
-                const { PageModel } = await import('/page/page_model.mjs');
-                const model = await PageModel.load('digits');
+                const { PageModel, described } = await import('/page/page_model.mjs');
+                const model = await PageModel.load(await described('digits'));
                 const answers = [];
                 for (const input of inputs) answers.push((await model.predict(new Float32Array(input))).probabilities);
                 return answers;
@@ -352,8 +352,7 @@ def test_without_the_runtime_the_servers_are_asked_still(
 
 def test_a_photograph_is_prepared_as_for_training(show: Show, servers: Mapping[str, Server], tmp_path: Path) -> None:
     """The request holds the pixels that Pillow makes of the cat, and what is no picture is refused in words."""
-    labels = tuple(f"thing {number}" for number in range(1000))
-    models = {"imagenet": PageModel("imagenet", labels=labels), "digits": PageModel("digits")}
+    models = {"imagenet": PageModel("imagenet"), "digits": PageModel("digits")}
     with (
         standing_in(lambda body: (200, sure_of(285, 1000))) as one,
         serving(one.known_as(servers["torchserve"], "Cats"), models=models) as server,
@@ -361,7 +360,7 @@ def test_a_photograph_is_prepared_as_for_training(show: Show, servers: Mapping[s
         page = show(f"{server.url}#imagenet")
         assert "python -m models devices --keep DIR" in card(page, "In this page", "imagenet").inner_text()
         page.get_by_role("button", name="take the cat").click()
-        assert settled(page, "Cats", part="imagenet").locator(".class").inner_text() == "thing 285"
+        assert settled(page, "Cats", part="imagenet").locator(".class").inner_text() == "class 285"
         assert card(page, "Cats", "imagenet").locator(".bars li").count() == 5
         sent = np.array(json.loads(one.arrived[-1].body)["instances"][0], np.float32)
         assert np.array_equal(sent, pixels(PAGE / "chelsea.png", 224, mirrored=False))

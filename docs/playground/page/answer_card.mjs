@@ -27,7 +27,8 @@ export class AnswerCard {
     this.#state('waiting');
     this.says.replaceChildren(text);
     this.bars.replaceChildren();
-    this.agreement.textContent = this.times.textContent = '';
+    this.#unlike();
+    this.times.textContent = '';
     this.details.hidden = true;
   }
 
@@ -38,7 +39,7 @@ export class AnswerCard {
 
   /** Show probabilities by their labels, or the fault. */
   show({ probabilities, fault, times = {} }, labels) {
-    this.agreement.textContent = '';
+    this.#unlike();
     this.times.textContent = Object.entries(times)
       .map(([what, ms]) => `${milliseconds(ms)} ${what}`)
       .join(' · ');
@@ -51,21 +52,27 @@ export class AnswerCard {
     this.#state('answered');
     const order = probabilities.map((_, index) => index).sort((a, b) => probabilities[b] - probabilities[a]);
     const [best] = order;
-    this.says.replaceChildren(make('strong', 'class', labels[best]), ' ', make('span', 'share', percent(probabilities[best])));
+    this.says.replaceChildren(make('strong', 'class', named(labels, best)), ' ', make('span', 'share', percent(probabilities[best])));
     const shown = this.top ? order.slice(0, this.top) : probabilities.map((_, index) => index);
-    this.bars.replaceChildren(...shown.map((index) => bar(labels[index], probabilities[index], index === best)));
+    this.bars.replaceChildren(...shown.map((index) => bar(named(labels, index), probabilities[index], index === best)));
   }
 
-  /** Tell how far the answer is from that of another place. */
+  /** Tell how far the answer is from that of another place; `other` is null where this is the one to compare with. */
   compare(probabilities, other, { who, labels, tolerance }) {
+    if (other === null) return this.#unlike();
     const difference = Math.max(...probabilities.map((value, index) => Math.abs(value - other[index])));
     const [here, there] = [probabilities, other].map((all) => all.indexOf(Math.max(...all)));
-    const agrees = difference <= tolerance;
-    this.agreement.dataset.agrees = agrees;
-    const verdict = agrees ? `agrees with ${who}` : here === there ? `differs from ${who}` : `differs: ${who} says ${labels[there]}`;
+    this.agrees = difference <= tolerance;
+    const verdict = this.agrees ? `agrees with ${who}` : here === there ? `differs from ${who}` : `differs: ${who} says ${named(labels, there)}`;
     const amount = difference === 0 ? 'no difference at all' : `largest difference ${difference.toPrecision(2)}`;
+    this.agreement.dataset.agrees = this.agrees;
     this.agreement.replaceChildren(`${verdict} `, make('span', 'amount', amount));
-    return agrees;
+  }
+
+  #unlike() {
+    this.agrees = false;
+    delete this.agreement.dataset.agrees;
+    this.agreement.replaceChildren();
   }
 
   /** Show the request as a command, and the answer as it came. */
@@ -92,6 +99,9 @@ export function make(name, kind = '', text = '') {
   if (text) element.textContent = text;
   return element;
 }
+
+/** The name of a class; its number where this page knows no names, as of a model that was built elsewhere. */
+export const named = (labels, index) => labels[index] ?? `class ${index}`;
 
 export const percent = (share) => `${(share * 100).toFixed(1)} %`;
 

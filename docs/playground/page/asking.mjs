@@ -1,12 +1,13 @@
 // One input is shown to the page's own model and to every server; each answer goes into its card.
 
-import { AnswerCard, percent } from './answer_card.mjs';
+import { AnswerCard, named, percent } from './answer_card.mjs';
 import { Latest, pause } from './latest.mjs';
-import { NoModel, PageModel } from './page_model.mjs';
+import { NoModel, PageModel, described } from './page_model.mjs';
 import { ask, curl, isLong } from './servers.mjs';
 
 const QUIET_MS = 150; // without a new stroke, before the servers are asked
 const HERE = 'this page';
+const TOLERANCE = 1e-5; // of the project's workloads; a server's artifact says its own
 
 export class Asking {
   #latest = new Latest();
@@ -17,6 +18,7 @@ export class Asking {
   constructor(panel, workload, { servers, workloads }, models, top = null) {
     Object.assign(this, { panel, workload, top });
     this.known = workloads[workload] ?? {};
+    this.labels = this.known.labels ?? [];
     this.isHere = models.includes(workload);
     this.own = new AnswerCard('In this page', { colour: 'own', top });
     panel.querySelector('.here').replaceChildren(this.own.element);
@@ -34,10 +36,6 @@ export class Asking {
     return this.loading;
   }
 
-  get labels() {
-    return this.#model?.labels ?? this.known.labels ?? [];
-  }
-
   async #load() {
     if (!this.isHere) {
       this.own.wait(
@@ -47,7 +45,9 @@ export class Asking {
     }
     this.own.wait('loads the model…');
     try {
-      this.#model = await PageModel.load(this.workload);
+      const description = await described(this.workload);
+      this.labels = description.labels; // known before the model is there, and where its runtime is missing
+      this.#model = await PageModel.load(description);
       this.own.wait('waits for an input');
     } catch (error) {
       this.own.show({ fault: error instanceof NoModel ? error.message : `The model cannot be loaded: ${error.message}` }, []);
@@ -65,28 +65,30 @@ export class Asking {
   /** Ask for `values` (float32) in the page, and for `body()`, the JSON of the same, in the servers. */
   async ask(values, body) {
     const turn = this.#latest.next();
-    const said = [];
+    const answers = new Map(); // probabilities by who gave them
     for (const { card } of this.#servers) card.asking();
-    await this.load();
-    if (!turn.isCurrent()) return;
-    const here = await this.#askHere(values, turn);
-    if (here) said.push([HERE, here.probabilities]);
+    const here = this.#askHere(values, turn, answers);
     await pause(QUIET_MS, turn.signal);
     if (!turn.isCurrent()) return;
-    if (here) this.announced.textContent = this.#sentence(here.probabilities);
-    await Promise.all(this.#servers.map((one) => this.#askServer(one, body(), turn, said)));
-    if (turn.isCurrent()) this.#tell(said);
+    const written = body();
+    await Promise.all([here, ...this.#servers.map((one) => this.#askServer(one, written, turn, answers))]);
+    if (turn.isCurrent()) this.#tell(answers);
   }
 
-  async #askHere(values, turn) {
-    if (!this.#model) return null;
-    const { probabilities, ms } = await this.#model.predict(values);
-    if (!turn.isCurrent()) return null;
-    this.own.show({ probabilities, times: { 'for the forward pass': ms } }, this.labels);
-    return { probabilities };
+  async #askHere(values, turn, answers) {
+    await this.load();
+    if (!this.#model || !turn.isCurrent()) return;
+    let outcome;
+    try {
+      const { probabilities, ms } = await this.#model.predict(values);
+      outcome = { probabilities, times: { 'for the forward pass': ms } };
+    } catch (error) {
+      outcome = { fault: `The model failed: ${error.message}` };
+    }
+    if (turn.isCurrent()) this.#show(this.own, HERE, outcome, answers);
   }
 
-  async #askServer({ server, card }, body, turn, said) {
+  async #askServer({ server, card }, body, turn, answers) {
     let outcome;
     try {
       outcome = await ask(server, this.workload, body, this.labels, turn.signal);
@@ -94,28 +96,34 @@ export class Asking {
       return; // given up for a newer question, whose answer this card is for
     }
     if (!turn.isCurrent()) return;
-    card.show(outcome, this.labels);
+    this.#show(card, card.title, outcome, answers);
     card.exchange(curl(server, this.workload, body), outcome, body, isLong(body) ? `${this.workload}.request.json` : '');
+  }
+
+  /** Show what came, and hold every server's answer against that of this page, or else against the first that came. */
+  #show(card, who, outcome, answers) {
+    card.show(outcome, this.labels);
     if (!outcome.probabilities) return;
-    if (said.length) {
-      const [who, probabilities] = said[0]; // that of this page, or else the first that came
-      const tolerance = this.known.tolerance ?? 1e-5;
-      card.agrees = card.compare(outcome.probabilities, probabilities, { who, labels: this.labels, tolerance });
+    answers.set(who, outcome.probabilities);
+    const [first] = answers.keys();
+    const against = answers.has(HERE) ? HERE : first;
+    const scale = { who: against, labels: this.labels, tolerance: this.known.tolerance ?? TOLERANCE };
+    for (const { card: one } of this.#servers) {
+      if (answers.has(one.title)) one.compare(answers.get(one.title), one.title === against ? null : answers.get(against), scale);
     }
-    said.push([card.title, outcome.probabilities]);
   }
 
   #sentence(probabilities) {
     const best = probabilities.indexOf(Math.max(...probabilities));
-    return `${this.labels[best]}, ${percent(probabilities[best])}`;
+    return `${named(this.labels, best)}, ${percent(probabilities[best])}`;
   }
 
   /** For who does not see the cards: the answer, and how many say the same. */
-  #tell(said) {
-    if (!said.length) return;
-    const [[who, first], ...others] = said;
-    const agreeing = this.#servers.filter(({ card }) => card.element.dataset.state === 'answered' && card.agrees).length;
-    const told = others.length ? ` ${agreeing} of ${others.length} others agree.` : '';
-    this.announced.textContent = `${who}: ${this.#sentence(first)}.${told}`;
+  #tell(answers) {
+    if (!answers.size) return;
+    const who = answers.has(HERE) ? HERE : [...answers.keys()][0];
+    const agreeing = this.#servers.filter(({ card }) => card.agrees).length;
+    const told = answers.size > 1 ? ` ${agreeing} of ${answers.size - 1} others agree.` : '';
+    this.announced.textContent = `${who}: ${this.#sentence(answers.get(who))}.${told}`;
   }
 }

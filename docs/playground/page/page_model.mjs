@@ -8,22 +8,19 @@ export class NoModel extends Error {}
 export class PageModel {
   #queue = Promise.resolve();
 
-  /** Load `models/NAME.json` and the file that it names, and let it answer once, so that no first time is told. */
-  static async load(name) {
+  /** Load the file that a description names, and let it answer once, so that no first time is told. */
+  static async load(description) {
     const runtime = await loadRuntime();
-    const description = await (await fetched(`models/${name}.json`)).json();
     const file = await (await fetched(`models/${description.exports.onnx.file}`)).arrayBuffer();
-    const began = performance.now();
     const session = await runtime.InferenceSession.create(file, { executionProviders: ['wasm'] });
     const model = new PageModel(runtime, session, description);
     await model.predict(new Float32Array(model.values));
-    model.loadMs = performance.now() - began;
     return model;
   }
 
   constructor(runtime, session, description) {
     const [input] = description.inputs;
-    Object.assign(this, { runtime, session, description, labels: description.labels });
+    Object.assign(this, { runtime, session });
     this.shape = [1, ...input.shape];
     this.values = this.shape.reduce((product, size) => product * size);
   }
@@ -43,6 +40,9 @@ export class PageModel {
     return { probabilities: [...outputs[this.session.outputNames[0]].data], ms };
   }
 }
+
+/** What `models/NAME.json` says of a model. */
+export const described = async (name) => (await fetched(`models/${name}.json`)).json();
 
 async function loadRuntime() {
   let runtime;

@@ -27,10 +27,12 @@ export async function ask(server, workload, body, labels, signal) {
     if (signal.aborted) throw error;
     return { fault: 'the playground’s own server is gone: start loadtest playground again', times: {} };
   }
+  const whole = performance.now() - began;
+  const answered = exchange.status !== 0;
   const outcome = {
     raw: exchange.answer,
     status: exchange.status,
-    times: { 'to its answer': exchange.exchange_ms, 'with the way from this page and back': performance.now() - began },
+    times: answered ? { 'to its answer': exchange.exchange_ms, 'with the way from this page and back': whole } : {},
   };
   if (exchange.status !== 200) return { ...outcome, fault: told(exchange, workload, server) };
   const probabilities = read(exchange.answer, labels.length);
@@ -49,7 +51,7 @@ function told({ status, fault, answer }, workload, server) {
   return `answered with an error, ${status}: ${answer.slice(0, 160)}`;
 }
 
-/** The first prediction of an answer; null where it is no list of so many numbers. */
+/** The first prediction of an answer; null where it is no list of so many numbers, 0 where it is not known how many. */
 function read(text, count) {
   let answer;
   try {
@@ -58,7 +60,8 @@ function read(text, count) {
     return null;
   }
   const row = answer?.predictions?.[0];
-  return Array.isArray(row) && row.length === count && row.every(Number.isFinite) ? row : null;
+  const fits = Array.isArray(row) && row.length > 0 && (count === 0 || row.length === count);
+  return fits && row.every(Number.isFinite) ? row : null;
 }
 
 const LONGEST = 8000; // characters of a command that a terminal takes in one line
