@@ -268,11 +268,13 @@ def test_a_signal_ends_it_with_a_connection_open(number: signal.Signals) -> None
     """It prints its address, listens on loopback alone, and ends at once although a browser keeps a connection."""
     command = [sys.executable, "-m", "loadtest", "playground", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    assert process.stdout is not None
-    address = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
-    assert address
-    connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=10)
-    with contextlib.closing(connection):
+    with contextlib.ExitStack() as stack:
+        stack.callback(process.kill)  # where an assertion fails before the signal
+        assert process.stdout is not None
+        address = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
+        assert address
+        connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=10)
+        stack.callback(connection.close)
         connection.request("GET", "/served.json")
         assert json.loads(connection.getresponse().read())["servers"]
         process.send_signal(number)
