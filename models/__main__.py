@@ -1,10 +1,12 @@
-"""Command line: python -m models build|list|verify|forward|forms|bless|push|release [WORKLOAD]."""
+"""Command line: python -m models build|list|verify|forward|forms|board|bless|push|release [WORKLOAD]."""
 
+import contextlib
 import importlib
 import json
 import shlex
 import signal
 import sys
+import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -18,6 +20,8 @@ from models.errors import BrokenArtifactError, ModelsError
 from models.forms import deployed, measure, table
 from models.forms.all_forms import FORMS, select
 from models.framework_messages import silence_framework_messages
+from models.recording import board
+from models.recording import write as recording
 from models.workload import Found, discover, find
 
 NEXT = "next"
@@ -32,9 +36,16 @@ def cli() -> None:
 @cli.command("build")
 @click.argument("workload", required=False)
 @click.option("--forms", help=f"Forms to hold beside the eager one, with commas: {', '.join(deployed.DEPLOYABLE)}.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=recording.SEEDS,
+    show_default=True,
+    help="Trainings to record for `board`; the first one is the artifact's. What is built is kept without --force.",
+)
 @click.option("--force", is_flag=True, help="Build even if nothing changed.")
 @click.option("--next", "following", is_flag=True, help=f"Train the next version, with another seed, into {NEXT}/.")
-def build_command(workload: str | None, forms: str | None, force: bool, following: bool) -> None:
+def build_command(workload: str | None, forms: str | None, seeds: int, force: bool, following: bool) -> None:
     """Build the artifact of WORKLOAD, or of every workload whose packages are installed."""
     wanted = deployed.select(forms)
     folder = root() / NEXT if following else root()
@@ -45,7 +56,7 @@ def build_command(workload: str | None, forms: str | None, force: bool, followin
             continue
         if following:
             found = _following(found)
-        built = build(found, folder, forms=wanted, force=force, say=click.echo)
+        built = build(found, folder, forms=wanted, seeds=seeds, force=force, say=click.echo)
         manifest = built.manifest
         click.echo(
             f"{manifest.workload} v{manifest.version} {'built' if built.made else 'unchanged'}: {built.folder} "
@@ -115,6 +126,19 @@ def forms_command(workload: str | None, forms: str | None, rounds: int, out: Pat
             written = out / f"{manifest.workload}.json"
             written.write_text(json.dumps(asdict(findings), indent=2) + "\n", encoding="utf-8")
             written.with_suffix(".md").write_text(table.render(findings), encoding="utf-8")
+
+
+@cli.command("board")
+@click.argument("workload", required=False)
+@click.option("--port", type=click.IntRange(0, 65_535), default=6006, show_default=True, help="0 for any.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+def board_command(workload: str | None, port: int, host: str) -> None:
+    """Show in TensorBoard what was recorded of WORKLOAD, or of every one that is built; Ctrl-C ends it."""
+    folder = board.runs_of(root(), find(workload).workload.name if workload else None)
+    address = board.start(folder, host, port)
+    click.echo(f"TensorBoard shows {folder} at {address}\nCtrl-C ends it.")
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _add_later(name: str, module: str, told: str) -> None:

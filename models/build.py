@@ -31,14 +31,18 @@ from models.errors import BrokenArtifactError, ExportError, QualityError
 from models.example_files import PictureFiles
 from models.examples import Examples, answers
 from models.forms import deployed, sources
+from models.recording import write as recording
 from models.tensors import Tensors, TensorSpec, rows
 from models.workload import Found, Workload, discover
 
 PACKAGES = (
+    "matplotlib",
     "numpy",
     "pillow",
     "safetensors",
     "scikit-learn",
+    "seaborn",
+    "tensorboard",
     "tensorflow",
     "tensorflow-serving-api",
     "torch",
@@ -67,6 +71,7 @@ def build(
     *,
     handler_files: tuple[Path, ...] = mar.HANDLER_FILES,
     forms: Sequence[str] = (),
+    seeds: int = recording.SEEDS,
     force: bool = False,
     say: Say = lambda line: None,
 ) -> Built:
@@ -77,6 +82,7 @@ def build(
         root: Folder of all artifacts, created.
         handler_files: TorchServe's handler and the modules it imports, for the .mar.
         forms: Forms that the artifact has to hold beside the eager one, of `deployed.DEPLOYABLE`.
+        seeds: How many trainings are recorded for people to look at; that of the artifact is the first one.
         force: Build even when nothing changed.
         say: Receives a line at the start, and one for each stage at its end with the seconds that it took.
 
@@ -92,7 +98,9 @@ def build(
             return Built(folder, manifest, made=False)
         staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=root))
         try:
-            manifest = _fill(workload, source, handler_files, forms, staging / "artifact", staging / "scratch", say)
+            manifest = _fill(
+                workload, source, handler_files, forms, seeds, staging / "artifact", staging / "scratch", say
+            )
             _move(staging / "artifact", folder, staging / "replaced")
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -148,6 +156,7 @@ def _fill(
     source: str,
     handler_files: tuple[Path, ...],
     forms: Sequence[str],
+    seeds: int,
     folder: Path,
     scratch: Path,
     say: Say,
@@ -171,7 +180,8 @@ def _fill(
         return answers(lambda inputs: workload.answer(stored, inputs), examples, workload.inputs)
 
     promised = workload.quality
-    value = promised.measure(answer(held_out), held_out)
+    answered = answer(held_out)
+    value = promised.measure(answered, held_out)
     done(f"{promised.name} on {held_out.size} held-out examples: {value:.4f} (at least {promised.at_least:g})")
     if not value >= promised.at_least:
         raise QualityError(f"{workload.name}: {promised.name} {value:.4f} is below the promised {promised.at_least:g}")
@@ -200,6 +210,7 @@ def _fill(
     for more in forms:
         deployed.build(more, sources.of_torch_form(form, workload.inputs, workload.outputs, golden), folder)
         done(f"built the form {more}")
+    recording.write(workload, stored, trained, answered, folder, seeds=seeds, say=done)
 
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.digit_images import split
 from models.quality import accuracy
+from models.recording.training_recorder import TrainingRecorder
 from models.tensors import TensorSpec
 from models.workload import Trained, Weights, Workload
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 EPOCHS = 40
 BATCH = 64
+RATE, DECAY, SMOOTHING = 3e-3, 1e-4, 0.05
 GOLDEN = 64
 
 
@@ -43,21 +45,29 @@ def train(seed: int) -> Trained:
             assert isinstance(module, nn.Sequential)
             logits = module[:-1]  # the loss applies its own softmax
             x, y = torch.from_numpy(seen.inputs["image"]), torch.from_numpy(seen.labels)
-            loss = nn.CrossEntropyLoss(label_smoothing=0.05)
-            optimizer = torch.optim.Adam(logits.parameters(), lr=3e-3, weight_decay=1e-4)
+            loss = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
+            optimizer = torch.optim.Adam(logits.parameters(), lr=RATE, weight_decay=DECAY)
             schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
+            unseen = torch.from_numpy(held_out.inputs["image"]), torch.from_numpy(held_out.labels)
+            recorder = TrainingRecorder(logits, loss, *unseen)
             for _ in range(EPOCHS):
                 order = torch.randperm(len(x))
                 for start in range(0, len(x), BATCH):
                     batch = order[start : start + BATCH]
                     optimizer.zero_grad()
-                    torch.autograd.backward(loss(logits(x[batch]), y[batch]))
+                    scores = logits(x[batch])
+                    cost = loss(scores, y[batch])
+                    torch.autograd.backward(cost)
+                    recorder.step(cost, scores, y[batch], float(schedule.get_last_lr()[0]))
                     optimizer.step()
+                recorder.epoch()
                 schedule.step()
             weights = {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
     finally:
         torch.set_num_threads(threads)
-    return Trained(weights=weights, held_out=held_out, golden=held_out.part(slice(GOLDEN)))
+    settings = {"epochs": EPOCHS, "batch": BATCH, "learning_rate": RATE, "decay": DECAY, "smoothing": SMOOTHING}
+    history = recorder.history(settings, seen.size)
+    return Trained(weights, held_out, golden=held_out.part(slice(GOLDEN)), history=history)
 
 
 def network() -> "nn.Module":

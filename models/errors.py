@@ -31,3 +31,7 @@ class BrokenArtifactError(ModelsError):
 
 class FormError(ModelsError):
     """A form of a model is unknown, or what it needs is missing."""
+
+
+class BoardError(ModelsError):
+    """There are no recorded runs, or TensorBoard cannot show them."""

@@ -62,14 +62,15 @@ class TensorSpec:
             raise ValueError(f"tensor {self.name}: its padding {self.padding:g} is beyond the limits of its values")
         if self.dtype == "string" and (self.lengths, self.minimum, self.maximum) != (None, None, None):
             raise ValueError(f"tensor {self.name}: text has a fixed shape and no limits of value")
-        if self.white is not None and not (self.white >= 1 and self.is_float and self._has_shape_of_picture):
+        if self.white is not None and not (self.white >= 1 and self.is_float and self.has_shape_of_picture):
             raise ValueError(
                 f"tensor {self.name}: a picture is a float tensor of shape (height, width) or (height, width, 3), "
                 f"and its white is at least 1"
             )
 
     @property
-    def _has_shape_of_picture(self) -> bool:
+    def has_shape_of_picture(self) -> bool:
+        """Whether its instances are (height, width) or (height, width, 3)."""
         return self.lengths is None and (len(self.shape) == 2 or (len(self.shape) == 3 and self.shape[2] == 3))
 
     @property

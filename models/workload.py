@@ -22,6 +22,7 @@ from models.errors import WorkloadError
 from models.examples import Examples
 from models.packaged_file import PackagedFile
 from models.quality import Quality
+from models.recording.history import History
 from models.tensors import Tensors, TensorSpec
 
 if TYPE_CHECKING:
@@ -54,11 +55,22 @@ class Trained:
         weights: Float32 parameters; the same seed gives the same bytes on the same machine.
         held_out: Examples that training never saw; the quality is measured on them.
         golden: The few held-out examples that every server must answer like the reference.
+        history: How it learned, for those who look on; None where nothing was trained or recorded.
+        texts: What a person would call each held-out example; empty where the class says it.
+
+    Raises:
+        WorkloadError: There are other than one text for each held-out example.
     """
 
     weights: Weights
     held_out: Examples
     golden: Examples
+    history: History | None = None
+    texts: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.texts and len(self.texts) != self.held_out.size:
+            raise WorkloadError(f"train() gave {len(self.texts)} texts for {self.held_out.size} held-out examples")
 
 
 @dataclass(frozen=True, kw_only=True)
