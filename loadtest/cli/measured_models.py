@@ -15,6 +15,7 @@ from loadtest.launch.launcher import Launcher
 from loadtest.report.reading import SETUP
 from loadtest.report.wording import told
 from loadtest.servers.configured_server import is_tuned
+from loadtest.servers.model_record import FIGURES, read_model, write_model
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import load_servers
 from loadtest.setup.measure_setup import measure_setup
@@ -77,6 +78,7 @@ class MeasuredModels:
             return
         try:
             compare(entered, launcher, plan, self._screen, record.header.command, earlier)
+            self._keep_what_is_told(launcher)
         except UsageError:  # such as a disk that is full: it would be no better with the next model
             raise
         except LoadtestError as error:
@@ -84,6 +86,11 @@ class MeasuredModels:
             if len(self._file.planned) == 1:
                 raise
             self._sitting.keep(Failed(name, told(error)))
+
+    def _keep_what_is_told(self, launcher: Launcher) -> None:
+        """Keep what the artifact tells of its model, so that the report can be written again without it."""
+        if told_of := read_model(launcher.artifact.folder / FIGURES):
+            write_model(told_of, self._sitting.folder)
 
     def _measure_setup(self, model: str, launcher: Launcher, probes: Probes) -> None:
         """Ease of setup of the servers that were measured; their starts were timed in the rounds."""

@@ -6,6 +6,7 @@ from loadtest.machine.files import write_whole
 from loadtest.report.reading import Results, holds_comparison, read_results
 from loadtest.resilience.resilience_file import RESILIENCE, read_resilience
 from loadtest.resilience.soak_file import holds_soak, read_soak
+from loadtest.servers.model_record import write_model
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
@@ -25,6 +26,8 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     from loadtest.report.pictures import write_pictures
 
     drawn = draw(results)
+    for model in results.models.values():
+        write_model(model, folder)
     page, text = folder / "report.html", folder / "report.md"
     write_whole(page, render_page(results, drawn))
     write_whole(text, render(results, drawn, write_pictures(drawn.every, folder)))

@@ -10,10 +10,12 @@ from loadtest.report.answer import Validity, answer, conditions, validity, why_a
 from loadtest.report.figure import Figure, Table
 from loadtest.report.figures import Drawn, setup_effort
 from loadtest.report.headline import ease_of_setup, headline, speed
+from loadtest.report.model_wording import model_sentences
 from loadtest.report.reading import Document, Results
 from loadtest.report.server_times import cross_check
 from loadtest.report.setup_wording import answer_of, qualification_of
 from loadtest.report.table import markdown_rows, markdown_table, remarks
+from loadtest.servers.model_record import MODEL, ModelRecord
 from loadtest.setup.probes.capability import CapabilityCell
 
 SHOWN = ("load", "percentiles", "overhead", "layers", "wires", "cost")
@@ -62,12 +64,21 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
     if results.with_setup:
         sections += [_figure(drawn.setup, paths.get(drawn.setup.key, ()))] if drawn.setup else []
         sections += _ease_of_setup(results.with_setup)
+    sections += [_model(one) for one in results.models.values()]
     sections += [
         f"`loadtest {shlex.join(first.command)}`",
         "Everything else, each round's distributions and the configuration that each server reported included, stands "
         "in result.json beside this file; report.html shows it.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _model(record: ModelRecord) -> str:
+    """The section on a model."""
+    facts = record.facts
+    told = "\n".join(f"- {about}: {text}" for about, text in model_sentences(record).items())
+    pictures = "\n".join(f"![{one.title}]({MODEL}/{facts.workload}/{one.file})" for one in facts.pictures)
+    return f"## The model: {facts.workload} v{facts.version}\n\n{told}\n\n{pictures}".rstrip()
 
 
 def _answer(document: Document, sentences: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from loadtest.records import from_json, to_json
 from loadtest.report.runs_file import RUNS, read_runs
 from loadtest.resilience.resilience_file import RESILIENCE, ResilienceFile, read_resilience
 from loadtest.resilience.soak_file import SoakFile, holds_soak, read_soak
+from loadtest.servers.model_record import ModelRecord, read_models
 from loadtest.setup.setup_file import EaseOfSetup, read_setups
 
 RESULT = "result.json"
@@ -64,6 +65,7 @@ class Results:
         resilience: How servers hold under fire, where that was tried out.
         soak: What became of a long load, likewise.
         remarks: What a reader must know of the files that this was read from.
+        models: What is told of the models, by their names; empty where an artifact or an older result told nothing.
     """
 
     documents: list[Document]
@@ -71,6 +73,7 @@ class Results:
     resilience: ResilienceFile | None = None
     remarks: list[str] = field(default_factory=list)
     soak: SoakFile | None = None
+    models: dict[str, ModelRecord] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -80,6 +83,7 @@ class Results:
         resilience: ResilienceFile | None = None,
         remarks: Sequence[str] = (),
         soak: SoakFile | None = None,
+        models: Mapping[str, ModelRecord] | None = None,
     ) -> "Results":
         """The comparisons of a file, each with the ease of setup of its model, and what was tried out under fire."""
         by_model = {one.workload.name: one for one in setups}
@@ -90,6 +94,7 @@ class Results:
             resilience,
             list(remarks),
             soak,
+            dict(models or {}),
         )
 
     @property
@@ -150,12 +155,14 @@ def read_results(path: Path) -> Results:
     file, remarks = _in_folder(path) if path.is_dir() else (_read_file(path), [])
     folder = path if path.is_dir() else path.parent
     setup, resilience = folder / SETUP, folder / RESILIENCE
+    models, faults = read_models(folder, {one.workload.name: one.workload.version for one in file.comparisons})
     return Results.of(
         file,
         read_setups(setup) if setup.is_file() else (),
         read_resilience(resilience) if resilience.is_file() else None,
-        remarks,
+        [*remarks, *faults],
         read_soak(folder) if holds_soak(folder) else None,
+        models,
     )
 
 

@@ -52,6 +52,8 @@ def test_two_models_and_two_batch_sizes_are_one_result(tmp_path: Path) -> None:
     )
     page = (out / "report.html").read_text(encoding="utf-8")
     assert all(f'<h2 id="{name.replace("@", "-")}-section">' in page for name in names)
+    assert list(results.models) == ["digits", "adaptive"], "what the artifacts tell of the models is kept"
+    assert page.count("<strong>What it gets wrong.</strong>") == 2
     assert [case.attrib["name"] for case in ElementTree.parse(outcome).iter("testcase")] == limits
 
 

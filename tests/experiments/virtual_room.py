@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,6 +48,7 @@ class Room:
         self._random = {key: np.random.default_rng(len(key)) for key in self.scatter}
         self.name, self.placement = "virtual", UNPINNED
         self.artifact: Any = SimpleNamespace(
+            folder=Path("/nowhere"),
             load=SimpleNamespace(batches=lambda batch: []),
             fresh=SimpleNamespace(batches=lambda batch: []),
             max_instances=64,
