@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,16 @@ def test_a_board_without_runs_says_how_to_make_some(cli: Callable[..., Completed
         board.runs_of(root, "digits")
     with pytest.raises(BoardError, match=r"python -m models build$"):
         board.runs_of(root, None)
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """In one line, with the address."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BoardError, match=rf"^TensorBoard cannot listen on 127\.0\.0\.1:{port}: [^\n]+$"):
+            board.start(tmp_path, "127.0.0.1", port)
 
 
 def test_the_newest_version_is_shown(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from loadtest.servers.server_toml import load_servers, select_servers
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
 SERVICES = [server.compose_service for server in select_servers(None, load_servers())]
-PROFILES = ["--profile", "loadtest", "--profile", "observability"]
+PROFILES = ["--profile", "loadtest", "--profile", "observability", "--profile", "board"]
 OVERRIDES = {
     "plain": ["compose.yaml"],
     "embedded": ["compose.yaml", "compose.embedded.yaml"],
@@ -45,7 +45,7 @@ def _config(files: list[str], **environment: str) -> dict[str, Any]:
 def test_every_override_is_valid_and_keeps_the_fences(files: list[str]) -> None:
     """Compose accepts each combination, and none of them takes a fence away."""
     services = _config(files, FLASK_SERVER_BEARER_TOKEN_FILE="./token")["services"]
-    assert set(services) == {"models", "loadtest", "prometheus", "grafana", *SERVICES}
+    assert set(services) == {"models", "loadtest", "board", "prometheus", "grafana", *SERVICES}
     for service in services.values():
         assert service["user"].split(":")[0] not in ("0", "root")
         assert service["read_only"] is True
