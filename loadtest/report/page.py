@@ -1,10 +1,8 @@
 """report.html: one file with everything in it, that needs no network."""
 
-import base64
 import functools
 import json
 import math
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +20,7 @@ from loadtest.report.fire_wording import sentences
 from loadtest.report.headline import ease_of_setup, headline, speed
 from loadtest.report.markdown import environment
 from loadtest.report.missing import missing
-from loadtest.report.model_wording import model_sentences
+from loadtest.report.model_section import model_content
 from loadtest.report.reading import Document, Results
 from loadtest.report.server_times import cross_check
 from loadtest.report.setup_wording import WORDS, evidence_of, mark_of, qualification_of
@@ -32,7 +30,6 @@ from loadtest.report.theme import DARK, FONT, LIGHT, on_page, page_config
 from loadtest.report.wording import words
 from loadtest.resilience.resilience_file import ResilienceFile
 from loadtest.resilience.soak_file import SoakFile
-from loadtest.servers.model_record import ModelRecord
 
 PRICE = 0.04
 """Price of a core-hour that the field starts with: an example of the order of magnitude, in no currency."""
@@ -51,8 +48,6 @@ SECTIONS = (
 """Of a page with one comparison."""
 MODEL_SECTION = ("model-section", "The model")
 """Before the last one, where something is told of a model."""
-WIDE = 1.4
-"""Width by height of a picture from which on it is not made as narrow as a phone."""
 ABSENT = {
     "load": "No valid run at any rate, so there is nothing to draw.",
     "percentiles": "No valid run at the common rate, so there are no percentiles.",
@@ -105,7 +100,7 @@ def render_page(results: Results, drawn: Drawn) -> str:
         fire=fire_content(results.resilience, drawn.fire) if results.resilience and drawn.fire else None,
         night=night_content(results.soak, drawn.night) if results.soak and drawn.night else None,
         setup=_setup(results.with_setup) if results.with_setup else None,
-        models=[_model(record) for record in results.models.values()],
+        models=[model_content(record) for record in results.models.values()],
         commands=_commands(results),
         took=_took(results),
     )
@@ -152,29 +147,6 @@ def _comparison(document: Document, told: Sequence[str], figures: Mapping[str, F
             for label, server in zip(result.names.values(), result.servers, strict=True)
         ],
     }
-
-
-def _model(record: ModelRecord) -> dict[str, Any]:
-    """What the page shows of a model."""
-    drawn = [(one.title, record.drawn[one.file]) for one in record.facts.pictures]
-    return {
-        "name": f"{record.facts.workload} v{record.facts.version}",
-        "told": model_sentences(record),
-        "pictures": [
-            {"title": title, "wide": _proportion(svg) > WIDE, "source": f"data:image/svg+xml;base64,{_base64(svg)}"}
-            for title, svg in drawn
-        ],
-    }
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def _proportion(svg: str) -> float:
-    """Width by height of a picture; 1 where it does not say."""
-    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
-    return float(box[1]) / float(box[2]) if box else 1.0
 
 
 def _faults(result: ComparisonResult) -> list[str]:
