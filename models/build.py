@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -210,7 +210,6 @@ def _fill(
     for more in forms:
         deployed.build(more, sources.of_torch_form(form, workload.inputs, workload.outputs, golden), folder)
         done(f"built the form {more}")
-    recording.write(workload, stored, trained, answered, folder, seeds=seeds, say=done)
 
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -236,6 +235,8 @@ def _fill(
     differences = export_parity.check(folder, manifest)
     told = ", ".join(f"{export} {worst:.2g}" for export, worst in differences.items())
     done(f"parity, largest differences: {told} (allowed {workload.tolerance:g})")
+    recording.write(workload, stored, trained, answered, folder, seeds=seeds, say=done)
+    manifest = replace(manifest, files=scan(folder))
     write(folder, manifest)
     return manifest
 

@@ -82,9 +82,9 @@ def test_build_prints_its_own_lines_and_no_others(root: Path, monkeypatch: pytes
         "4,096 inputs for load tests",
         "exported the SavedModel",
         "exported the PyTorch form",
+        "parity",
         "drew the figures",
         "recorded it for TensorBoard",
-        "parity",
     )
     assert len(stages) == len(patterns)
     for line, pattern in zip(stages, patterns, strict=True):
