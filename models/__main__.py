@@ -1,4 +1,4 @@
-"""Command line: python -m models build|list|verify|forward|forms|board|bless|push|release [WORKLOAD]."""
+"""Command line: python -m models build|list|verify|forward|forms|board|devices|bless|push|release [WORKLOAD]."""
 
 import contextlib
 import importlib
@@ -139,6 +139,28 @@ def board_command(workload: str | None, port: int, host: str) -> None:
     click.echo(f"TensorBoard shows {folder} at {address}\nCtrl-C ends it.")
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
+
+
+@cli.command("devices")
+@click.argument("workload", required=False)
+@click.option("--exports", help="Exports to try, with commas, such as onnx,executorch_int8. Without it all of them.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=1, show_default=True, help="Times that each is timed.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for WORKLOAD.json and WORKLOAD.md."
+)
+@click.option(
+    "--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder for the exports, as WORKLOAD/NAME.*."
+)
+def devices_command(
+    workload: str | None, exports: str | None, rounds: int, out: Path | None, keep: Path | None
+) -> None:
+    """Export WORKLOAD, or every workload that is built, to phones and browsers; check and time what converts."""
+    try:
+        from devices import command
+    except ModuleNotFoundError as error:
+        raise ModelsError(f"{error.name} is not here: run this from the repository") from error
+    typed = shlex.join(["python", "-m", "models", *sys.argv[1:]])
+    command.run(_folders(workload), exports=exports, rounds=rounds, out=out, keep=keep, command=typed, say=click.echo)
 
 
 def _add_later(name: str, module: str, told: str) -> None:

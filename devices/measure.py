@@ -1,0 +1,189 @@
+"""Try the exports of one model, each step in a process of its own."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from devices.all_exports import Export
+from devices.environment import ROOT
+from devices.finding import Finding, Findings, Made, Right, Round
+from loadtest.setup.code_lines import count_lines
+from models.artifact_manifest import Manifest
+
+PATIENCE_S = 600
+PACKAGES = (
+    "ai-edge-litert", "executorch", "litert-torch", "numpy", "onnx", "onnxruntime", "onnxscript", "tensorflow", "torch",
+    "torchao",
+)  # fmt: skip
+HERE = Path(__file__).resolve().parent
+
+
+def measure(
+    artifact: Path,
+    manifest: Manifest,
+    exports: Sequence[Export],
+    *,
+    python: Path,
+    folder: Path,
+    scratch: Path,
+    rounds: int,
+    command: str,
+    say: Callable[[str], None],
+) -> Findings:
+    """Make, check and time each export of a model, and time what the servers load.
+
+    Args:
+        artifact: The artifact of the model.
+        manifest: Its manifest.
+        exports: Those to try.
+        python: The Python that has the exporters.
+        folder: Where the files are left, as NAME.SUFFIX.
+        scratch: An empty folder for the steps.
+        rounds: How often each is loaded and timed, in a process of its own, the exports taking turns.
+        command: What the user typed, for the record.
+        say: Receives a line for each export, when it is done.
+    """
+    steps = _Steps(python, artifact, scratch)
+    varies = any(spec.lengths for spec in manifest.inputs)
+    files = {"torch": artifact / "torch", "tensorflow": artifact / "saved_model" / str(manifest.version)}
+    files |= {export.name: folder / f"{export.name}.{export.suffix}" for export in exports}
+    found = {
+        name: Finding(name=name, title=title, framework=name, on_server=True, made=Made(None, _size(files[name])))
+        for name, title in (("torch", "PyTorch, on the server"), ("tensorflow", "TensorFlow, on the server"))
+    }
+    found |= {export.name: _export(steps, export, files[export.name], varies) for export in exports}
+    for name, finding in found.items():
+        found[name] = _check(steps, finding, files[name], manifest.tolerance)
+    for number in range(1, rounds + 1):
+        for name, finding in found.items():
+            found[name] = _time(steps, finding, files[name])
+            if number == 1:
+                say(f"{finding.title}: {_in_short(found[name])}")
+        if rounds > 1:
+            say(f"round {number} of {rounds}")
+    return Findings(
+        workload=manifest.workload,
+        version=manifest.version,
+        command=command,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        machine=_machine(),
+        versions=versions(python),
+        exports=list(found.values()),
+    )
+
+
+def versions(python: Path) -> dict[str, str]:
+    """The versions of Python, the frameworks, the exporters and the runtimes that a Python has."""
+    folders = sorted(python.parent.parent.glob("lib/python*/site-packages"))
+    there = {
+        found.metadata["Name"].lower().replace("_", "-"): found.version
+        for found in importlib.metadata.distributions(path=[str(folder) for folder in folders])
+    }
+    code = "import platform; print(platform.python_version())"
+    asked = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return {"python": asked.stdout.strip(), **{name: there[name] for name in PACKAGES if name in there}}
+
+
+def _export(steps: "_Steps", export: Export, file: Path, varies: bool) -> Finding:
+    finding = Finding(
+        name=export.name,
+        title=export.title,
+        framework=export.framework,
+        int8=export.is_int8,
+        lengths=export.lengths if varies else "",
+        export_lines=count_lines(HERE / f"{export.exporter}.py"),
+        run_lines=count_lines(HERE / f"{export.runtime}.py"),
+    )
+    done = steps.take("export", export.name, file)
+    if "refused" in done:
+        return replace(finding, refused=done["refused"])
+    return replace(finding, made=Made(**done))
+
+
+def _check(steps: "_Steps", finding: Finding, file: Path, tolerance: float) -> Finding:
+    """How right the answers are; those of floating-point numbers must be within the tolerance of the artifact."""
+    if finding.refused:
+        return finding
+    done = steps.take("check", finding.name, file)
+    if "refused" in done:
+        return replace(finding, refused=f"made, but gives no answer: {done['refused']}")
+    right = Right(**done)
+    exact = finding.int8 or right.difference <= tolerance
+    wrong = "" if exact else f"differs from the golden answers by {right.difference:.2g}, allowed {tolerance:g}"
+    return replace(finding, right=right, wrong=wrong)
+
+
+def _time(steps: "_Steps", finding: Finding, file: Path) -> Finding:
+    if finding.refused or finding.wrong:
+        return finding
+    done = steps.take("time", finding.name, file)
+    if "refused" in done:
+        return replace(finding, refused=f"while it was timed: {done['refused']}")
+    return replace(finding, rounds=(*finding.rounds, Round(**done)))
+
+
+class _Steps:
+    """Takes steps over one artifact, each in a process of its own; that one crashes or does not end is a refusal."""
+
+    def __init__(self, python: Path, artifact: Path, scratch: Path) -> None:
+        self._python, self._artifact, self._scratch = python, artifact.resolve(), scratch
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "OMP_NUM_THREADS": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+
+    def take(self, action: str, name: str, file: Path) -> dict[str, Any]:
+        result = self._scratch / f"{action}-{name}.json"
+        command = [self._python, "-m", "devices.step", action, name, self._artifact, file.resolve(), result]
+        try:
+            done = subprocess.run(
+                [str(word) for word in command],
+                cwd=self._scratch,  # some exporters leave files where they run
+                env=self._environment,
+                capture_output=True,
+                timeout=PATIENCE_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return {"refused": f"did not end within {PATIENCE_S} s"}
+        if result.exists():
+            outcome: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+            result.unlink()
+            return outcome
+        if done.returncode < 0:
+            return {"refused": f"crashed: {signal.Signals(-done.returncode).name}"}
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        return {"refused": f"ended with exit code {done.returncode}: {lines[-1][:200]}"}
+
+
+def _size(folder: Path) -> int:
+    """Size of what a server loads of a form: all files but the warm-up requests of TensorFlow Serving."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files if not {"assets.extra", "__pycache__"} & set(file.parts))
+
+
+def _in_short(finding: Finding) -> str:
+    if finding.refused or finding.wrong:
+        return finding.refused or finding.wrong
+    return f"{finding.rounds[-1].forward_ms:.3f} ms"
+
+
+def _machine() -> str:
+    """The processor and its cores."""
+    processor = platform.processor() or platform.machine()
+    described = Path("/proc/cpuinfo")
+    if described.exists():
+        named = [line.partition(":")[2].strip() for line in described.read_text().splitlines() if "model name" in line]
+        processor = named[0] if named else processor
+    return f"{processor}, {os.cpu_count()} cores"

@@ -1,0 +1,57 @@
+"""Real exports of `digits`, made and asked with the packages of the extra `devices`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from devices import environment
+from devices.errors import DevicesError
+from loadtest.servers.artifact import Artifact
+from tests.models.conftest import run
+
+pytestmark = [pytest.mark.devices, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def exporters() -> None:
+    """The tests are skipped, with the reason, where they are missing."""
+    try:
+        environment.python()
+    except DevicesError as error:
+        pytest.skip(str(error))
+
+
+def test_every_runtime_gives_the_golden_answers(artifact: Artifact, tmp_path: Path) -> None:
+    """float32 within the tolerance, int8 with an accuracy beside it, and each file kept with what a page needs."""
+    exports = "onnx,onnx_int8,executorch,litert_torch_int8,litert_tf"
+    out, keep = tmp_path / "out", tmp_path / "kept"
+    root = artifact.folder.parents[1]
+    done = run(root, "devices", "digits", "--exports", exports, "--out", str(out), "--keep", str(keep))
+    assert done.returncode == 0, done.stderr
+    found = {one["name"]: one for one in json.loads((out / "digits.json").read_text(encoding="utf-8"))["exports"]}
+    assert [name for name, one in found.items() if one["refused"] or one["wrong"]] == []
+    assert list(found) == ["torch", "tensorflow", *exports.split(",")]
+    for name in exports.split(","):
+        assert found[name]["right"]["difference"] < (0.1 if found[name]["int8"] else 1e-5)
+        assert found[name]["right"]["accuracy"] > 0.95
+        assert found[name]["rounds"][0]["forward_ms"] > 0
+    assert found["onnx_int8"]["made"]["bytes"] < found["onnx"]["made"]["bytes"] / 2
+    described = json.loads((keep / "digits" / "digits.json").read_text(encoding="utf-8"))["exports"]
+    assert list(described) == exports.split(",")
+    assert [one["file"] for one in described.values() if not (keep / "digits" / one["file"]).exists()] == []
+    assert (out / "digits.md").read_text(encoding="utf-8") in done.stdout
+
+
+def test_control_flow_that_depends_on_data_is_a_row_with_a_reason(artifact: Artifact, tmp_path: Path) -> None:
+    """torch.export refuses the network that stops when it is sure; TensorFlow's graph of it converts."""
+    folder = artifact.folder.parents[1] / "adaptive"
+    if not folder.exists():
+        pytest.skip("adaptive is not built: python -m models build adaptive")
+    shutil.copytree(folder, tmp_path / "adaptive")
+    done = run(tmp_path, "devices", "adaptive", "--exports", "onnx,litert_tf")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    (reason,) = [line for line in done.stdout.splitlines() if line.startswith("- ")]
+    assert reason.startswith("- ONNX: ")
