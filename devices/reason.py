@@ -3,6 +3,7 @@
 import re
 
 LONGEST = 300
+FOLDERS = re.compile(r"(?<![\w.])(?:/[\w.@+-]+)+/")
 NAMED = re.compile(r"'?(tf\.\w+)'? op is neither a custom op nor a flex op")
 
 
@@ -14,11 +15,11 @@ def told(error: BaseException) -> str:
     """
     if isinstance(error, ModuleNotFoundError):
         return f"package {error.name} is missing: scripts/devices"
-    text = str(error)
+    text = FOLDERS.sub("", str(error))  # where a file lay on this machine says nothing
     if missing := sorted(set(NAMED.findall(text))):
         return f"{type(error).__name__}: LiteRT has no operator for {', '.join(missing)}"
     first = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
     told_by = error.__cause__
-    if told_by is not None and (because := str(told_by).strip()) and because not in first:
+    if told_by is not None and (because := FOLDERS.sub("", str(told_by)).strip()) and because not in first:
         first = f"{first}: {because.splitlines()[0]}"
     return f"{type(error).__name__}: {first}"[:LONGEST]

@@ -104,6 +104,7 @@ def test_a_model_without_classes_has_a_cosine() -> None:
             RuntimeError("loc: error: 'tf.Erf' op is neither a custom op nor a flex op\nloc: 'tf.Erf' op is neither …"),
             "RuntimeError: LiteRT has no operator for tf.Erf",
         ),
+        (OSError("no /tmp/some-folder/model.onnx"), "OSError: no model.onnx"),
         (RuntimeError(""), "RuntimeError: no message"),
     ],
 )
