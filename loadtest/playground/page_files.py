@@ -33,7 +33,7 @@ class PageFiles:
     A path is looked up in a list of the files that are there, so that none leads out of the folders.
 
     Args:
-        models: A folder with files ``NAME.onnx`` and ``NAME.json`` beside those of the page, whose place they take.
+        models: A folder with ``NAME/NAME.json`` and ``NAME/onnx.onnx`` beside those of the page, whose place they take.
         page: The page's folder.
 
     Raises:
@@ -46,7 +46,8 @@ class PageFiles:
             raise UsageError(f"the playground's page is not in {page}: run this in a clone of the repository")
         if models is not None and not any(_described(models)):
             raise UsageError(
-                f"--models {models} holds no NAME.onnx with its NAME.json: python -m models devices --keep {models}"
+                f"--models {models} holds no NAME/onnx.onnx with its NAME/NAME.json: "
+                f"python -m models devices --exports onnx --keep {models}"
             )
 
     def find(self, path: str) -> Path | None:
@@ -69,7 +70,7 @@ class PageFiles:
     def _all(self) -> dict[str, Path]:
         found = {path.relative_to(self._page).as_posix(): path for path in _files(self._page, "**/*")}
         if self._models:
-            found |= {f"{MODELS}/{path.name}": path for path in _files(self._models, "*")}
+            found |= {f"{MODELS}/{path.relative_to(self._models).as_posix()}": path for path in _files(self._models, "*/*")}
         return found
 
 
@@ -85,6 +86,6 @@ def _files(folder: Path, pattern: str) -> Iterator[Path]:
 
 def _described(folder: Path) -> Iterator[str]:
     """Names of the models that a folder holds with their descriptions."""
-    for path in folder.glob("*.onnx"):
-        if path.with_suffix(".json").is_file():
-            yield path.stem
+    for path in folder.glob("*/onnx.onnx"):
+        if (path.parent / f"{path.parent.name}.json").is_file():
+            yield path.parent.name

@@ -115,7 +115,7 @@ def test_an_example_of_the_set_is_answered_alike(three: PageServer, show: Show, 
     page.get_by_role("button", name="an example of a 8").click()
     all_agree(page, "8")
     assert answer(page) == "8"
-    told = json.loads((PAGE / "models" / "digits.examples.json").read_text())
+    told = json.loads((PAGE / "models" / "digits" / "examples.json").read_text())
     labels = np.load(artifact.folder / "golden" / "labels.npy")
     images = artifact.golden.inputs["image"]
     assert [one["label"] for one in told] == list("0123456789")
@@ -126,7 +126,7 @@ def test_an_example_of_the_set_is_answered_alike(three: PageServer, show: Show, 
 
 def test_the_page_s_own_model_is_that_of_the_artifact(show: Show, artifact: Artifact) -> None:
     """It bears the digest of the weights and gives every golden answer, within what counts as the same for a server."""
-    description = json.loads((PAGE / "models" / "digits.json").read_text())
+    description = json.loads((PAGE / "models" / "digits" / "digits.json").read_text())
     assert description["weights_sha256"] == artifact.weights_sha256
     with serving() as server:
         page = show(server.url)

@@ -172,7 +172,7 @@ def test_the_page_s_files_have_their_types_and_the_policy(server: PageServer) ->
         "/": "text/html; charset=utf-8",
         "/page/main.mjs": "text/javascript; charset=utf-8",
         "/playground.css": "text/css; charset=utf-8",
-        "/models/digits.onnx": "application/octet-stream",
+        "/models/digits/onnx.onnx": "application/octet-stream",
         "/chelsea.png": "image/png",
     }
     for path, media_type in types.items():
@@ -214,7 +214,7 @@ def test_no_path_leads_out_of_the_page_s_folder(tmp_path: Path, path: str) -> No
     (page / "node_modules" / "other" / "package.json").write_text("{}")
     with serving(files=PageFiles(page=page)) as server:
         assert get(server, path).status == 404
-        assert get(server, "/models/digits.json").status == 200
+        assert get(server, "/models/digits/digits.json").status == 200
 
 
 def test_a_connection_serves_one_request_after_the_other(server: PageServer) -> None:
@@ -225,13 +225,15 @@ def test_a_connection_serves_one_request_after_the_other(server: PageServer) -> 
 
 def test_more_models_are_served_from_another_folder(tmp_path: Path) -> None:
     """Those of --models are listed beside the page's own; a folder without any is refused with what to do."""
-    for name in ("digits.onnx", "digits.json"):
-        shutil.copy(PAGE / "models" / name, tmp_path / name.replace("digits", "imagenet"))
+    here, there = PAGE / "models" / "digits", tmp_path / "imagenet"
+    there.mkdir()
+    shutil.copy(here / "onnx.onnx", there / "onnx.onnx")
+    shutil.copy(here / "digits.json", there / "imagenet.json")
     with serving(files=PageFiles(tmp_path)) as server:
         assert get(server, "/models/index.json").json == ["digits", "imagenet"]
-        assert get(server, "/models/imagenet.onnx").body == (PAGE / "models" / "digits.onnx").read_bytes()
-    (tmp_path / "imagenet.json").unlink()
-    with pytest.raises(UsageError, match="python -m models devices --keep"):
+        assert get(server, "/models/imagenet/onnx.onnx").body == (here / "onnx.onnx").read_bytes()
+    (there / "imagenet.json").unlink()
+    with pytest.raises(UsageError, match="python -m models devices --exports onnx --keep"):
         PageFiles(tmp_path)
 
 
@@ -288,8 +290,8 @@ def test_a_signal_ends_it_with_a_connection_open(number: signal.Signals) -> None
     [
         (("--servers", "nginx"), "no server 'nginx'"),
         (("--port", "65536"), "--port must be a whole number from 0 to 65,535"),
-        (("--models", "docs"), "docs holds no NAME.onnx with its NAME.json"),
-        (("--models", "nowhere"), "nowhere holds no NAME.onnx with its NAME.json"),
+        (("--models", "docs"), "docs holds no NAME/onnx.onnx with its NAME/NAME.json"),
+        (("--models", "nowhere"), "nowhere holds no NAME/onnx.onnx with its NAME/NAME.json"),
     ],
 )
 def test_bad_arguments_say_what_to_do(arguments: tuple[str, ...], told: str) -> None:

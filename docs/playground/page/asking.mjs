@@ -39,7 +39,7 @@ export class Asking {
   async #load() {
     if (!this.isHere) {
       this.own.wait(
-        `This page has no model of ${this.workload}. Make it with “python -m models devices --keep DIR”, and start “loadtest playground --models DIR”.`,
+        `This page has no model of ${this.workload}. Make it with “python -m models devices --exports onnx --keep DIR”, and start “loadtest playground --models DIR”.`,
       );
       return;
     }

@@ -48,7 +48,7 @@ export class DigitsPart {
   }
 
   async #showExamples(place) {
-    const response = await fetch('models/digits.examples.json');
+    const response = await fetch('models/digits/examples.json');
     const examples = response.ok ? await response.json() : [];
     place.replaceChildren(
       ...examples.map(({ label, sixteenths }) => {

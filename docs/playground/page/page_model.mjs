@@ -11,7 +11,7 @@ export class PageModel {
   /** Load the file that a description names, and let it answer once, so that no first time is told. */
   static async load(description) {
     const runtime = await loadRuntime();
-    const file = await (await fetched(`models/${description.exports.onnx.file}`)).arrayBuffer();
+    const file = await (await fetched(`models/${description.workload}/${description.exports.onnx.file}`)).arrayBuffer();
     const session = await runtime.InferenceSession.create(file, { executionProviders: ['wasm'] });
     const model = new PageModel(runtime, session, description);
     await model.predict(new Float32Array(model.values));
@@ -41,8 +41,8 @@ export class PageModel {
   }
 }
 
-/** What `models/NAME.json` says of a model. */
-export const described = async (name) => (await fetched(`models/${name}.json`)).json();
+/** What `models/NAME/NAME.json` says of a model. */
+export const described = async (name) => (await fetched(`models/${name}/${name}.json`)).json();
 
 async function loadRuntime() {
   let runtime;
