@@ -39,7 +39,10 @@ def _told(findings: Findings) -> str:
         f"one instance a pass, on one core of {findings.machine}; {versions}."
     )
     if examples := max((one.right.examples for one in findings.exports if one.right), default=0):
-        told += f" Accuracy: of {examples:,} examples; those that an int8 export was calibrated with are others, made of the same held-out data."
+        told += (
+            f" Accuracy: of {examples:,} examples; those that an int8 export was calibrated with are others, made of "
+            "the same held-out data."
+        )
     if any(len(one.rounds) > 1 for one in findings.exports):
         told += " The median of the rounds, with the range."
     return told

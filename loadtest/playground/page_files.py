@@ -70,7 +70,8 @@ class PageFiles:
     def _all(self) -> dict[str, Path]:
         found = {path.relative_to(self._page).as_posix(): path for path in _files(self._page, "**/*")}
         if self._models:
-            found |= {f"{MODELS}/{path.relative_to(self._models).as_posix()}": path for path in _files(self._models, "*/*")}
+            more = {path.relative_to(self._models).as_posix(): path for path in _files(self._models, "*/*")}
+            found |= {f"{MODELS}/{name}": path for name, path in more.items()}
         return found
 
 
