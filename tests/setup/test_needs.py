@@ -115,7 +115,7 @@ def test_what_is_left_out_is_the_same_for_all() -> None:
     """The contract of a model, with what it imports, is run by every export: leaving it out favours nobody."""
     modules = set(EXPORTS.values())
     assert all(MODEL in _run_by(module) for module in modules)
-    others = ("errors", "examples", "packaged_file", "quality", "tensors")
+    others = ("errors", "examples", "packaged_file", "quality", "recording/history", "tensors")
     assert _run_by(MODEL) == {MODEL, *(f"models/{name}.py" for name in others)}
 
 
