@@ -97,7 +97,7 @@ def test_leaks_and_errors_are_told_in_their_amounts(leaking: Server, marker: Pat
         marker.touch()
 
     launcher = LocalLauncher(artifact, UNPINNED, any_port=True)
-    plan = SoakPlan(requests=None, duration_s=4.0, connections=4, sample_s=0.1)
+    plan = SoakPlan(requests=None, duration_s=6.0, connections=4, sample_s=0.1)
     totals = soak(launcher, leaking, plan, on_begin=begin, on_sample=samples.append)
     predictions = totals.requests
     # A request whose connection is closed counts as lost; both intervals meet at every 3,000th, which is dropped.
