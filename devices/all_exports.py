@@ -6,10 +6,9 @@ from pathlib import Path
 
 from devices.errors import DevicesError
 from devices.source import Source
+from loadtest.servers.exported_model import INT8
 from models.artifact_manifest import Manifest
 from models.examples import Forward
-
-INT8 = "_int8"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from devices import environment, kept, measure, table
+from devices import environment, kept, measure
 from devices.all_exports import select
+from loadtest.report.exports_table import markdown_exports
 from models.artifact_manifest import check_files, read
 
 
@@ -61,9 +62,9 @@ def run(
             )
             if keep:
                 kept.describe(folder, files, findings, manifest)
-        say(f"\n{table.render(findings)}".rstrip("\n"))
+        say(f"\n{markdown_exports(findings)}".rstrip("\n"))
         if out:
             out.mkdir(parents=True, exist_ok=True)
             written = out / f"{manifest.workload}.json"
             written.write_text(json.dumps(asdict(findings), indent=2) + "\n", encoding="utf-8")
-            written.with_suffix(".md").write_text(table.render(findings), encoding="utf-8")
+            written.with_suffix(".md").write_text(markdown_exports(findings), encoding="utf-8")

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from devices.finding import Findings
+from loadtest.servers.exported_model import ExportedModel
 from models.artifact_manifest import Manifest
 
 SCHEMA_VERSION = 1
 
 
-def describe(folder: Path, files: Mapping[str, Path], findings: Findings, manifest: Manifest) -> None:
+def describe(folder: Path, files: Mapping[str, Path], findings: ExportedModel, manifest: Manifest) -> None:
     """Write WORKLOAD.json into the folder of the files.
 
     Args:

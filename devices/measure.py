@@ -14,7 +14,7 @@ from typing import Any
 
 from devices.all_exports import Export
 from devices.environment import ROOT
-from devices.finding import Finding, Findings, Made, Right, Round
+from loadtest.servers.exported_model import Exported, ExportedModel, Made, Right, Round
 from loadtest.setup.code_lines import count_lines
 from models.artifact_manifest import Manifest
 
@@ -37,7 +37,7 @@ def measure(
     rounds: int,
     command: str,
     say: Callable[[str], None],
-) -> Findings:
+) -> ExportedModel:
     """Make, check and time each export of a model, and time what the servers load.
 
     Args:
@@ -56,7 +56,7 @@ def measure(
     files = {"torch": artifact / "torch", "tensorflow": artifact / "saved_model" / str(manifest.version)}
     files |= {export.name: folder / f"{export.name}.{export.suffix}" for export in exports}
     found = {
-        name: Finding(name=name, title=title, framework=name, on_server=True, made=Made(None, _size(files[name])))
+        name: Exported(name=name, title=title, framework=name, on_server=True, made=Made(None, _size(files[name])))
         for name, title in (("torch", "PyTorch, on the server"), ("tensorflow", "TensorFlow, on the server"))
     }
     found |= {export.name: _export(steps, export, files[export.name], varies) for export in exports}
@@ -69,7 +69,7 @@ def measure(
                 say(f"{finding.title}: {_in_short(found[name])}")
         if rounds > 1:
             say(f"round {number} of {rounds}")
-    return Findings(
+    return ExportedModel(
         workload=manifest.workload,
         version=manifest.version,
         command=command,
@@ -92,8 +92,8 @@ def versions(python: Path) -> dict[str, str]:
     return {"python": asked.stdout.strip(), **{name: there[name] for name in PACKAGES if name in there}}
 
 
-def _export(steps: "_Steps", export: Export, file: Path, varies: bool) -> Finding:
-    finding = Finding(
+def _export(steps: "_Steps", export: Export, file: Path, varies: bool) -> Exported:
+    finding = Exported(
         name=export.name,
         title=export.title,
         framework=export.framework,
@@ -108,7 +108,7 @@ def _export(steps: "_Steps", export: Export, file: Path, varies: bool) -> Findin
     return replace(finding, made=Made(**done))
 
 
-def _check(steps: "_Steps", finding: Finding, file: Path, tolerance: float) -> Finding:
+def _check(steps: "_Steps", finding: Exported, file: Path, tolerance: float) -> Exported:
     """How right the answers are; those of floating-point numbers must be within the tolerance of the artifact."""
     if finding.refused:
         return finding
@@ -121,7 +121,7 @@ def _check(steps: "_Steps", finding: Finding, file: Path, tolerance: float) -> F
     return replace(finding, right=right, wrong=wrong)
 
 
-def _time(steps: "_Steps", finding: Finding, file: Path) -> Finding:
+def _time(steps: "_Steps", finding: Exported, file: Path) -> Exported:
     if finding.refused or finding.wrong:
         return finding
     done = steps.take("time", finding.name, file)
@@ -173,7 +173,7 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in files if not {"assets.extra", "__pycache__"} & set(file.parts))
 
 
-def _in_short(finding: Finding) -> str:
+def _in_short(finding: Exported) -> str:
     if finding.refused or finding.wrong:
         return finding.refused or finding.wrong
     return f"{finding.rounds[-1].forward_ms:.3f} ms"

@@ -19,8 +19,8 @@ import numpy as np
 
 from devices import server_forms, source
 from devices.all_exports import EXPORTS
-from devices.finding import Made, Right, Round
 from devices.reason import told
+from loadtest.servers.exported_model import Made, Right, Round
 from models import example_files, forward_timing
 from models.artifact_manifest import Manifest, read
 from models.examples import Examples, Forward, answers

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.report.answer import Validity, answer, conditions, validity, why_apart
+from loadtest.report.exports_table import markdown_exports
 from loadtest.report.figure import Figure, Table
 from loadtest.report.figures import Drawn, setup_effort
 from loadtest.report.headline import ease_of_setup, headline, speed
@@ -65,6 +66,8 @@ def render(results: Results, drawn: Drawn | None = None, pictures: Mapping[str, 
         sections += [_figure(drawn.setup, paths.get(drawn.setup.key, ()))] if drawn.setup else []
         sections += _ease_of_setup(results.with_setup)
     sections += [_model(one) for one in results.models.values()]
+    for name, exported in results.exported.items():
+        sections.append(f"## Beyond servers: {name}\n\n{markdown_exports(exported).rstrip()}")
     sections += [
         f"`loadtest {shlex.join(first.command)}`",
         "Everything else, each round's distributions and the configuration that each server reported included, stands "

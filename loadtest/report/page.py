@@ -13,6 +13,7 @@ import vl_convert
 from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.records import to_json
 from loadtest.report.answer import answer, conditions, validity, why_apart
+from loadtest.report.exports_table import exports_origin, exports_refused, exports_table
 from loadtest.report.figure import Cell, Column, Figure, Table
 from loadtest.report.figures import Drawn, setup_effort, slug
 from loadtest.report.figures.cost import money, server_cores
@@ -48,6 +49,8 @@ SECTIONS = (
 """Of a page with one comparison."""
 MODEL_SECTION = ("model-section", "The model")
 """Before the last one, where something is told of a model."""
+EXPORTS_SECTION = ("exports-section", "Beyond servers")
+"""Behind it, where exports to phones and browsers were tried."""
 ABSENT = {
     "load": "No valid run at any rate, so there is nothing to draw.",
     "percentiles": "No valid run at the common rate, so there are no percentiles.",
@@ -81,6 +84,8 @@ def render_page(results: Results, drawn: Drawn) -> str:
     sections = list(SECTIONS) if len(names) == 1 else _sections(results, drawn)
     if results.models:
         sections.insert(-1, MODEL_SECTION)
+    if results.exported:
+        sections.insert(-1, EXPORTS_SECTION)
     return render(
         "comparison.html.j2",
         drawn.every,
@@ -101,6 +106,10 @@ def render_page(results: Results, drawn: Drawn) -> str:
         night=night_content(results.soak, drawn.night) if results.soak and drawn.night else None,
         setup=_setup(results.with_setup) if results.with_setup else None,
         models=[model_content(record) for record in results.models.values()],
+        exported=[
+            {"table": exports_table(one), "origin": exports_origin(one), "refused": exports_refused(one)}
+            for one in results.exported.values()
+        ],
         commands=_commands(results),
         took=_took(results),
     )

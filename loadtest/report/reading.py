@@ -19,6 +19,8 @@ from loadtest.records import from_json, to_json
 from loadtest.report.runs_file import RUNS, read_runs
 from loadtest.resilience.resilience_file import RESILIENCE, ResilienceFile, read_resilience
 from loadtest.resilience.soak_file import SoakFile, holds_soak, read_soak
+from loadtest.servers.exported_model import ExportedModel
+from loadtest.servers.exported_models import read_exported
 from loadtest.servers.model_record import ModelRecord, read_models
 from loadtest.setup.setup_file import EaseOfSetup, read_setups
 
@@ -66,6 +68,7 @@ class Results:
         soak: What became of a long load, likewise.
         remarks: What a reader must know of the files that this was read from.
         models: What is told of the models, by their names; empty where an artifact or an older result told nothing.
+        exported: What became of their exports to phones and browsers, likewise; empty where none was tried.
     """
 
     documents: list[Document]
@@ -74,6 +77,7 @@ class Results:
     remarks: list[str] = field(default_factory=list)
     soak: SoakFile | None = None
     models: dict[str, ModelRecord] = field(default_factory=dict)
+    exported: dict[str, ExportedModel] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -84,6 +88,7 @@ class Results:
         remarks: Sequence[str] = (),
         soak: SoakFile | None = None,
         models: Mapping[str, ModelRecord] | None = None,
+        exported: Mapping[str, ExportedModel] | None = None,
     ) -> "Results":
         """The comparisons of a file, each with the ease of setup of its model, and what was tried out under fire."""
         by_model = {one.workload.name: one for one in setups}
@@ -95,6 +100,7 @@ class Results:
             list(remarks),
             soak,
             dict(models or {}),
+            dict(exported or {}),
         )
 
     @property
@@ -155,14 +161,17 @@ def read_results(path: Path) -> Results:
     file, remarks = _in_folder(path) if path.is_dir() else (_read_file(path), [])
     folder = path if path.is_dir() else path.parent
     setup, resilience = folder / SETUP, folder / RESILIENCE
-    models, faults = read_models(folder, {one.workload.name: one.workload.version for one in file.comparisons})
+    versions = {one.workload.name: one.workload.version for one in file.comparisons}
+    models, faults = read_models(folder, versions)
+    exported, more_faults = read_exported(folder, versions)
     return Results.of(
         file,
         read_setups(setup) if setup.is_file() else (),
         read_resilience(resilience) if resilience.is_file() else None,
-        [*remarks, *faults],
+        [*remarks, *faults, *more_faults],
         read_soak(folder) if holds_soak(folder) else None,
         models,
+        exported,
     )
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from devices import environment, kept, measure, source
-from devices.all_exports import EXPORTS, INT8, select
+from devices.all_exports import EXPORTS, select
 from devices.errors import DevicesError
-from devices.finding import Finding, Findings, Made, Right, Round
 from devices.reason import LONGEST, told
-from devices.table import render
+from loadtest.report.exports_table import markdown_exports
 from loadtest.servers.artifact import Artifact
+from loadtest.servers.exported_model import INT8, Exported, ExportedModel, Made, Right, Round
 from models.artifact_manifest import read
 from tests.models.conftest import run
 
-TORCH = Finding(
+TORCH = Exported(
     name="torch",
     title="PyTorch, on the server",
     framework="torch",
@@ -26,7 +26,7 @@ TORCH = Finding(
     right=Right(1e-7, 0.99, 100, None, 1.0),
     rounds=(Round(2.0, 0.4, 100, 300 * 1024 * 1024), Round(2.2, 0.5, 100, 310 * 1024 * 1024)),
 )
-ONNX = Finding(
+ONNX = Exported(
     name="onnx",
     title="ONNX",
     framework="torch",
@@ -39,9 +39,9 @@ ONNX = Finding(
 INT = replace(ONNX, name="onnx_int8", title="ONNX, int8", int8=True, right=Right(0.02, 0.98, 100, None, 0.97))
 
 
-def findings(*exports: Finding) -> Findings:
+def findings(*exports: Exported) -> ExportedModel:
     """Some findings about a model."""
-    return Findings(
+    return ExportedModel(
         workload="digits",
         version=1,
         command="python -m models devices digits",
@@ -63,7 +63,7 @@ def cells(text: str, title: str) -> dict[str, str]:
 
 def test_a_row_holds_an_export_beside_the_server() -> None:
     """The ratio is that of each round, and a quantised export has the accuracy of its float32 twin beside it."""
-    text = render(findings(TORCH, ONNX, INT))
+    text = markdown_exports(findings(TORCH, ONNX, INT))
     row = cells(text, "ONNX")
     assert (row["size, MiB"], row["largest difference"], row["accuracy"]) == ("2.00", "2.0e-07", "0.9900")
     assert row["of its framework's on the server"] == "0.225 (0.2 to 0.25)"
@@ -76,10 +76,10 @@ def test_what_does_not_convert_stays_in_the_table_with_its_reason() -> None:
     """A refusal is data; so is an export whose answers differ, which is not timed."""
     refused = replace(ONNX, made=None, right=None, rounds=(), refused="Unsupported: no such operator")
     wrong = replace(ONNX, title="ExecuTorch", rounds=(), right=Right(0.5, 0.9, 100, None, 0.9), wrong="differs by 0.5")
-    text = render(findings(TORCH, refused, wrong))
+    text = markdown_exports(findings(TORCH, refused, wrong))
     assert cells(text, "ONNX")["size, MiB"] == "refused"
     assert cells(text, "ExecuTorch")["forward, ms"] == "-"
-    assert cells(text, "ExecuTorch")["largest difference"] == "**5.0e-01**"
+    assert cells(text, "ExecuTorch")["largest difference"] == "5.0e-01"
     assert "- ONNX: Unsupported: no such operator" in text
     assert "- ExecuTorch: differs by 0.5" in text
 
@@ -87,7 +87,7 @@ def test_what_does_not_convert_stays_in_the_table_with_its_reason() -> None:
 def test_a_model_without_classes_has_a_cosine() -> None:
     """The column says which figure it is, and lengths that vary get one of their own."""
     one = replace(ONNX, right=Right(2e-7, None, 0, 0.99991, None), lengths="any")
-    row = cells(render(findings(replace(TORCH, right=one.right), one)), "ONNX")
+    row = cells(markdown_exports(findings(replace(TORCH, right=one.right), one)), "ONNX")
     assert row["smallest cosine to the reference"] == "0.9999"
     assert row["lengths"] == "any"
 

@@ -1,8 +1,13 @@
-"""What was found out about each export of one model, as it is kept in JSON."""
+"""A model that was exported to phones and browsers: what was found out about each export.
+
+`python -m models devices --out DIR` writes it; ``docs/devices.md`` says how each figure is found.
+"""
 
 from dataclasses import dataclass, field
 
 SCHEMA_VERSION = 1
+INT8 = "_int8"
+"""How the name of an export ends that computes in 8-bit integers; without it, it is that of its float32 twin."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Round:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Exported:
     """Everything about one export of one model, or about a form that the servers load.
 
     Attributes:
@@ -90,7 +95,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class ExportedModel:
     """The exports of one model, and where they were tried.
 
     Attributes:
@@ -111,4 +116,4 @@ class Findings:
     date: str
     machine: str
     versions: dict[str, str]
-    exports: list[Finding] = field(default_factory=list)
+    exports: list[Exported] = field(default_factory=list)

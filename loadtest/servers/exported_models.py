@@ -1,0 +1,47 @@
+"""Reads what was found out about the exports of models from the folder of a result."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from loadtest.errors import UsageError
+from loadtest.records import from_json
+from loadtest.servers.exported_model import SCHEMA_VERSION, ExportedModel
+
+DEVICES = "devices"
+"""Folder of a result: in it a file WORKLOAD.json for each model."""
+
+
+def read_exported(result: Path, versions: Mapping[str, Any]) -> tuple[dict[str, ExportedModel], list[str]]:
+    """Read what the folder of a result tells of exports.
+
+    Args:
+        result: The folder.
+        versions: Of each model that was measured, by its name; another version of it is none of them.
+
+    Returns:
+        What is told, by the names of the models, and what a reader must know of what could not be read.
+    """
+    found, remarks = {}, []
+    for name, version in versions.items():
+        path = result / DEVICES / f"{name}.json"
+        if not path.is_file():
+            continue
+        try:
+            exported = _read(path)
+        except UsageError as error:
+            remarks.append(f"nothing is told of exports: {error}")
+            continue
+        if str(exported.version) == str(version):
+            found[name] = exported
+    return found, remarks
+
+
+def _read(path: Path) -> ExportedModel:
+    try:
+        exported = from_json(path.read_bytes(), ExportedModel, str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if exported.schema_version != SCHEMA_VERSION:
+        raise UsageError(f"{path} has schema {exported.schema_version}; this release reads {SCHEMA_VERSION}")
+    return exported
