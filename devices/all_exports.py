@@ -10,6 +10,8 @@ from loadtest.servers.exported_model import INT8
 from models.artifact_manifest import Manifest
 from models.examples import Forward
 
+WEB, QUANTISED = "_web", ", int8"
+
 
 @dataclass(frozen=True)
 class Export:
@@ -23,6 +25,7 @@ class Export:
         runtime: Module of this package with `load(file, manifest)`, which needs nothing of the exporter.
         suffix: Of its file.
         lengths: Which lengths of an input it takes, where they vary.
+        page: Module of ``in_browser/`` that runs the file in a browser; empty where none does.
     """
 
     name: str
@@ -32,6 +35,12 @@ class Export:
     runtime: str
     suffix: str
     lengths: str
+    page: str = ""
+
+    @property
+    def in_browser(self) -> str:
+        """What the same file in a browser is called: ``onnx_web``, ``onnx_web_int8``."""
+        return self.name.removesuffix(INT8) + WEB + (INT8 if self.is_int8 else "")
 
     @property
     def is_int8(self) -> bool:
@@ -49,25 +58,26 @@ class Export:
 
 
 FREE, ONE = "any", "filled up"
+LITERT = "litert_runtime"
+ORT, LITERT_JS = "onnx_runtime_web", "litert_js"
 
 
 def _and_int8(whole: Export) -> tuple[Export, Export]:
     """An export, and the one of the same road in 8-bit integers."""
-    name, title, exporter = whole.name + INT8, f"{whole.title}, int8", whole.exporter + INT8
+    name, title, exporter = whole.name + INT8, whole.title + QUANTISED, whole.exporter + INT8
     return whole, replace(whole, name=name, title=title, exporter=exporter)
 
 
-_ALL = (
-    *_and_int8(Export("onnx", "ONNX", "torch", "torch_to_onnx", "onnx_runtime", "onnx", FREE)),
-    *_and_int8(Export("executorch", "ExecuTorch", "torch", "torch_to_executorch", "executorch_runtime", "pte", FREE)),
-    *_and_int8(Export("litert_torch", "LiteRT (PyTorch)", "torch", "torch_to_litert", "litert_runtime", "tflite", ONE)),
-    *_and_int8(
-        Export(
-            "litert_tf", "LiteRT (TensorFlow)", "tensorflow", "tensorflow_to_litert", "litert_runtime", "tflite", ONE
-        )
-    ),
+_ROADS = (
+    Export("onnx", "ONNX", "torch", "torch_to_onnx", "onnx_runtime", "onnx", FREE, ORT),
+    Export("executorch", "ExecuTorch", "torch", "torch_to_executorch", "executorch_runtime", "pte", FREE),
+    Export("litert_torch", "LiteRT (PyTorch)", "torch", "torch_to_litert", LITERT, "tflite", ONE, LITERT_JS),
+    Export("litert_tf", "LiteRT (TensorFlow)", "tensorflow", "tensorflow_to_litert", LITERT, "tflite", ONE, LITERT_JS),
 )
+_ALL = [one for road in _ROADS for one in _and_int8(road)]
 EXPORTS = {export.name: export for export in _ALL}
+PAGES = {export.in_browser: export for export in _ALL if export.page}
+"""Those that a browser runs too, by what they are called there."""
 
 
 def select(names: str | None) -> list[Export]:

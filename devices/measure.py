@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from devices.all_exports import Export
+from devices.all_exports import QUANTISED, Export
 from devices.environment import ROOT
 from loadtest.servers.exported_model import Exported, ExportedModel, Made, Right, Round
 from loadtest.setup.code_lines import count_lines
@@ -59,7 +59,11 @@ def measure(
         name: Exported(name=name, title=title, framework=name, on_server=True, made=Made(None, _size(files[name])))
         for name, title in (("torch", "PyTorch, on the server"), ("tensorflow", "TensorFlow, on the server"))
     }
-    found |= {export.name: _export(steps, export, files[export.name], varies) for export in exports}
+    for export in exports:
+        found[export.name] = made = _export(steps, export, files[export.name], varies)
+        if export.page and made.made:
+            files[export.in_browser] = files[export.name]
+            found[export.in_browser] = _on_a_page(export, made)
     for name, finding in found.items():
         found[name] = _check(steps, finding, files[name], manifest.tolerance)
     for number in range(1, rounds + 1):
@@ -106,6 +110,14 @@ def _export(steps: "_Steps", export: Export, file: Path, varies: bool) -> Export
     if "refused" in done:
         return replace(finding, refused=done["refused"])
     return replace(finding, made=Made(**done))
+
+
+def _on_a_page(export: Export, made: Exported) -> Exported:
+    """The same file as a row of its own, to be asked in a browser."""
+    title = f"{made.title.removesuffix(QUANTISED)} in the browser{QUANTISED if made.int8 else ''}"
+    lines = count_lines(HERE / "in_browser" / f"{export.page}.mjs")
+    size = made.made and Made(None, made.made.bytes)
+    return replace(made, name=export.in_browser, title=title, export_lines=None, run_lines=lines, made=size)
 
 
 def _check(steps: "_Steps", finding: Exported, file: Path, tolerance: float) -> Exported:

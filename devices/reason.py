@@ -2,6 +2,8 @@
 
 import re
 
+from devices.errors import DevicesError
+
 LONGEST = 300
 FOLDERS = re.compile(r"(?<![\w.])(?:/[\w.@+-]+)+/")
 NAMED = re.compile(r"'?(tf\.\w+)'? op is neither a custom op nor a flex op")
@@ -13,6 +15,8 @@ def told(error: BaseException) -> str:
     Args:
         error: What an exporter or a runtime raised.
     """
+    if isinstance(error, DevicesError):
+        return str(error)[:LONGEST]  # written for a person, or a page's own words
     if isinstance(error, ModuleNotFoundError):
         return f"package {error.name} is missing: scripts/devices"
     text = FOLDERS.sub("", str(error))  # where a file lay on this machine says nothing

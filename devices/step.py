@@ -2,8 +2,9 @@
 
     python -m devices.step export|check|time NAME ARTIFACT FILE RESULT
 
-`NAME` is that of an export, or ``torch`` or ``tensorflow`` for what the servers load. The step writes JSON to `RESULT`;
-if it does not, it crashed. Once the file is made, nothing of its exporter is imported any more.
+`NAME` is that of an export, alone or in a browser, or ``torch`` or ``tensorflow`` for what the servers load. The step
+writes JSON to `RESULT`; if it does not, it crashed. Once the file is made, nothing of its exporter is
+imported any more.
 """
 
 import json
@@ -17,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from devices import server_forms, source
-from devices.all_exports import EXPORTS
+from devices import browser_runtime, server_forms, source
+from devices.all_exports import EXPORTS, ONE, PAGES
 from devices.reason import told
 from loadtest.servers.exported_model import Made, Right, Round
 from models import example_files, forward_timing
@@ -77,8 +78,10 @@ def _smallest_cosine(actual: Tensors, expected: Tensors) -> float:
 def time_passes(name: str, artifact: Path, file: Path) -> Round:
     """Load the file and time forward passes of one instance, on one core."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # a browser that is started takes it over
     manifest = read(artifact)
+    if page := PAGES.get(name):
+        return browser_runtime.time_passes(page.page, artifact, file, manifest, fill_up=page.lengths == ONE)
     start = time.perf_counter()
     forward = _load(name)(file, manifest)
     load_s = time.perf_counter() - start
@@ -96,6 +99,8 @@ def _peak_bytes() -> int | None:
 
 
 def _load(name: str) -> Load:
+    if page := PAGES.get(name):
+        return lambda file, manifest: browser_runtime.load(page.page, file, manifest, fill_up=page.lengths == ONE)
     return SERVER_FORMS[name] if name in SERVER_FORMS else EXPORTS[name].load
 
 

@@ -19,7 +19,7 @@ SILENT = {
     tokenize.ENCODING,
     tokenize.ENDMARKER,
 }
-COMMENT_MARKS = {".properties": ("#", "!"), ".json": ()}
+COMMENT_MARKS = {".properties": ("#", "!"), ".json": (), ".mjs": ("//", "/*", "*")}
 """What a comment line begins with, by suffix; a # in all other files."""
 
 Position = tuple[int, int]

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from devices import environment
+from devices import browser, environment
 from devices.errors import DevicesError
 from loadtest.servers.artifact import Artifact
 from tests.models.conftest import run
@@ -23,6 +25,27 @@ def exporters() -> None:
         pytest.skip(str(error))
 
 
+def no_browser() -> str:
+    """Why nothing can be tried in a browser here; empty where it can."""
+    try:
+        browser.program()
+    except DevicesError as error:
+        return str(error)
+    return ""
+
+
+def check_in_browser(web: Mapping[str, Any]) -> None:
+    """Two of the files run in a page, and one is refused by its runtime; without a browser all say so."""
+    assert list(web) == ["onnx_web_int8", "litert_torch_web_int8", "litert_tf_web"]
+    if missing := no_browser():
+        assert all(one["refused"].endswith(missing) for one in web.values())
+        return
+    assert web["onnx_web_int8"]["right"]["accuracy"] > 0.95
+    assert web["litert_tf_web"]["right"]["difference"] < 1e-5
+    assert web["litert_tf_web"]["rounds"][0]["forward_ms"] > 0
+    assert web["litert_torch_web_int8"]["refused"].endswith("Element type INT8 is not supported.")
+
+
 def test_every_runtime_gives_the_golden_answers(artifact: Artifact, tmp_path: Path) -> None:
     """float32 within the tolerance, int8 with an accuracy beside it, and each file kept with what a page needs."""
     exports = "onnx_int8,executorch,litert_torch_int8,litert_tf"  # that of onnx is a part of the first
@@ -31,6 +54,7 @@ def test_every_runtime_gives_the_golden_answers(artifact: Artifact, tmp_path: Pa
     done = run(root, "devices", "digits", "--exports", exports, "--out", str(out), "--keep", str(keep))
     assert done.returncode == 0, done.stderr
     found = {one["name"]: one for one in json.loads((out / "digits.json").read_text(encoding="utf-8"))["exports"]}
+    web = {name: found.pop(name) for name in list(found) if "_web" in name}
     assert [name for name, one in found.items() if one["refused"] or one["wrong"]] == []
     assert list(found) == ["torch", "tensorflow", *exports.split(",")]
     for name in exports.split(","):
@@ -41,6 +65,7 @@ def test_every_runtime_gives_the_golden_answers(artifact: Artifact, tmp_path: Pa
     described = json.loads((keep / "digits" / "digits.json").read_text(encoding="utf-8"))["exports"]
     assert list(described) == exports.split(",")
     assert [one["file"] for one in described.values() if not (keep / "digits" / one["file"]).exists()] == []
+    check_in_browser(web)
     assert (out / "digits.md").read_text(encoding="utf-8") in done.stdout
 
 
