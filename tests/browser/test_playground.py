@@ -310,7 +310,8 @@ def test_a_photograph_is_prepared_as_for_training(show: Show, servers: Mapping[s
         serving(one.known_as(servers["torchserve"], "Cats"), models=models) as server,
     ):
         page = show(f"{server.url}#imagenet")
-        assert "python -m models devices --exports onnx --keep DIR" in card(page, "In this page", "imagenet").inner_text()
+        told = card(page, "In this page", "imagenet").inner_text()
+        assert "python -m models devices --exports onnx --keep DIR" in told
         page.get_by_role("button", name="take the cat").click()
         assert settled(page, "Cats", part="imagenet").locator(".class").inner_text() == "class 285"
         assert card(page, "Cats", "imagenet").locator(".bars li").count() == 5
