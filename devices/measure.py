@@ -2,10 +2,7 @@
 
 import datetime
 import importlib.metadata
-import json
 import os
-import platform
-import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,9 +13,10 @@ from devices.all_exports import QUANTISED, Export
 from devices.environment import ROOT
 from loadtest.servers.exported_model import Exported, ExportedModel, Made, Right, Round
 from loadtest.setup.code_lines import count_lines
+from models import processor
 from models.artifact_manifest import Manifest
+from models.step_process import take_step
 
-PATIENCE_S = 600
 PACKAGES = (
     "ai-edge-litert", "executorch", "litert-torch", "numpy", "onnx", "onnxruntime", "onnxscript", "tensorflow", "torch",
     "torchao",
@@ -78,7 +76,7 @@ def measure(
         version=manifest.version,
         command=command,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        machine=_machine(),
+        machine=processor.described(),
         versions=versions(python),
         exports=list(found.values()),
     )
@@ -158,25 +156,8 @@ class _Steps:
     def take(self, action: str, name: str, file: Path) -> dict[str, Any]:
         result = self._scratch / f"{action}-{name}.json"
         command = [self._python, "-m", "devices.step", action, name, self._artifact, file.resolve(), result]
-        try:
-            done = subprocess.run(
-                [str(word) for word in command],
-                cwd=self._scratch,  # some exporters leave files where they run
-                env=self._environment,
-                capture_output=True,
-                timeout=PATIENCE_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return {"refused": f"did not end within {PATIENCE_S} s"}
-        if result.exists():
-            outcome: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-            result.unlink()
-            return outcome
-        if done.returncode < 0:
-            return {"refused": f"crashed: {signal.Signals(-done.returncode).name}"}
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        return {"refused": f"ended with exit code {done.returncode}: {lines[-1][:200]}"}
+        # Some exporters leave files where they run.
+        return take_step([str(word) for word in command], result, environment=self._environment, folder=self._scratch)
 
 
 def _size(folder: Path) -> int:
@@ -189,13 +170,3 @@ def _in_short(finding: Exported) -> str:
     if finding.refused or finding.wrong:
         return finding.refused or finding.wrong
     return f"{finding.rounds[-1].forward_ms:.3f} ms"
-
-
-def _machine() -> str:
-    """The processor and its cores."""
-    processor = platform.processor() or platform.machine()
-    described = Path("/proc/cpuinfo")
-    if described.exists():
-        named = [line.partition(":")[2].strip() for line in described.read_text().splitlines() if "model name" in line]
-        processor = named[0] if named else processor
-    return f"{processor}, {os.cpu_count()} cores"

@@ -26,6 +26,7 @@ from models import example_files, forward_timing
 from models.artifact_manifest import Manifest, read
 from models.examples import Examples, Forward, answers
 from models.framework_messages import silence_framework_messages
+from models.step_process import peak_bytes
 from models.tensors import Tensors
 
 EXAMPLES = 1_000
@@ -86,16 +87,7 @@ def time_passes(name: str, artifact: Path, file: Path) -> Round:
     forward = _load(name)(file, manifest)
     load_s = time.perf_counter() - start
     timing = forward_timing.time_passes(name, forward, forward_timing.taking_turns(artifact, manifest, 1), 1)
-    return Round(load_s, timing.p50_ms, timing.calls, _peak_bytes())
-
-
-def _peak_bytes() -> int | None:
-    """Most memory of this process so far, without what it had before it became this program; only Linux tells."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    (peak,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-    return int(peak.split()[1]) * 1024
+    return Round(load_s, timing.p50_ms, timing.calls, peak_bytes())
 
 
 def _load(name: str) -> Load:

@@ -7,6 +7,7 @@ from typing import Any
 from loadtest.errors import UsageError
 from loadtest.records import from_json
 from loadtest.servers.exported_model import SCHEMA_VERSION, ExportedModel
+from loadtest.servers.told_of_models import told_of_models
 
 DEVICES = "devices"
 """Folder of a result: in it a file WORKLOAD.json for each model."""
@@ -22,22 +23,12 @@ def read_exported(result: Path, versions: Mapping[str, Any]) -> tuple[dict[str, 
     Returns:
         What is told, by the names of the models, and what a reader must know of what could not be read.
     """
-    found, remarks = {}, []
-    for name, version in versions.items():
-        path = result / DEVICES / f"{name}.json"
-        if not path.is_file():
-            continue
-        try:
-            exported = _read(path)
-        except UsageError as error:
-            remarks.append(f"nothing is told of exports: {error}")
-            continue
-        if str(exported.version) == str(version):
-            found[name] = exported
-    return found, remarks
+    return told_of_models(versions, lambda name: _read(result / DEVICES / f"{name}.json"), "exports")
 
 
-def _read(path: Path) -> ExportedModel:
+def _read(path: Path) -> ExportedModel | None:
+    if not path.is_file():
+        return None
     try:
         exported = from_json(path.read_bytes(), ExportedModel, str(path))
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import Any
 from loadtest.errors import UsageError
 from loadtest.machine.files import write_whole
 from loadtest.records import from_json
+from loadtest.servers.told_of_models import told_of_models
 
 FIGURES = "figures"
 """Folder of an artifact."""
@@ -132,6 +133,11 @@ class ModelRecord:
     source: str
     drawn: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def version(self) -> int:
+        """Of the model."""
+        return self.facts.version
+
 
 def read_model(folder: Path) -> ModelRecord | None:
     """Read what a folder tells of a model; None where it has no model.json.
@@ -181,13 +187,4 @@ def read_models(result: Path, versions: Mapping[str, Any]) -> tuple[dict[str, Mo
     Returns:
         What is told, by the names of the models, and what a reader must know of what could not be read.
     """
-    found, remarks = {}, []
-    for name, version in versions.items():
-        try:
-            record = read_model(result / MODEL / name)
-        except UsageError as error:
-            remarks.append(f"nothing is told of the model: {error}")
-            continue
-        if record and str(record.facts.version) == str(version):
-            found[name] = record
-    return found, remarks
+    return told_of_models(versions, lambda name: read_model(result / MODEL / name), "the model")

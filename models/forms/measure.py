@@ -1,12 +1,9 @@
 """Try the forms of one model, each step in a process of its own, first where no C++ compiler can be found."""
 
 import datetime
-import json
 import os
 import platform
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from models import processor
 from models.artifact_manifest import Manifest
 from models.forms.finding import Answered, Branch, BuiltForm, Calls, Finding, Findings, Probes
 from models.forms.form import Form
 from models.forward_timing import ForwardTiming
+from models.step_process import take_step
 
-PATIENCE_S = 600
 ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = ("numpy", "tensorflow", "torch")
 
@@ -58,7 +56,7 @@ def measure(
         version=manifest.version,
         command=command,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        machine=_machine(),
+        machine=processor.described(),
         versions={"python": platform.python_version(), **{name: manifest.versions[name] for name in VERSIONS}},
         forms=list(found.values()),
     )
@@ -130,7 +128,6 @@ def _step(action: str, form: Form, artifact: Path, scratch: Path, *, compiler: b
         shutil.rmtree(files, ignore_errors=True)
         files.mkdir()
     result = scratch / f"{name}.json"
-    result.unlink(missing_ok=True)
     cache = scratch / f"cache-{name}"
     shutil.rmtree(cache, ignore_errors=True)
     command = [sys.executable, "-m", "models.forms.step", action, form.name, str(artifact), str(files), str(result)]
@@ -144,17 +141,7 @@ def _step(action: str, form: Form, artifact: Path, scratch: Path, *, compiler: b
     if not compiler:
         environment["PATH"] = ""
         environment.pop("CXX", None)
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE_S, check=False)
-    except subprocess.TimeoutExpired:
-        return {"refused": f"did not end within {PATIENCE_S} s"}
-    if result.exists():
-        outcome: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-        return outcome
-    if done.returncode < 0:
-        return {"refused": f"crashed: {signal.Signals(-done.returncode).name}"}
-    lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-    return {"refused": f"ended with exit code {done.returncode}: {lines[-1][:200]}"}
+    return take_step(command, result, environment=environment)
 
 
 def _in_short(finding: Finding) -> str:
@@ -165,13 +152,3 @@ def _in_short(finding: Finding) -> str:
         return f"answers wrongly: {finding.answered.fault}"
     first = finding.answered.timings[0].p50_ms if finding.answered.timings else float("nan")
     return f"first answer after {finding.answered.first_answer_s:.2f} s, then {first:.3f} ms"
-
-
-def _machine() -> str:
-    """The processor and its cores."""
-    processor = platform.processor() or platform.machine()
-    described = Path("/proc/cpuinfo")
-    if described.exists():
-        named = [line.partition(":")[2].strip() for line in described.read_text().splitlines() if "model name" in line]
-        processor = named[0] if named else processor
-    return f"{processor}, {os.cpu_count()} cores"

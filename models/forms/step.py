@@ -25,6 +25,7 @@ from models.forms.finding import Answered, BuiltForm
 from models.forms.form import Form, Source, told
 from models.forms.probes import probe
 from models.framework_messages import silence_framework_messages
+from models.step_process import peak_bytes
 from models.tensors import Tensors
 
 TRIED_BATCHES = (1, 3, 8, 32)
@@ -117,10 +118,8 @@ def _import(framework: str) -> None:
 
 def _peak_bytes() -> int:
     """Most memory of this process so far. On Linux without what the process had before it became this program."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (peak,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        return int(peak.split()[1]) * 1024
+    if (peak := peak_bytes()) is not None:
+        return peak
     peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak_rss if sys.platform == "darwin" else peak_rss * 1024
 
