@@ -1,19 +1,22 @@
 """What an export is made from: the model as an artifact holds it, one example, and examples to calibrate with."""
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models import example_files
 from models.artifact_manifest import Manifest
 from models.examples import Examples
+from models.load_inputs import derived_from
 from models.tensors import Tensors, TensorSpec
 
 CALIBRATION = 32
-"""Examples from which the ranges of activations are learned, evenly spread over those for load tests."""
+"""Most examples from which the ranges of activations are learned."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,42 @@ def of_artifact(folder: Path, manifest: Manifest) -> Source:
         inputs=manifest.inputs,
         outputs=manifest.outputs,
         example=golden.repeated(0, manifest.inputs),
-        calibration=tuple(load.repeated(row, manifest.inputs) for row in spread(load, CALIBRATION)),
+        calibration=tuple(load.repeated(row, manifest.inputs) for row in calibration_rows(load, manifest)),
     )
 
 
-def spread(examples: Examples, most: int) -> list[int]:
-    """The numbers of so many examples, or of all where there are fewer, in equal steps."""
-    count = min(most, examples.size)
-    return [number * examples.size // count for number in range(count)]
+def calibration_rows(load: Examples, manifest: Manifest) -> list[int]:
+    """The examples for load tests to calibrate with: each from another held-out example, and from half of them at most.
+
+    The rest is for `further`: what calibrates must not say how good the quantised model is.
+    """
+    here = min(load.size, manifest.quality.examples)
+    return spread(range(here), min(CALIBRATION, manifest.quality.examples // 2))
+
+
+def further(artifact: Path, manifest: Manifest, most: int) -> tuple[Examples, Tensors]:
+    """Examples of a model with classes that stem from no held-out example that calibrates, with the right answers.
+
+    Args:
+        artifact: The artifact.
+        manifest: Its manifest.
+        most: No more than so many, evenly spread.
+
+    Raises:
+        BrokenArtifactError: Its examples cannot be read.
+    """
+    load, _ = example_files.read(artifact, manifest.load)
+    fresh, outputs = example_files.read(artifact, manifest.fresh)
+    origins = derived_from(manifest.quality.examples, range(load.size, load.size + fresh.size))
+    others = np.flatnonzero(~np.isin(origins, calibration_rows(load, manifest)))
+    rows = np.asarray(spread(others, most))
+    return fresh.part(rows), {name: array[rows] for name, array in outputs.items()}
+
+
+def spread(numbers: Sequence[int] | NDArray[np.int64], most: int) -> list[int]:
+    """So many of the numbers, or all where there are fewer, in equal steps."""
+    count = min(most, len(numbers))
+    return [int(numbers[step * len(numbers) // count]) for step in range(count)]
 
 
 def filled_up(arrays: Tensors, inputs: tuple[TensorSpec, ...]) -> Tensors:

@@ -53,16 +53,15 @@ def check(name: str, artifact: Path, file: Path) -> Right:
     difference = max(float(np.abs(actual[spec.name] - expected[spec.name]).max()) for spec in manifest.outputs)
     if not manifest.labels:
         return Right(difference, None, 0, _smallest_cosine(actual, expected), None)
-    fresh, scores = example_files.read(artifact, manifest.fresh)
-    rows = np.asarray(source.spread(fresh, EXAMPLES))
-    return _classes(difference, forward, manifest, fresh.part(rows), scores[manifest.outputs[0].name][rows])
+    return _classes(difference, forward, manifest, *source.further(artifact, manifest, EXAMPLES))
 
 
-def _classes(difference: float, forward: Forward, manifest: Manifest, some: Examples, scores: Any) -> Right:
+def _classes(difference: float, forward: Forward, manifest: Manifest, some: Examples, right: Tensors) -> Right:
     """The share of right classes among some examples, and of those that the reference gives."""
     assert some.labels is not None  # a model with classes has examples with them
-    classes = answers(forward, some, manifest.inputs, 1)[manifest.outputs[0].name].argmax(1)
-    accuracy, same = (float((classes == right).mean()) for right in (some.labels, scores.argmax(1)))
+    scores = manifest.outputs[0].name
+    classes = answers(forward, some, manifest.inputs, 1)[scores].argmax(1)
+    accuracy, same = (float((classes == these).mean()) for these in (some.labels, right[scores].argmax(1)))
     return Right(difference, accuracy, some.size, None, same)
 
 

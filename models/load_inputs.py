@@ -34,6 +34,16 @@ def count(workload: Workload) -> int:
     return max(1, min(workload.load_inputs, MAX_BYTES // ((1 + FRESH_PER_LOAD) * example)))
 
 
+def derived_from(held_out: int, made: range) -> NDArray[np.int64]:
+    """The numbers of the held-out examples from which inputs are derived where a workload has no `vary` of its own.
+
+    Args:
+        held_out: How many held-out examples there are.
+        made: The numbers of the inputs: those of ordinary runs come first, then those that no ordinary run sends.
+    """
+    return np.arange(made.start, made.stop) % held_out
+
+
 def make(workload: Workload, held_out: Examples) -> tuple[Examples, Examples]:
     """Derive them from the held-out examples, by the workload's own `vary` or with a small noise.
 
@@ -57,7 +67,7 @@ def _with_noise(workload: Workload, random: np.random.Generator, held_out: Examp
     The noise is small enough to leave each input an example of its class. What it would carry beyond the range of the
     held-out inputs is reflected into it, so that numbers at its ends get their digits too.
     """
-    made = held_out.part(np.arange(total) % held_out.size)
+    made = held_out.part(derived_from(held_out.size, range(total)))
     inputs: dict[str, NDArray[Any]] = dict(made.inputs)
     for spec in workload.inputs:
         if spec.is_float:

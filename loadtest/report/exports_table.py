@@ -40,8 +40,8 @@ def exports_origin(model: ExportedModel) -> str:
     )
     if examples := max((one.right.examples for one in model.exports if one.right), default=0):
         told += (
-            f" Accuracy: of {examples:,} examples; those that an int8 export was calibrated with are others, made of "
-            "the same held-out data."
+            f" Accuracy: of {examples:,} examples, none made of a held-out example that an int8 export was "
+            "calibrated with."
         )
     if any(len(one.rounds) > 1 for one in model.exports):
         told += " The median of the rounds, with the range."

@@ -4,7 +4,9 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from devices import environment, kept, measure, source
@@ -14,6 +16,7 @@ from devices.reason import LONGEST, told
 from loadtest.report.exports_table import markdown_exports
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.exported_model import INT8, Exported, ExportedModel, Made, Right, Round
+from models import example_files
 from models.artifact_manifest import read
 from tests.models.conftest import run
 
@@ -148,7 +151,29 @@ def test_an_unknown_export_ends_the_command(artifact: Artifact) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_shorter_instances_are_filled_up_and_calibration_is_spread(artifact: Artifact) -> None:
+def nearest(images: Any, to: Any) -> Any:
+    """For each image the number of the nearest other one, by the sum of the squares of the differences."""
+    images, to = (array.reshape(len(array), -1).astype(np.float64) for array in (images, to))
+    return ((images[:, None] - to[None]) ** 2).sum(2).argmin(1)
+
+
+def test_no_held_out_example_both_calibrates_and_counts(artifact: Artifact) -> None:
+    """Told by the pictures themselves: with a noise of a hundredth each is nearest to its own held-out example."""
+    manifest = read(artifact.folder)
+    made_of = source.of_artifact(artifact.folder, manifest)
+    some, right = source.further(artifact.folder, manifest, 1_000)
+    load, _ = example_files.read(artifact.folder, manifest.load)
+    held_out = load.inputs["image"][: manifest.quality.examples]  # the first ones: one of each
+    calibrating = set(nearest(np.concatenate([one["image"] for one in made_of.calibration]), held_out))
+    counting = set(nearest(some.inputs["image"], held_out))
+    assert len(calibrating) == source.CALIBRATION
+    assert len(counting) > manifest.quality.examples / 2
+    assert not calibrating & counting
+    assert some.size == len(right["probabilities"]) == 1_000
+    assert (right["probabilities"].argmax(1) == some.labels).mean() > 0.95
+
+
+def test_shorter_instances_are_filled_up(artifact: Artifact) -> None:
     """Calibration takes load examples, never the golden ones."""
     made_of = source.of_artifact(artifact.folder, read(artifact.folder))
     assert len(made_of.calibration) == source.CALIBRATION
