@@ -1,28 +1,18 @@
 """Real exports of `digits`, made and asked with the packages of the extra `devices`."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devices import browser, environment
+from devices import browser
 from devices.errors import DevicesError
 from loadtest.servers.artifact import Artifact
 from tests.models.conftest import run
 
-pytestmark = [pytest.mark.devices, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def exporters() -> None:
-    """The tests are skipped, with the reason, where they are missing."""
-    try:
-        environment.python()
-    except DevicesError as error:
-        pytest.skip(str(error))
+pytestmark = [pytest.mark.devices, pytest.mark.slow, pytest.mark.usefixtures("exporters")]
 
 
 def no_browser() -> str:
@@ -67,17 +57,3 @@ def test_every_runtime_gives_the_golden_answers(artifact: Artifact, tmp_path: Pa
     assert [one["file"] for one in described.values() if not (keep / "digits" / one["file"]).exists()] == []
     check_in_browser(web)
     assert (out / "digits.md").read_text(encoding="utf-8") in done.stdout
-
-
-def test_control_flow_that_depends_on_data_is_a_row_with_a_reason(artifact: Artifact, tmp_path: Path) -> None:
-    """torch.export refuses the network that stops when it is sure; TensorFlow's graph of it converts."""
-    folder = artifact.folder.parents[1] / "adaptive"
-    if not folder.exists():
-        pytest.skip("adaptive is not built: python -m models build adaptive")
-    shutil.copytree(folder, tmp_path / "adaptive")
-    done = run(tmp_path, "devices", "adaptive", "--exports", "onnx,litert_tf")
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    reasons = [line for line in done.stdout.splitlines() if line.startswith("- ")]
-    (reason,) = [line for line in reasons if "in the browser" not in line]
-    assert reason.startswith("- ONNX: ")

