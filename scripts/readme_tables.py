@@ -1,9 +1,9 @@
 """Write tables of the documentation from the result files that they name: scripts/readme [--check].
 
 A block begins with ``<!-- latency FOLDER -->``, of several comparisons with ``<!-- latency FOLDER imagenet -->``, or
-with ``models``, ``setup``, ``overload`` or ``soak`` in place of the first word, and ends with ``<!-- /latency -->`` and
-the like; what stands between the two is written here, from FOLDER's result.json, setup.json, resilience.json or
-soak.json.
+with ``models``, ``setup``, ``overload``, ``soak`` or ``exports`` in place of the first word, and ends with
+``<!-- /latency -->`` and the like; what stands between the two is written here, from FOLDER's result.json, setup.json,
+resilience.json, soak.json or, of exports, the file of each model.
 """
 
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from loadtest.judge.summary import SummaryRow
 from loadtest.report.answer import conditions
+from loadtest.report.exports_table import exports_origin, exports_refused, exports_table
 from loadtest.report.figures import long_night, model_weight
 from loadtest.report.fire_table import goodput_shares
 from loadtest.report.fire_wording import refused
@@ -25,12 +26,21 @@ from loadtest.report.table import markdown_rows, markdown_table
 from loadtest.resilience.command_record import CommandRecord
 from loadtest.resilience.resilience_file import RESILIENCE, read_resilience
 from loadtest.resilience.soak_file import read_soak
+from loadtest.servers.exported_model import ExportedModel
+from loadtest.servers.exported_models import read_exported_model
 from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.setup_file import read_setups
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
-    ROOT / name for name in ("README.md", "docs/measured/README.md", "docs/resilience.md", "benchmarks/RESULTS.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "docs/devices.md",
+        "docs/measured/README.md",
+        "docs/resilience.md",
+        "benchmarks/RESULTS.md",
+    )
 ]
 WRITTEN = (
     "code, lines",
@@ -160,6 +170,32 @@ def soak(folder: Path, _: str | None) -> str:
     return f"{tables}\n\n{_by(file)}.\n"
 
 
+EXPORT_COLUMNS = (
+    "export",
+    "size, MiB",
+    "forward, ms",
+    "of its framework's on the server",
+    "accuracy",
+    "smallest cosine to the reference",
+)
+"""Those of the table of exports that the documentation tells; the table of each model beside its file tells all."""
+
+
+def exports(folder: Path, _: str | None) -> str:
+    """A table of the exports of each model, what was refused of them, and below it how it was measured."""
+    return "\n".join(_exports_of(read_exported_model(path)) for path in sorted(folder.glob("*.json")))
+
+
+def _exports_of(model: ExportedModel) -> str:
+    table = exports_table(model)
+    shown = [number for number, column in enumerate(table.columns) if column.title in EXPORT_COLUMNS]
+    rows = markdown_rows(
+        [table.columns[number].title for number in shown], [[row[number] for number in shown] for row in table.texts]
+    )
+    told = "\n".join([exports_origin(model), *(f"- {line}" for line in exports_refused(model))])
+    return f"**{model.workload}**\n\n{rows}\n\n{told}\n"
+
+
 def _by(file: CommandRecord) -> str:
     return (
         f"Measured on {file.date:%Y-%m-%d} by `loadtest {shlex.join(file.command)}`: {file.workload} v{file.version}, "
@@ -167,7 +203,7 @@ def _by(file: CommandRecord) -> str:
     )
 
 
-MAKERS = {"latency": latency, "models": models, "setup": setup, "overload": overload, "soak": soak}
+MAKERS = {"latency": latency, "models": models, "setup": setup, "overload": overload, "soak": soak, "exports": exports}
 BLOCK = re.compile(rf"(<!-- ({'|'.join(MAKERS)}) (\S+)(?: (\S+))? -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 

@@ -23,12 +23,20 @@ def read_exported(result: Path, versions: Mapping[str, Any]) -> tuple[dict[str, 
     Returns:
         What is told, by the names of the models, and what a reader must know of what could not be read.
     """
-    return told_of_models(versions, lambda name: _read(result / DEVICES / f"{name}.json"), "exports")
+
+    def read(name: str) -> ExportedModel | None:
+        path = result / DEVICES / f"{name}.json"
+        return read_exported_model(path) if path.is_file() else None
+
+    return told_of_models(versions, read, "exports")
 
 
-def _read(path: Path) -> ExportedModel | None:
-    if not path.is_file():
-        return None
+def read_exported_model(path: Path) -> ExportedModel:
+    """Read what was found out about the exports of one model.
+
+    Raises:
+        UsageError: If the file cannot be read, or is of another release.
+    """
     try:
         exported = from_json(path.read_bytes(), ExportedModel, str(path))
     except OSError as error:
