@@ -73,7 +73,9 @@ class ComposeProject:
         """
         name = f"{self.name}-beside"
         file = folder / "compose.json"
-        file.write_text(json.dumps({"name": name, "services": {service: definition}}), encoding="utf-8")
+        named = {kind: every for kind, every in self.config.items() if kind in ("configs", "secrets")}
+        content = {"name": name, "services": {service: definition}, **named}
+        file.write_text(json.dumps(content), encoding="utf-8")
         return ComposeProject(folder, {**self._environment, "COMPOSE_FILE": str(file), "COMPOSE_PROJECT_NAME": name})
 
     @cached_property
