@@ -12,7 +12,7 @@ from docker.models.containers import Container
 from loadtest.errors import ArtifactError, LaunchError, UsageError
 from loadtest.launch.compose_project import ComposeProject, translated
 from loadtest.launch.container import ContainerServer, label_of, start_container
-from loadtest.launch.running import RunningServer
+from loadtest.launch.first_prediction import Until, await_first_prediction
 from loadtest.machine.placement import UNPINNED, Placement, parse_cores, placement_beside
 from loadtest.machine.run_folder import RunFolder
 from loadtest.machine.usage import MIB
@@ -39,10 +39,11 @@ class ComposeLauncher:
         project: The stack.
         pin: Whether the client keeps off the servers' cores.
         client_cores: Cores for the client.
-        timeout_s: Patience until the first correct prediction, in seconds.
+        timeout_s: Patience until the end of a start, in seconds.
         published: Ask the servers at their published ports and not at the containers' own addresses.
         say: Is told what takes long.
         artifact: The model, where the containers see it in another place than the stack's volume.
+        until: What waits for the end of a start.
     """
 
     name = "compose"
@@ -58,6 +59,7 @@ class ComposeLauncher:
         published: bool = False,
         say: Callable[[str], None] = lambda line: None,
         artifact: Artifact | None = None,
+        until: Until = await_first_prediction,
     ) -> None:
         self._given = artifact
         self._workload = workload
@@ -66,6 +68,7 @@ class ComposeLauncher:
         self._client_cores = client_cores
         self._timeout_s = timeout_s
         self._published = published
+        self._until = until
         self._say = say
         self._built: set[str] = set()
         self._attached: set[str] = set()
@@ -112,7 +115,7 @@ class ComposeLauncher:
         servers = {core for name in names for core in parse_cores(str(self._project.service(name).get("cpuset") or ""))}
         return placement_beside(tuple(sorted(servers)), self._client_cores) if self._pin else UNPINNED
 
-    def find(self, server: Server) -> RunningServer | None:
+    def find(self, server: Server) -> ContainerServer | None:
         """The server in a container that is running already, or None."""
         container = self._project.container(server.compose_service)
         if container is None or container.status not in ("running", "restarting") or self._is_ours(container):
@@ -128,8 +131,8 @@ class ComposeLauncher:
         image = self._project.image(server.compose_service)
         return label_of(image, server)
 
-    def start(self, server: Server) -> RunningServer:
-        """Start a server and wait for its first correct prediction, or find it running.
+    def start(self, server: Server) -> ContainerServer:
+        """Start a server and wait until its start is over, or find it running.
 
         Raises:
             LaunchError: If it cannot be built, pulled or started, ends or does not become ready; the text names the
@@ -149,7 +152,7 @@ class ComposeLauncher:
             undo.callback(end, container)
             started = start_container(container)
             running = ContainerServer(server, artifact, container, published=self._published, on_stop=end)
-            running.await_ready(started, self._timeout_s)
+            running.await_ready(started, self._timeout_s, self._until)
             undo.pop_all()
         return running
 
@@ -172,7 +175,9 @@ class ComposeLauncher:
             definition = {**kept, "image": self._project.image_name(service)}
         project = self._project.beside(service, definition, folder)
         project.compose("down", "--timeout", "0")  # of a load tester that was killed
-        return ComposeLauncher(artifact.workload, project, timeout_s=self._timeout_s, artifact=artifact)
+        return ComposeLauncher(
+            artifact.workload, project, timeout_s=self._timeout_s, artifact=artifact, until=self._until
+        )
 
     def describe(self) -> dict[str, Any]:
         """Versions of Docker and the servers' cores; each server adds its own image and effective limits."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.launch.compose import ARTIFACTS, ComposeLauncher
-from loadtest.launch.running import RunningServer
+from loadtest.launch.container import ContainerServer
 from loadtest.machine.run_folder import RunFolder
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server, fill
@@ -21,10 +21,11 @@ def running_copy(
     server: Server,
     artifact: Artifact,
     *,
-    args: tuple[str, ...],
-    env: Mapping[str, str],
-    files: Mapping[str, str],
-) -> Iterator[RunningServer]:
+    args: tuple[str, ...] = (),
+    env: Mapping[str, str] = {},
+    files: Mapping[str, str] = {},
+    keys: Mapping[str, Any] = {},
+) -> Iterator[ContainerServer]:
     """Start a server in a container that sees a folder of this machine in the place of the volume with the artifacts.
 
     Args:
@@ -34,6 +35,7 @@ def running_copy(
         args: Templates of words that are added to its command.
         env: Templates of variables.
         files: Templates of text that is added at the end of a file of the server's folder.
+        keys: Keys of its service in the compose files that get other values.
 
     Raises:
         LaunchError: If it does not start.
@@ -65,6 +67,7 @@ def running_copy(
             "environment": {**service["environment"], **{name: fill(value, context) for name, value in env.items()}},
             "volumes": [*mounts, _bound(root, models["target"])],
             "ports": [{key: value for key, value in port.items() if key != "published"} for port in service["ports"]],
+            **keys,
         }
         with contextlib.closing(launcher.beside(server, artifact, definition, folder)) as beside:
             yield beside.start(server)

@@ -15,7 +15,7 @@ from docker.models.images import Image
 from loadtest.errors import LaunchError, UsageError
 from loadtest.launch.compose_project import translated
 from loadtest.launch.container_address import address_of, published_ports
-from loadtest.launch.first_prediction import await_first_prediction
+from loadtest.launch.first_prediction import Until, await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of
 from loadtest.machine.cgroup import Cgroup, usage_of_stats
 from loadtest.machine.holdings import Holdings, descriptors_of
@@ -75,23 +75,29 @@ class ContainerServer(RunningServer):
         self._on_stop = on_stop
         container.reload()
         self._restarts = container.attrs["RestartCount"]
-        host, ports = address_of(server, container, published=published)
-        super().__init__(server, artifact, label_of(container.image, server), host, ports)
         self._ready = False
+        super().__init__(server, artifact, label_of(container.image, server), "", {})
+        try:
+            self.host, self.ports = address_of(server, container, published=published)
+        except LaunchError:
+            self.raise_if_ended()  # what has ended has no address: that is not what is wrong with it
+            raise
 
     @property
     def container_id(self) -> str:
         """The container's id, in full length."""
         return str(self._container.id)
 
-    def await_ready(self, started: float, timeout_s: float) -> None:
-        """Wait for the first correct prediction.
+    def await_ready(self, started: float, timeout_s: float, until: Until = await_first_prediction) -> None:
+        """Wait for the end of its start.
 
         Args:
             started: Reading of the monotonic clock at the start of the container; NaN where it ran before.
             timeout_s: Patience, in seconds.
+            until: What waits.
         """
-        await_first_prediction(self, started, timeout_s)
+        self.started = started
+        until(self, started, timeout_s)
         self._ready = True
 
     @property
@@ -105,7 +111,10 @@ class ContainerServer(RunningServer):
         if f"{number}/tcp" in published_ports(self._container):
             return super().call(method, port, path, timeout_s)
         limit = f"{max(timeout_s, INSIDE_S):.0f}"
-        code, output = self._exec("timeout", limit, "bash", "-c", ASK, "ask", str(number), path, method)
+        try:
+            code, output = self._exec("timeout", limit, "bash", "-c", ASK, "ask", str(number), path, method)
+        except LaunchError as error:  # it has ended, for which `raise_if_ended` has the reason
+            return Answer(0, b"", str(error))
         return parse_answer(output) if code == 0 else Answer(0, b"", output.decode(errors="replace").strip())
 
     def raise_if_ended(self) -> None:
@@ -115,16 +124,30 @@ class ContainerServer(RunningServer):
         attributes = self._container.attrs
         state = attributes["State"]
         restarted = not self._ready and attributes["RestartCount"] > 0
-        if state["Status"] in ("running", "created") and not restarted:
+        ended = state["Status"] not in ("running", "created") or restarted
+        starting = not (self._ready or math.isnan(self.started))
+        if state["OOMKilled"] and (ended or starting):
+            raise self._want_of_memory()
+        if not ended:
             return
-        if state["OOMKilled"] or (state["ExitCode"] == 137 and restarted) or self._ran_out_of_memory():
-            limit = attributes["HostConfig"]["Memory"] / MIB
-            raise LaunchError(
-                f"{self.server.key} was killed, most likely for want of memory: its limit is {limit:,.0f} MiB; raise "
-                f"SERVER_MEMORY in .env. Its last lines:\n{self.log_tail()}"
-            )
+        if (state["ExitCode"] == 137 and restarted) or self._ran_out_of_memory():
+            raise self._want_of_memory()
         raise LaunchError(
             f"{self.server.key} ended with exit code {state['ExitCode']}; its last lines:\n{self.log_tail()}"
+        )
+
+    def raise_if_out_of_memory(self) -> None:
+        """Raise `LaunchError` where the kernel has ended a process of it at its limit, even if the others go on."""
+        with translated("docker inspect"):
+            self._container.reload()
+        if self._container.attrs["State"]["OOMKilled"]:
+            raise self._want_of_memory()
+
+    def _want_of_memory(self) -> LaunchError:
+        limit = self._container.attrs["HostConfig"]["Memory"] / MIB
+        return LaunchError(
+            f"{self.server.key} was killed, most likely for want of memory: its limit is {limit:,.0f} MiB; raise "
+            f"SERVER_MEMORY in .env; its last lines:\n{self.log_tail()}"
         )
 
     def ending(self) -> str:

@@ -10,6 +10,9 @@ from loadtest.errors import LaunchError, ParityError
 from loadtest.launch.running import POLL_S, RunningServer
 from loadtest.wire.single_request import Answer
 
+Until = Callable[[RunningServer, float, float], None]
+"""Waits for the end of a start, given its beginning by the monotonic clock and the patience, both in seconds."""
+
 WRONG_ANSWERS = 3
 """So many wrong answers of a server that calls itself ready are no longer those of one that is still loading."""
 
@@ -72,7 +75,8 @@ def await_ready(
         running.raise_if_ended()
         if clock() > deadline:
             answer = running.probe(running.server.ready)
-            said = answer.fault or f"HTTP {answer.status}: {answer.body[:200].decode(errors='replace')}"
+            text = " ".join(answer.body.decode(errors="replace").split())
+            said = answer.fault or f"HTTP {answer.status}: {text[:200]}"
             raise LaunchError(
                 f"{running.server.key} did not call itself ready within {timeout_s:.0f} s ({said}); "
                 f"its last lines:\n{running.log_tail()}"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from loadtest.errors import LaunchError
-from loadtest.launch.first_prediction import await_first_prediction
+from loadtest.launch.first_prediction import Until, await_first_prediction
 from loadtest.launch.running import LOG_LINES, RunningServer, ending_of, tail
 from loadtest.machine.ending import held_signals, with_parent
 from loadtest.machine.holdings import Holdings, tree_holdings
@@ -32,16 +32,12 @@ VERSION_S = 30.0
 RUN_DIR = "RUN_DIR"
 """The scratch folder in a result: its real name is another one in each start."""
 
-Until = Callable[[RunningServer, float, float], None]
-"""Waits for the end of a start, given its beginning by the monotonic clock and the patience, both in seconds."""
-
 
 class LocalServer(RunningServer):
     """A server that runs as a child process, in a session of its own, with its output in a log file.
 
     Attributes:
         command: The words it was started with.
-        started: Reading of the monotonic clock just before.
     """
 
     def __init__(self, server: Server, artifact: Artifact, ports: dict[str, int], placement: Placement) -> None:
@@ -175,7 +171,7 @@ def start_local(
     *,
     any_port: bool = False,
     timeout_s: float = 120.0,
-    until: Until | None = None,
+    until: Until = await_first_prediction,
 ) -> LocalServer:
     """Start a server and wait until its start is over.
 
@@ -185,7 +181,7 @@ def start_local(
         placement: Cores of the server.
         any_port: Take free ports in place of the default ones.
         timeout_s: Patience until then, in seconds.
-        until: What waits for the end of the start; for the first correct prediction if None.
+        until: What waits for the end of the start.
 
     Raises:
         LaunchError: If a port is taken, or the server ends or does not become ready; nothing is left running.
@@ -198,7 +194,7 @@ def start_local(
         with held_signals():
             running = LocalServer(server, artifact, ports, placement)
             undo.callback(running.stop)
-        (until or await_first_prediction)(running, running.started, timeout_s)
+        until(running, running.started, timeout_s)
         undo.pop_all()
     return running
 

@@ -35,6 +35,7 @@ class RunningServer(abc.ABC):
         label: What tables call it: the label of the launch that was used.
         host: Address it listens on.
         ports: The port of each role.
+        started: Reading of the monotonic clock just before its start; NaN where it ran already, or is not up yet.
         first_prediction_s: Seconds from its start to its first correct prediction; NaN where it ran already.
     """
 
@@ -44,12 +45,18 @@ class RunningServer(abc.ABC):
         self.label = label
         self.host = host
         self.ports = ports
-        self.first_prediction_s = float("nan")
-        self._context: dict[str, object] = {
+        self.started = math.nan
+        self.first_prediction_s = math.nan
+
+    @property
+    def _context(self) -> dict[str, object]:
+        """What the templates of its requests may use."""
+        artifact = self.artifact
+        return {
             "workload": artifact.workload,
             "version": artifact.version,
-            "host": host,
-            "ports": ports,
+            "host": self.host,
+            "ports": self.ports,
         }
 
     @cached_property
