@@ -30,6 +30,7 @@ class Blessing:
         stands_in_for: The server that it only stands in for; empty where it is the server itself.
         launcher: How it was started.
         server_cores: Cores that it was given; empty where it was not pinned.
+        memory_limit_mib: Memory that it was given, in MiB; None where it might use all of the machine's.
         software: Versions of what it runs on, by name.
         workload: Name of the model.
         version: Its version.
@@ -63,6 +64,7 @@ class Blessing:
     smoke: Count
     largest_difference: Number
     tolerance: float
+    memory_limit_mib: float | None = None
 
     @property
     def verdict(self) -> str:

@@ -8,29 +8,24 @@ of the load as a warm-up sends them, have to be answered rightly.
 import datetime
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from loadtest.errors import LoadtestError, StorageError
 from loadtest.experiments.parity import check_parity
-from loadtest.launch.first_prediction import await_first_prediction, await_ready
-from loadtest.launch.launcher import LOCAL
-from loadtest.launch.local import LocalServer, start_local
-from loadtest.machine.placement import Placement
+from loadtest.launch.first_prediction import await_first_prediction
+from loadtest.launch.running import RunningServer
 from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import DEFAULT_WIRE, Server
-from loadtest.setup.software_versions import software_versions
 from loadtest.wire.formats import takes
 from release.blessing import Blessing
 from release.candidate import Candidate
+from release.infra_start import InfraStart
 
 SMOKE = 64
 """Inputs of the load that are sent as smoke requests, alone and in one request."""
 
 FAULTS = 5
 """Wrong answers that are listed; how many more there were is told."""
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -46,53 +41,41 @@ class _Found:
     reasons: list[str] = field(default_factory=list)
 
 
-def validate(
-    server: Server, candidate: Candidate, placement: Placement, *, timeout_s: float, say: Say = lambda line: None
-) -> Blessing:
-    """Start a server on a candidate, on free ports, and judge.
+def validate(server: Server, candidate: Candidate, start: InfraStart) -> Blessing:
+    """Start a server on a candidate, and judge.
 
     Args:
         server: Which one.
         candidate: The model.
-        placement: Cores of the server and of this program.
-        timeout_s: Seconds that it may take to load the model.
-        say: Told what is under way.
+        start: How it is started on that.
 
     Returns:
         The verdict. A server that is missing, does not start, answers wrongly or dies is a reason and no error.
 
     Raises:
         StorageError: If this program cannot keep its own files.
+        UsageError: If there is no such server to be started in this way.
     """
-    found = _Found()
-    label, stands_in_for = server.label, ""
+    found, limits = _Found(), start.limits(server)
     try:
-        launch = server.launch()
-        label, stands_in_for = launch.label or server.label, launch.stands_in_for
-        say(f"{label}: loading {candidate.name}")
-        started = time.monotonic()
-        running = start_local(
-            server, candidate.artifact, placement, any_port=True, timeout_s=timeout_s, until=await_ready
-        )
-        found.load_s = time.monotonic() - started
-        try:
-            say(f"{label}: answering")
-            _query(running, candidate.artifact, timeout_s, found)
-        finally:
-            running.stop()
+        with start.loaded(server) as running:
+            found.load_s = time.monotonic() - running.started
+            _query(running, candidate.artifact, start.timeout_s, found)
     except StorageError:
         raise
     except LoadtestError as error:
-        found.reasons.append(one_line(str(error)))
+        found.reasons.insert(0, one_line(str(error)))  # wrong answers follow from it
+    label = start.label(server)
     return Blessing(
         blessed=not found.reasons,
         reasons=tuple(found.reasons),
         server=server.key,
         label=label,
-        stands_in_for=stands_in_for,
-        launcher=LOCAL,
-        server_cores=placement.server,
-        software=_software(server),
+        stands_in_for=server.stood_in_for(label) or "",
+        launcher=start.name,
+        server_cores=limits.cores,
+        memory_limit_mib=limits.memory_mib,
+        software=start.software(server),
         workload=candidate.artifact.workload,
         version=candidate.artifact.version,
         manifest_sha256=candidate.manifest_sha256,
@@ -107,7 +90,7 @@ def validate(
     )
 
 
-def _query(running: LocalServer, artifact: Artifact, timeout_s: float, found: _Found) -> None:
+def _query(running: RunningServer, artifact: Artifact, timeout_s: float, found: _Found) -> None:
     await_first_prediction(running, running.started, timeout_s)
     found.first_answer_s = running.first_prediction_s
     found.wires = tuple(wire for wire in running.server.wires if takes(wire, artifact))
@@ -116,7 +99,7 @@ def _query(running: LocalServer, artifact: Artifact, timeout_s: float, found: _F
     found.golden, found.smoke = golden.checked, smoke.checked
     found.largest = max(golden.worst, smoke.worst)
     faults = [*golden.faults, *(fault.replace("golden example", "smoke example") for fault in smoke.faults)]
-    found.reasons += faults[:FAULTS]
+    found.reasons += [" ".join(fault.split()) for fault in faults[:FAULTS]]
     if len(faults) > FAULTS:
         found.reasons.append(f"and {len(faults) - FAULTS} more wrong answers")
     running.raise_if_ended()
@@ -130,10 +113,3 @@ def one_line(text: str) -> str:
     if not printed:
         return first
     return f"{first.removesuffix('; its last lines:')}: {printed[-1].removeprefix('|').strip()}"
-
-
-def _software(server: Server) -> dict[str, str]:
-    try:
-        return software_versions(server)
-    except LoadtestError:  # it cannot be started here, which is a reason already
-        return {}

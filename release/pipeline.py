@@ -22,6 +22,7 @@ from release.candidate import Candidate, read_candidate
 from release.child_process import run_module
 from release.data_digest import MEANING, data_sha256
 from release.errors import ReleaseError
+from release.infra_start import ProcessStart
 from release.infra_validation import validate
 from release.latency_gate import GateOutcome, check_limits, measure
 from release.push import newest_pushed, push, why_not
@@ -208,9 +209,9 @@ def _model(candidate: Candidate) -> ReleasedModel:
 
 
 def _bless(plan: Plan, candidate: Candidate, summary: Summary, tell: Say) -> None:
-    placement = choose_placement(pin=True)
+    start = ProcessStart(candidate.artifact, choose_placement(pin=True), plan.timeout_s)
     for server in plan.servers:
-        verdict = validate(server, candidate, placement, timeout_s=plan.timeout_s)
+        verdict = validate(server, candidate, start)
         write_blessing(candidate, verdict)
         summary.blessings.append(verdict)
         tell(f"{verdict.verdict} by {verdict.label}")

@@ -29,14 +29,18 @@ def software_versions(server: Server) -> dict[str, str]:
     if not launch.in_python:
         return {}
     versions = {}
-    try:
-        requirements = requirements_of(str(server.setup.get("extra", server.name)))
-    except UsageError:  # a server of one's own, without an extra
-        return {}
-    for requirement in requirements:
-        name = Requirement(requirement).name
+    for name in named_packages(server):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def named_packages(server: Server) -> list[str]:
+    """Names of the packages that a server's extra names; none of a server of one's own, without an extra."""
+    try:
+        requirements = requirements_of(str(server.setup.get("extra", server.name)))
+    except UsageError:
+        return []
+    return [Requirement(requirement).name for requirement in requirements]

@@ -18,6 +18,7 @@ from loadtest.servers.artifact import Artifact
 from loadtest.servers.server_folder import Server
 from release.blessing import BLESSED, FOLDER, NOT_BLESSED, Blessing, read_blessing, why_not_blessed, write_blessing
 from release.candidate import read_candidate
+from release.infra_start import ProcessStart
 from release.infra_validation import validate
 from tests.release.conftest import Obedient, seal, until
 
@@ -32,7 +33,8 @@ def bless(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def verdict(server: Server, folder: Path, timeout_s: float = 60.0) -> Blessing:
     """What one server says of the candidate in a folder."""
-    return validate(server, read_candidate("digits", folder), UNPINNED, timeout_s=timeout_s)
+    candidate = read_candidate("digits", folder)
+    return validate(server, candidate, ProcessStart(candidate.artifact, UNPINNED, timeout_s))
 
 
 def test_a_damaged_archive_is_not_blessed(folder: Path) -> None:
@@ -80,13 +82,14 @@ def test_each_way_to_fail_is_a_reason(obedient: Obedient, folder: Path, mode: st
 
 
 def test_a_server_that_dies_while_it_is_asked_is_not_blessed(obedient: Obedient, folder: Path, tmp_path: Path) -> None:
-    """It loads, answers ten requests and is gone: the wrong answers are listed, and how it ended."""
+    """It loads, answers ten requests and is gone: how it ended comes first, and the wrong answers after that."""
     marker = tmp_path / "started before"
     marker.touch()
     found = verdict(obedient(f"mortal:{marker}"), folder)
     assert not found.blessed
     assert found.first_answer_s > 0
-    assert "obedient ended with exit code 3" in found.reasons[-1]
+    assert "obedient ended with exit code 3" in found.reasons[0]
+    assert len(found.reasons) > 1
 
 
 def test_a_server_that_is_missing_is_not_blessed(obedient: Obedient, folder: Path) -> None:
@@ -126,6 +129,16 @@ def test_an_altered_artifact_starts_no_server(folder: Path, artifact: Artifact) 
     done = bless(folder)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert not (folder / FOLDER).exists()
+
+
+def test_containers_need_docker(folder: Path, tmp_path: Path) -> None:
+    """Where it is missing, that is said in one line and nothing is held against the model."""
+    command = [sys.executable, "-m", "models", "bless", "--artifact", str(folder), "--launcher", "compose"]
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Docker is not installed")
     assert done.stderr.count("\n") == 1
     assert not (folder / FOLDER).exists()
 
