@@ -15,18 +15,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from devices import environment
+from devices.errors import DevicesError
 from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.machine.placement import UNPINNED
 from loadtest.playground.known_servers import KnownServer
 from loadtest.playground.page_files import PAGE, RUNTIME, PageFiles
 from loadtest.playground.page_models import PageModel
 from loadtest.playground.page_server import PageServer
-from loadtest.servers.artifact import Artifact
+from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.server_folder import Server
 from loadtest.servers.server_toml import select_servers
-from models.imagenet_photographs import pixels
+from models.imagenet_photographs import PHOTOGRAPHS, pixels
 from tests.browser.conftest import Page
 from tests.browser.playground_page import all_agree, answer, card, draw, points, settled
+from tests.models.conftest import real_model, run
 from tests.playground.handwriting import HANDWRITING
 from tests.playground.stand_in import predictions, serving, standing_in, sure_of
 
@@ -320,3 +323,29 @@ def test_a_photograph_is_prepared_as_for_training(show: Show, servers: Mapping[s
         (tmp_path / "letter.png").write_text("no picture")
         page.locator("input[type=file]").set_input_files(tmp_path / "letter.png")
         page.get_by_text("letter.png is no picture that this browser can read.").wait_for()
+
+
+@pytest.mark.devices
+def test_the_page_s_own_model_knows_the_cat(show: Show, tmp_path: Path) -> None:
+    """Exported as a reader does it, it names the cat, and what it shows of each class is the golden probability."""
+    try:
+        environment.python()
+    except DevicesError as error:
+        pytest.skip(str(error))
+    artifact = load_artifact("imagenet", real_model("imagenet").parents[1])
+    done = run(artifact.folder.parents[1], "devices", "imagenet", "--exports", "onnx", "--keep", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    with serving(files=PageFiles(tmp_path), models={"imagenet": PageModel.of(artifact)}) as server:
+        page = show(f"{server.url}#imagenet")
+        page.get_by_role("button", name="take the cat").click()
+        own = settled(page, "In this page", part="imagenet")
+        shown = [line.split("\n") for line in own.locator(".bars li").all_inner_texts()]
+        assert own.locator(".class").inner_text() == shown[0][0]
+    (classes,) = [classes for file, classes in PHOTOGRAPHS.items() if file.path.endswith("/chelsea.png")]
+    assert shown[0][0] in classes
+    labels = list(artifact.manifest["labels"])
+    golden = artifact.golden.outputs["probabilities"][0]  # of the same cat, in the same size
+    assert np.array_equal(artifact.golden.inputs["image"][0], pixels(PAGE / "chelsea.png", 224, mirrored=False))
+    told = {labels.index(name): float(share.rstrip("%")) / 100 for name, share in shown}
+    assert told == pytest.approx({index: golden[index] for index in told}, abs=0.0005 + artifact.tolerance)
+    assert page.said == []
