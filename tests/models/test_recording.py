@@ -248,6 +248,19 @@ def test_a_board_without_runs_says_how_to_make_some(cli: Callable[..., Completed
         board.runs_of(root, None)
 
 
+def test_a_board_without_tensorboard_says_what_to_install(
+    cli: Callable[..., Completed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line and exit code 1, where the runs are there and the package that shows them is not."""
+    missing = tmp_path / "packages" / "tensorboard.py"
+    missing.parent.mkdir()
+    missing.write_text('raise ModuleNotFoundError("No module named \'tensorboard\'", name="tensorboard")\n')
+    monkeypatch.setenv("PYTHONPATH", str(missing.parent))
+    done = cli("board", "digits", "--port", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: package tensorboard is missing: pip install -e '.[models]'\n"
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     """In one line, with the address."""
     with socket.socket() as taken:
