@@ -134,10 +134,14 @@ def forms_command(workload: str | None, forms: str | None, rounds: int, out: Pat
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 def board_command(workload: str | None, port: int, host: str) -> None:
     """Show in TensorBoard what was recorded of WORKLOAD, or of every one that is built; Ctrl-C ends it."""
-    folder = board.runs_of(root(), find(workload).workload.name if workload else None)
-    address = board.start(folder, host, port)
-    click.echo(f"TensorBoard shows {folder} at {address}\nCtrl-C ends it.")
-    with contextlib.suppress(KeyboardInterrupt):
+    recorded: contextlib.AbstractContextManager[Path] = (
+        contextlib.nullcontext(board.runs_of(root(), find(workload).workload.name))
+        if workload
+        else board.runs_of_all(root(), [place for name in discover() for place in (name, f"{NEXT}/{name}")])
+    )
+    with recorded as folder, contextlib.suppress(KeyboardInterrupt):
+        address = board.start(folder, host, port)
+        click.echo(f"TensorBoard shows {folder if workload else root()} at {address}\nCtrl-C ends it.")
         threading.Event().wait()
 
 

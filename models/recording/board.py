@@ -2,6 +2,9 @@
 
 import importlib.util
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -9,25 +12,42 @@ from models.errors import BoardError
 from models.recording.write import BOARD
 
 
-def runs_of(root: Path, workload: str | None) -> Path:
-    """Find the folder whose runs are to be shown.
+def runs_of(root: Path, workload: str) -> Path:
+    """Find the folder of the runs of a workload's newest version.
 
     Args:
         root: Of all artifacts.
-        workload: Whose newest version; None for every workload and version below `root`.
+        workload: Its name.
 
     Raises:
         BoardError: There are no runs in it; the message says how to make some.
     """
-    if workload is None:
-        if not any(root.glob(f"*/*/{BOARD}/*/events.out.tfevents.*")):
-            raise BoardError(f"no runs in {root}: make some with: python -m models build")
-        return root
     versions = sorted((path for path in root.glob(f"{workload}/*/{BOARD}") if path.parent.name.isdigit()), key=_version)
     if not versions:
         again = " --force" if (root / workload).exists() else ""
         raise BoardError(f"no runs of {workload} in {root}: make some with: python -m models build {workload}{again}")
     return versions[-1]
+
+
+@contextmanager
+def runs_of_all(root: Path, places: Sequence[str]) -> Iterator[Path]:
+    """A folder with links to those of several workloads: what is built later is in it too, a build under way never.
+
+    Args:
+        root: Of all artifacts.
+        places: Folders in `root` with the versions of a workload, which need not be there yet.
+
+    Raises:
+        BoardError: There are no runs in them; the message says how to make some.
+    """
+    if not any(any(root.glob(f"{place}/*/{BOARD}/*/events.out.tfevents.*")) for place in places):
+        raise BoardError(f"no runs in {root}: make some with: python -m models build")
+    with tempfile.TemporaryDirectory(prefix="board-") as folder:
+        for place in places:
+            link = Path(folder, place)
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to((root / place).absolute(), target_is_directory=True)
+        yield Path(folder)
 
 
 def _version(board: Path) -> int:
@@ -50,6 +70,7 @@ def start(folder: Path, host: str, port: int) -> str:
         ModuleNotFoundError: TensorBoard is not installed.
     """
     _lend_pkg_resources()
+    _spare_tensorflow()
     from tensorboard import default, program
     from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 
@@ -76,3 +97,13 @@ def _lend_pkg_resources() -> None:
     lent = ModuleType("pkg_resources")
     vars(lent)["parse_version"] = parse
     sys.modules[lent.__name__] = lent
+
+
+def _spare_tensorflow() -> None:
+    """Let TensorBoard read files with code of its own, as it does where it finds a module of this name.
+
+    It needs nothing of TensorFlow here, which takes 600 MiB. And its threads read on while the process ends: those
+    that are in TensorFlow's C++ then abort it.
+    """
+    name = "tensorboard.compat.notf"
+    sys.modules.setdefault(name, ModuleType(name))

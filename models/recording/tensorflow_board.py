@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 
+from models.recording.evaluation import Evaluation
 from models.recording.history import History
 from models.recording.record import Record
 
@@ -53,17 +54,18 @@ def _model(record: Record, folder: Path) -> None:
     tf.summary.graph(tf.function(lambda *tensors: twin(*tensors)).get_concrete_function(*inputs).graph)
     for name, pixels in record.images.items():
         tf.summary.image(name, pixels[None])
-    if record.evaluation.embedding is not None:
-        _embedding(record, folder)
+    _embedding(record.evaluation, folder)
 
 
-def _embedding(record: Record, folder: Path) -> None:
-    seen = record.evaluation
-    vectors = tf.Variable(seen.embedding)
-    tf.train.Checkpoint(held_out=vectors).save(str(folder / "embedding.ckpt"))
+def _embedding(seen: Evaluation, folder: Path) -> None:
+    if seen.embedding is None:
+        return
+    # Not as a checkpoint: the projector would take that for one of each run below this one as well.
+    np.savetxt(folder / "tensors.tsv", seen.embedding, fmt="%.9g", delimiter="\t")
     config = projector.ProjectorConfig()
     found = config.embeddings.add()
-    found.tensor_name = "held_out/.ATTRIBUTES/VARIABLE_VALUE"
+    found.tensor_name = "held_out"
+    found.tensor_path = "tensors.tsv"
     (folder / "metadata.tsv").write_text("\n".join(seen.titles) + "\n", encoding="utf-8")
     found.metadata_path = "metadata.tsv"
     if seen.thumbnails is not None:

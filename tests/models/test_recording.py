@@ -2,10 +2,13 @@
 
 import json
 import re
+import shutil
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,8 +26,10 @@ from models.recording.figures import learning, style
 from models.recording.history import Epoch, History, Step
 from models.recording.record import Record, evaluate
 from models.recording.torch_board import write as write_torch
+from models.recording.write import FRAMEWORKS
 from models.tensors import TensorSpec
 from models.workload import Trained
+from tests.models.board_process import shown
 from tests.models.conftest import Completed, real_model
 from tests.models.tiny import tiny
 
@@ -244,8 +249,8 @@ def test_a_board_without_runs_says_how_to_make_some(cli: Callable[..., Completed
         folder.rename(folder.with_name("other"))
     with pytest.raises(BoardError, match="build digits --force"):
         board.runs_of(root, "digits")
-    with pytest.raises(BoardError, match=r"python -m models build$"):
-        board.runs_of(root, None)
+    with pytest.raises(BoardError, match=r"python -m models build$"), board.runs_of_all(root, ["digits"]):
+        pass
 
 
 def test_a_board_without_tensorboard_says_what_to_install(
@@ -261,21 +266,45 @@ def test_a_board_without_tensorboard_says_what_to_install(
     assert done.stderr == "error: package tensorboard is missing: pip install -e '.[models]'\n"
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_named(cli: Callable[..., Completed]) -> None:
     """In one line, with the address."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(BoardError, match=rf"^TensorBoard cannot listen on 127\.0\.0\.1:{port}: [^\n]+$"):
-            board.start(tmp_path, "127.0.0.1", port)
+        done = cli("board", "digits", "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(rf"error: TensorBoard cannot listen on 127\.0\.0\.1:{port}: [^\n]+\n", done.stderr)
 
 
 def test_the_newest_version_is_shown(tmp_path: Path) -> None:
-    """By number, so that 10 comes after 9; without a name it is the folder of all."""
+    """By number, so that 10 comes after 9."""
     for version in ("9", "10"):
         place = tmp_path / "digits" / version / "board" / "torch"
         place.mkdir(parents=True)
         (place / "events.out.tfevents.0").touch()
     assert board.runs_of(tmp_path, "digits") == tmp_path / "digits" / "10" / "board"
-    assert board.runs_of(tmp_path, None) == tmp_path
+
+
+def test_the_board_of_all_shows_what_is_finished(root: Path) -> None:
+    """Never what a build has under way, and in the projector no seeds; what is built later comes to it."""
+    finished = root / "digits" / "1"
+    shutil.copytree(finished, root / ".building-digits" / "artifact")
+    with shown(root) as address:
+
+        def listed(path: str) -> set[str]:
+            with urlopen(f"{address}data/{path}") as answer:
+                return set(json.load(answer))
+
+        def wait_for(place: str) -> None:
+            deadline = time.monotonic() + 120
+            while not {f"{place}/board/{one}/seed-0/training" for one in FRAMEWORKS} <= listed("runs"):
+                assert time.monotonic() < deadline, listed("runs")
+                time.sleep(0.2)
+
+        wait_for("digits/1")
+        shutil.copytree(finished, root / "next" / "digits" / "2")
+        wait_for("next/digits/2")
+        assert not [run for run in listed("runs") if not run.startswith(("digits/1/", "next/digits/2/"))]
+        models = {f"{place}/board/{one}" for place in ("digits/1", "next/digits/2") for one in FRAMEWORKS}
+        assert listed("plugin/projector/runs") == models
