@@ -1,43 +1,37 @@
-"""What `python -m models devices` does: the exports of some artifacts, as tables and as files."""
+"""``python -m models devices``: the exports of some artifacts, as tables and as files."""
 
 import json
+import shlex
+import sys
 import tempfile
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+import click
+
 from devices import environment, kept, measure
-from devices.all_exports import select
+from devices.all_exports import EXPORTS, select
 from loadtest.report.exports_table import markdown_exports
+from models.artifact_folders import artifact_folders
 from models.artifact_manifest import check_files, read
 
 
-def run(
-    artifacts: Iterable[Path],
-    *,
-    exports: str | None,
-    rounds: int,
-    out: Path | None,
-    keep: Path | None,
-    command: str,
-    say: Callable[[str], None],
+@click.command("devices", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("workload", required=False)
+@click.option("--exports", help=f"Exports to try, with commas: {', '.join(EXPORTS)}. Without it all of them.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=1, show_default=True, help="Times that each is timed.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for WORKLOAD.json and WORKLOAD.md."
+)
+@click.option(
+    "--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder for the exports, as WORKLOAD/NAME.*."
+)
+def devices_command(
+    workload: str | None, exports: str | None, rounds: int, out: Path | None, keep: Path | None
 ) -> None:
-    """Try the exports of each artifact and tell what was found.
-
-    Args:
-        artifacts: Folders of the artifacts.
-        exports: Names of the exports, with commas; None for all.
-        rounds: Times that each is timed.
-        out: Folder for WORKLOAD.json and WORKLOAD.md.
-        keep: Folder in which WORKLOAD/ gets the exported files and WORKLOAD.json.
-        command: What the user typed, for the record.
-        say: Receives lines of text.
-
-    Raises:
-        DevicesError: An export is unknown, or the exporters are not installed.
-        BrokenArtifactError: An artifact is missing or damaged.
-    """
-    chosen, python = select(exports), environment.python()
+    """Export WORKLOAD, or every workload that is built, to phones and browsers; check and time what converts."""
+    command = shlex.join(["python", "-m", "models", *sys.argv[1:]])
+    artifacts, chosen, python = artifact_folders(workload), select(exports), environment.python()
     for artifact in artifacts:
         manifest = read(artifact)
         check_files(artifact, manifest)
@@ -58,11 +52,11 @@ def run(
                 scratch=scratch,
                 rounds=rounds,
                 command=command,
-                say=say,
+                say=click.echo,
             )
             if keep:
                 kept.describe(folder, files, findings, manifest)
-        say(f"\n{markdown_exports(findings)}".rstrip("\n"))
+        click.echo(f"\n{markdown_exports(findings)}".rstrip("\n"))
         if out:
             out.mkdir(parents=True, exist_ok=True)
             written = out / f"{manifest.workload}.json"

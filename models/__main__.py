@@ -14,6 +14,7 @@ from types import FrameType
 import click
 
 from models import export_parity, forward_timing
+from models.artifact_folders import artifact_folders
 from models.artifact_manifest import check_files, read, root
 from models.build import build, source_sha256
 from models.errors import BrokenArtifactError, ModelsError
@@ -83,7 +84,7 @@ def list_command() -> None:
 @click.argument("workload", required=False)
 def verify_command(workload: str | None) -> None:
     """Hash the artifact of WORKLOAD, or of every workload that is built, again and repeat its parity check."""
-    for folder in _folders(workload):
+    for folder in artifact_folders(workload):
         manifest = read(folder)
         check_files(folder, manifest)
         worst = max(export_parity.check(folder, manifest).values())
@@ -116,7 +117,7 @@ def forms_command(workload: str | None, forms: str | None, rounds: int, out: Pat
     """Try every form of WORKLOAD, or of every workload that is built: what it needs, how fast it is, what it keeps."""
     chosen = select(forms)
     command = shlex.join(["python", "-m", "models", *sys.argv[1:]])
-    for folder in _folders(workload):
+    for folder in artifact_folders(workload):
         manifest = read(folder)
         check_files(folder, manifest)
         findings = measure.measure(folder, manifest, chosen, rounds=rounds, command=command, say=click.echo)
@@ -145,28 +146,6 @@ def board_command(workload: str | None, port: int, host: str) -> None:
         threading.Event().wait()
 
 
-@cli.command("devices")
-@click.argument("workload", required=False)
-@click.option("--exports", help="Exports to try, with commas, such as onnx,executorch_int8. Without it all of them.")
-@click.option("--rounds", type=click.IntRange(1, 100), default=1, show_default=True, help="Times that each is timed.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for WORKLOAD.json and WORKLOAD.md."
-)
-@click.option(
-    "--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder for the exports, as WORKLOAD/NAME.*."
-)
-def devices_command(
-    workload: str | None, exports: str | None, rounds: int, out: Path | None, keep: Path | None
-) -> None:
-    """Export WORKLOAD, or every workload that is built, to phones and browsers; check and time what converts."""
-    try:
-        from devices import command
-    except ModuleNotFoundError as error:
-        raise ModelsError(f"{error.name} is not here: run this from the repository") from error
-    typed = shlex.join(["python", "-m", "models", *sys.argv[1:]])
-    command.run(_folders(workload), exports=exports, rounds=rounds, out=out, keep=keep, command=typed, say=click.echo)
-
-
 def _add_later(name: str, module: str, told: str) -> None:
     """Add a command of a package above this one, which is imported when it is called: an image may lack it."""
 
@@ -181,6 +160,11 @@ def _add_later(name: str, module: str, told: str) -> None:
         sys.exit(command.main(list(words), prog_name=f"python -m models {name}", standalone_mode=False))
 
 
+_add_later(
+    "devices",
+    "devices.command",
+    "Export WORKLOAD, or every workload that is built, to phones and browsers; check and time what converts.",
+)
 _add_later("bless", "release.cli.bless", "Start each real server on WORKLOAD: is it fit to be served?")
 _add_later("push", "release.cli.push", "Push WORKLOAD, where it is blessed, to the folder that servers read.")
 _add_later(
@@ -192,14 +176,6 @@ def _following(found: Found) -> Found:
     """The next version of a workload, which differs in nothing but its seed."""
     present = found.workload
     return replace(found, workload=replace(present, version=present.version + 1, seed=present.seed + 1))
-
-
-def _folders(workload: str | None) -> list[Path]:
-    """The artifact of a workload, or of every one that is built; where none is, of all, and reading says what to do."""
-    chosen = [find(workload)] if workload else list(discover().values())
-    folders = [root() / found.workload.name / str(found.workload.version) for found in chosen]
-    built = [folder for folder in folders if folder.exists()]
-    return built if built and not workload else folders
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
