@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.digit_images import split
 from models.errors import WorkloadError
 from models.quality import accuracy
+from models.recording.training_recorder import TrainingRecorder
 from models.tensors import TensorSpec
 from models.workload import Trained, Weights, Workload
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 STAGES = 4
 EPOCHS = 30
 BATCH = 64
+RATE, DECAY, SMOOTHING = 3e-3, 1e-4, 0.05
 GOLDEN_PER_DEPTH = 12
 IMPORTANCE = (0.3, 0.5, 0.7, 1.0)
 """What the loss of each stage counts for: the later ones, which get the hard digits, count more."""
@@ -47,19 +49,31 @@ def train(seed: int) -> Trained:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            weights = _fit(network(), torch.from_numpy(seen.inputs["image"]), torch.from_numpy(seen.labels))
+            module = network()
+            unseen = torch.from_numpy(held_out.inputs["image"]), torch.from_numpy(held_out.labels)
+            recorder = TrainingRecorder(module, _loss_of_answer, *unseen)
+            weights = _fit(module, torch.from_numpy(seen.inputs["image"]), torch.from_numpy(seen.labels), recorder)
     finally:
         torch.set_num_threads(threads)
-    return Trained(weights, held_out, held_out.part(_of_each_depth(depths(weights, held_out.inputs["image"]))))
+    golden = held_out.part(_of_each_depth(depths(weights, held_out.inputs["image"])))
+    settings = {"epochs": EPOCHS, "batch": BATCH, "learning_rate": RATE, "decay": DECAY, "smoothing": SMOOTHING}
+    return Trained(weights, held_out, golden, history=recorder.history(settings, seen.size))
 
 
-def _fit(module: "nn.Module", images: "torch.Tensor", classes: "torch.Tensor") -> Weights:
+def _loss_of_answer(answer: "torch.Tensor", classes: "torch.Tensor") -> "torch.Tensor":
+    """What is recorded: the cross-entropy of the answer as it is served, of which each stage gives its share."""
+    from torch import nn
+
+    return nn.functional.nll_loss(answer.log(), classes)
+
+
+def _fit(module: "nn.Module", images: "torch.Tensor", classes: "torch.Tensor", recorder: TrainingRecorder) -> Weights:
     """The weights after training: every stage answers every digit, and the losses are added up."""
     import torch
     from torch import nn
 
-    loss = nn.CrossEntropyLoss(label_smoothing=0.05)
-    optimizer = torch.optim.Adam(module.parameters(), lr=3e-3, weight_decay=1e-4)
+    loss = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
+    optimizer = torch.optim.Adam(module.parameters(), lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
     for _ in range(EPOCHS):
         order = torch.randperm(len(images))
@@ -68,7 +82,13 @@ def _fit(module: "nn.Module", images: "torch.Tensor", classes: "torch.Tensor") -
             optimizer.zero_grad()
             losses = [loss(scores, classes[batch]) for scores in module.all_scores(images[batch])]  # type: ignore[operator]
             torch.autograd.backward(sum(share * one for share, one in zip(IMPORTANCE, losses, strict=True)))
+            with torch.no_grad():
+                answer = module(images[batch])
+            recorder.step(
+                _loss_of_answer(answer, classes[batch]), answer, classes[batch], float(schedule.get_last_lr()[0])
+            )
             optimizer.step()
+        recorder.epoch()
         schedule.step()
     return {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
 

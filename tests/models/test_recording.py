@@ -95,15 +95,28 @@ def test_both_write_histograms_images_a_graph_and_an_embedding(artifact: Path) -
         assert (folder / found.sprite.image_path).is_file()
 
 
+def test_the_history_of_adaptive_is_that_of_its_answer() -> None:
+    """Its last accuracy is that of the model, whose stages each give a share; what is not trained has no gradient."""
+    artifact = real_model("adaptive")
+    for framework in ("torch", "tensorflow"):
+        held_out = scalars(artifact, f"{framework}/seed-0/held_out")
+        assert held_out["accuracy"][-1][1] == pytest.approx(read(artifact).quality.value, abs=1e-6)
+        assert held_out["loss"][-1][1] < held_out["loss"][0][1] / 2
+    tags = events(artifact, "torch/seed-0/training").Tags()["histograms"]
+    assert {"weights/sure", "gradients/entry.weight"} <= set(tags)
+    assert "gradients/sure" not in tags
+
+
 def test_no_file_is_named_after_the_machine(artifact: Path) -> None:
     """The writers would put the host, the process and the time into the names."""
     names = {path.name for path in (artifact / "board").rglob("*tfevents*")}
     assert names == {"events.out.tfevents.0", "events.out.tfevents.1"} or names == {"events.out.tfevents.0"}
 
 
-def test_three_seeds_are_told_apart() -> None:
+@pytest.mark.parametrize("name", ["digits", "adaptive"])
+def test_three_seeds_are_told_apart(name: str) -> None:
     """The built artifact has three trainings; hparams shows the seed and the accuracy of each, of both frameworks."""
-    artifact = real_model("digits")
+    artifact = real_model(name)
     facts = json.loads((artifact / "figures" / "model.json").read_text())
     assert [one["seed"] for one in facts["trainings"]] == [0, 1, 2]
     for framework in ("torch", "tensorflow"):
@@ -147,7 +160,6 @@ def test_model_json_says_what_the_model_is(artifact: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "pictures"),
     [
-        ("adaptive", ["confusion", "hardest", "vector_map"]),
         ("imagenet", ["confusion", "hardest", "vector_map"]),
         ("minilm", ["vector_map"]),
     ],
