@@ -35,6 +35,8 @@ def devices_command(
     for artifact in artifacts:
         manifest = read(artifact)
         check_files(artifact, manifest)
+        if out:
+            out.mkdir(parents=True, exist_ok=True)  # now, since it takes minutes until there is something to write
         with tempfile.TemporaryDirectory(prefix="devices-") as temporary:
             folder = keep / manifest.workload if keep else Path(temporary) / "exports"
             scratch = Path(temporary) / "steps"
@@ -58,7 +60,6 @@ def devices_command(
                 kept.describe(folder, files, findings, manifest)
         click.echo(f"\n{markdown_exports(findings)}".rstrip("\n"))
         if out:
-            out.mkdir(parents=True, exist_ok=True)
             written = out / f"{manifest.workload}.json"
             written.write_text(json.dumps(asdict(findings), indent=2) + "\n", encoding="utf-8")
             written.with_suffix(".md").write_text(markdown_exports(findings), encoding="utf-8")

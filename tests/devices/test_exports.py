@@ -57,3 +57,12 @@ def test_every_runtime_gives_the_golden_answers(artifact: Artifact, tmp_path: Pa
     assert [one["file"] for one in described.values() if not (keep / "digits" / one["file"]).exists()] == []
     check_in_browser(web)
     assert (out / "digits.md").read_text(encoding="utf-8") in done.stdout
+
+
+def test_a_folder_that_cannot_be_made_is_told_at_once(artifact: Artifact, tmp_path: Path) -> None:
+    """In one line, before minutes are spent on an export."""
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    done = run(artifact.folder.parents[1], "devices", "digits", "--exports", "onnx", "--out", str(out))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: [Errno 20] Not a directory: '{out}'\n"
