@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from devices.errors import DevicesError
+from loadtest.machine.ending import with_parent
 from models.tensors import Tensors
 
 HERE = Path(__file__).resolve().parent / "in_browser"
@@ -107,6 +108,7 @@ def open_page(export: Path) -> Iterator[Page]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=with_parent(signal.SIGKILL),  # this process may be killed with no time to end it
         )
         try:
             yield Page(server.server_port, tasks, outcomes)

@@ -37,7 +37,7 @@ def devices_command(
         check_files(artifact, manifest)
         if out:
             out.mkdir(parents=True, exist_ok=True)  # now, since it takes minutes until there is something to write
-        with tempfile.TemporaryDirectory(prefix="devices-") as temporary:
+        with tempfile.TemporaryDirectory(prefix="devices-", ignore_cleanup_errors=True) as temporary:
             folder = keep / manifest.workload if keep else Path(temporary) / "exports"
             scratch = Path(temporary) / "steps"
             for made in (folder, scratch):

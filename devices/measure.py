@@ -148,6 +148,7 @@ class _Steps:
         self._environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(scratch),  # a step that is killed leaves its files, such as the profile of a browser
             "CUDA_VISIBLE_DEVICES": "-1",
             "OMP_NUM_THREADS": "1",
             "TF_CPP_MIN_LOG_LEVEL": "3",

@@ -1,16 +1,21 @@
 """Real exports of `digits`, made and asked with the packages of the extra `devices`."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from devices import browser
+from devices import browser, environment
 from devices.errors import DevicesError
 from loadtest.servers.artifact import Artifact
 from tests.models.conftest import run
+from tests.release.conftest import until
 
 pytestmark = [pytest.mark.devices, pytest.mark.slow, pytest.mark.usefixtures("exporters")]
 
@@ -66,3 +71,30 @@ def test_a_folder_that_cannot_be_made_is_told_at_once(artifact: Artifact, tmp_pa
     done = run(artifact.folder.parents[1], "devices", "digits", "--exports", "onnx", "--out", str(out))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: [Errno 20] Not a directory: '{out}'\n"
+
+
+def test_a_browser_ends_with_the_step_that_opened_it(tmp_path: Path) -> None:
+    """Even where that is killed, as it is when the command is ended in the middle."""
+    if missing := no_browser():
+        pytest.skip(missing)
+    words = "from pathlib import Path; from devices.browser import open_page"
+    words += "\nwith open_page(Path('none')): print(flush=True); input()"
+    step = subprocess.Popen(
+        [sys.executable, "-c", words],
+        cwd=environment.ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert step.stdout
+    assert step.stdout.readline()
+    until(lambda: len(of_profile(tmp_path)) > 1)
+    step.kill()
+    step.communicate()
+    until(lambda: not of_profile(tmp_path))
+
+
+def of_profile(folder: Path) -> list[psutil.Process]:
+    """The processes of a browser whose profile lies in a folder."""
+    found = psutil.process_iter(["cmdline"])
+    return [one for one in found if any(f"--user-data-dir={folder}" in word for word in one.info["cmdline"] or ())]
