@@ -1,6 +1,7 @@
 """Shows recorded runs in TensorBoard."""
 
 import importlib.util
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ def start(folder: Path, host: str, port: int) -> str:
         BoardError: It cannot listen there.
         ModuleNotFoundError: TensorBoard is not installed.
     """
+    _check_address(host, port)
     _lend_pkg_resources()
     _spare_tensorflow()
     from tensorboard import default, program
@@ -82,6 +84,21 @@ def start(folder: Path, host: str, port: int) -> str:
         return str(board.launch())
     except program.TensorBoardServerException as error:
         raise BoardError(f"TensorBoard cannot listen on {host}:{port}: {' '.join(error.msg.split())}") from error
+
+
+def _check_address(host: str, port: int) -> None:
+    """Bind to it for a moment: at an address of another machine, TensorBoard's web server would abort this process.
+
+    Raises:
+        BoardError: It cannot be listened on.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was closed a moment ago is free
+            tried.bind(address)
+    except OSError as error:
+        raise BoardError(f"TensorBoard cannot listen on {host}:{port}: {error.strerror}") from error
 
 
 def _lend_pkg_resources() -> None:

@@ -289,6 +289,13 @@ def test_a_port_that_is_taken_is_named(cli: Callable[..., Completed]) -> None:
     assert re.fullmatch(rf"error: TensorBoard cannot listen on 127\.0\.0\.1:{port}: [^\n]+\n", done.stderr)
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_an_address_of_another_machine_is_named(tmp_path: Path, host: str) -> None:
+    """In one line too, whether it is one of documentation (RFC 5737) or no name of any machine."""
+    with pytest.raises(BoardError, match=rf"^TensorBoard cannot listen on {host}:6006: [^\n]+$"):
+        board.start(tmp_path, host, 6006)
+
+
 def test_the_newest_version_is_shown(tmp_path: Path) -> None:
     """By number, so that 10 comes after 9."""
     for version in ("9", "10"):
