@@ -47,7 +47,7 @@ def measure(
         scratch: An empty folder for the steps.
         rounds: How often each is loaded and timed, in a process of its own, the exports taking turns.
         command: What the user typed, for the record.
-        say: Receives a line for each export, when it is done.
+        say: Receives a line for each export when it is made, and one when it is timed.
     """
     steps = _Steps(python, artifact, scratch)
     varies = any(spec.lengths for spec in manifest.inputs)
@@ -59,6 +59,7 @@ def measure(
     }
     for export in exports:
         found[export.name] = made = _export(steps, export, files[export.name], varies)
+        say(f"{made.title}: {f'exported in {made.made.seconds:.0f} s' if made.made else made.refused}")
         if export.page and made.made:
             files[export.in_browser] = files[export.name]
             found[export.in_browser] = _on_a_page(export, made)

@@ -116,7 +116,7 @@ def why_not_blessed(candidate: Candidate, servers: Sequence[str]) -> list[str]:
     for server in servers:
         found = read_blessing(candidate, server)
         if found is None:
-            reasons.append(f"{server}: not validated since it was built")
+            reasons.append(f"{server}: not validated since it was built (python -m models bless)")
         elif not found.blessed:
             reasons.append(f"{server}: not blessed: {found.reasons[0]}")
     return reasons

@@ -160,8 +160,9 @@ def test_only_what_is_blessed_by_all_is_pushed(folder: Path, target: Path) -> No
     done = command("--artifact", str(folder), "--to", str(target))
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: digits v1 is not pushed to {target}/digits: tf_serving: not validated since it was built; "
-        "torchserve: not validated since it was built\n"
+        f"error: digits v1 is not pushed to {target}/digits: tf_serving: not validated since it was built "
+        "(python -m models bless); "
+        "torchserve: not validated since it was built (python -m models bless)\n"
     )
     assert not target.exists()
     done = command("--artifact", str(folder), "--to", str(target), "--servers", "flask_server")
