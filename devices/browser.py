@@ -124,6 +124,7 @@ def open_page(export: Path) -> Iterator[Page]:
 def _handler(export: Path, tasks: "queue.Queue[bytes]", outcomes: "queue.Queue[bytes]") -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes, and the second would wait 40 ms for an answer
 
         def handle(self) -> None:
             with contextlib.suppress(ConnectionError):  # the browser was ended
