@@ -22,6 +22,8 @@ PACKAGES = (
     "torchao",
 )  # fmt: skip
 HERE = Path(__file__).resolve().parent
+LEAST_ALIKE = 0.5
+"""An int8 export has to give so large a share of the examples the reference's class, or to have such a cosine."""
 
 
 def measure(
@@ -120,16 +122,29 @@ def _on_a_page(export: Export, made: Exported) -> Exported:
 
 
 def _check(steps: "_Steps", finding: Exported, file: Path, tolerance: float) -> Exported:
-    """How right the answers are; those of floating-point numbers must be within the tolerance of the artifact."""
+    """How right the answers are; those of float32 must be within the tolerance of the artifact."""
     if finding.refused:
         return finding
     done = steps.take("check", finding.name, file)
     if "refused" in done:
         return replace(finding, refused=f"made, but gives no answer: {done['refused']}")
     right = Right(**done)
-    exact = finding.int8 or right.difference <= tolerance
-    wrong = "" if exact else f"differs from the golden answers by {right.difference:.2g}, allowed {tolerance:g}"
-    return replace(finding, right=right, wrong=wrong)
+    return replace(finding, right=right, wrong=_wrong_int8(right) if finding.int8 else _wrong(right, tolerance))
+
+
+def _wrong(right: Right, tolerance: float) -> str:
+    if right.difference <= tolerance:
+        return ""
+    return f"differs from the golden answers by {right.difference:.2g}, allowed {tolerance:g}"
+
+
+def _wrong_int8(right: Right) -> str:
+    """What quantisation costs is for the reader to judge; answers without any relation to the right ones are wrong."""
+    if right.same is not None and right.same < LEAST_ALIKE:
+        return f"gives {right.same:.0%} of the examples the class that the reference gives, asked {LEAST_ALIKE:.0%}"
+    if right.cosine is not None and right.cosine < LEAST_ALIKE:
+        return f"the smallest cosine to the reference is {right.cosine:.2f}, asked {LEAST_ALIKE:g}"
+    return ""
 
 
 def _time(steps: "_Steps", finding: Exported, file: Path) -> Exported:

@@ -6,6 +6,7 @@ from devices.errors import DevicesError
 
 LONGEST = 300
 FOLDERS = re.compile(r"(?<![\w.])(?:/[\w.@+-]+)+/")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 NAMED = re.compile(r"'?(tf\.\w+)'? op is neither a custom op nor a flex op")
 
 
@@ -19,11 +20,16 @@ def told(error: BaseException) -> str:
         return str(error)[:LONGEST]  # written for a person, or a page's own words
     if isinstance(error, ModuleNotFoundError):
         return f"package {error.name} is missing: scripts/devices"
-    text = FOLDERS.sub("", str(error))  # where a file lay on this machine says nothing
+    text = _plain(error)
     if missing := sorted(set(NAMED.findall(text))):
         return f"{type(error).__name__}: LiteRT has no operator for {', '.join(missing)}"
     first = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
     told_by = error.__cause__
-    if told_by is not None and (because := FOLDERS.sub("", str(told_by)).strip()) and because not in first:
+    if told_by is not None and (because := _plain(told_by).strip()) and because not in first:
         first = f"{first}: {because.splitlines()[0]}"
     return f"{type(error).__name__}: {first}"[:LONGEST]
+
+
+def _plain(error: BaseException) -> str:
+    """Its text without colours, and without folders: where a file lay on this machine says nothing."""
+    return FOLDERS.sub("", COLOURS.sub("", str(error)))

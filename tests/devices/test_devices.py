@@ -108,6 +108,7 @@ def test_a_model_without_classes_has_a_cosine() -> None:
             "RuntimeError: LiteRT has no operator for tf.Erf",
         ),
         (OSError("no /tmp/some-folder/model.onnx"), "OSError: no model.onnx"),
+        (RuntimeError("Failed. \x1b[96mThis is step 1/3\x1b[0m of it"), "RuntimeError: Failed. This is step 1/3 of it"),
         (RuntimeError(""), "RuntimeError: no message"),
     ],
 )
@@ -191,6 +192,20 @@ def test_a_step_that_cannot_be_taken_is_a_refusal(artifact: Artifact, tmp_path: 
     finding = measure._check(steps, replace(ONNX, right=None), broken, manifest.tolerance)
     assert finding.refused.startswith("made, but gives no answer: ")
     assert "\n" not in finding.refused
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (Right(0.4, 0.52, 100, None, 0.51), ""),
+        (Right(0.9, 0.1, 100, None, 0.09), "gives 9% of the examples the class that the reference gives, asked 50%"),
+        (Right(0.4, None, 0, 0.7, None), ""),
+        (Right(0.4, None, 0, -0.02, None), "the smallest cosine to the reference is -0.02, asked 0.5"),
+    ],
+)
+def test_int8_may_differ_but_not_beyond_recognition(right: Right, wrong: str) -> None:
+    """A runtime that gives one class to everything is not timed beside those that answer."""
+    assert measure._wrong_int8(right) == wrong
 
 
 def test_kept_exports_are_described_and_wrong_ones_removed(artifact: Artifact, tmp_path: Path) -> None:
