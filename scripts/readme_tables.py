@@ -192,8 +192,9 @@ def _exports_of(model: ExportedModel) -> str:
     rows = markdown_rows(
         [table.columns[number].title for number in shown], [[row[number] for number in shown] for row in table.texts]
     )
-    told = "\n".join([exports_origin(model), *(f"- {line}" for line in exports_refused(model))])
-    return f"**{model.workload}**\n\n{rows}\n\n{told}\n"
+    refused = "\n".join(f"- {line}" for line in exports_refused(model))
+    told = "\n\n".join(filter(None, (rows, refused, exports_origin(model))))
+    return f"### {model.workload}\n\n{told}\n"
 
 
 def _by(file: CommandRecord) -> str:
