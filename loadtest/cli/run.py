@@ -26,6 +26,7 @@ from loadtest.errors import UsageError
 from loadtest.experiments.measured_run import measure, resolve
 from loadtest.launch.launcher import Launcher
 from loadtest.load.plan import Load
+from loadtest.machine.files import read_bytes
 from loadtest.machine.placement import choose_placement
 from loadtest.servers.artifact import Artifact, load_artifact
 from loadtest.servers.bearer_token import read_bearer
@@ -228,17 +229,10 @@ def _messages(
         if body is not None:
             raise UsageError("--expect golden goes with the inputs of the model: leave --body out")
         return inputs()
-    messages: Sequence[Message] = [Message(_read(body) if body is not None else b"")]
+    messages: Sequence[Message] = [Message(read_bytes(body) if body is not None else b"")]
     if body is None and not is_url:
         messages, _ = inputs()
-    return messages, Anything() if expect == "none" else Exactly(_read(Path(expect)))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    return messages, Anything() if expect == "none" else Exactly(read_bytes(Path(expect)))
 
 
 def _header(line: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from loadtest.errors import UsageError
 from loadtest.judge.tuning_result import KIND, SCHEMA_VERSION, Tuning
+from loadtest.machine.files import read_bytes
 from loadtest.records import from_json
 from loadtest.servers.artifact import ROOT, Artifact
 from loadtest.servers.configured_server import Surroundings, configuration_files, configured, space_of
@@ -57,10 +58,7 @@ def read_tuning(path: Path) -> Tuning:
     Raises:
         UsageError: If it cannot be read, or is none.
     """
-    try:
-        tuning = from_json(path.read_bytes(), Tuning, str(path))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    tuning = from_json(read_bytes(path), Tuning, str(path))
     if (tuning.kind, tuning.schema_version) != (KIND, SCHEMA_VERSION):
         raise UsageError(f"{path} holds {tuning.kind!r} of schema {tuning.schema_version}: run `loadtest tune` again")
     return tuning

@@ -1,10 +1,22 @@
-"""Results are written whole or not at all."""
+"""Results are written whole or not at all; what cannot be read is told in one line."""
 
 import os
 import shutil
 from pathlib import Path
 
 from loadtest.errors import UsageError
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        UsageError: If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def write_whole(path: Path, text: str) -> None:

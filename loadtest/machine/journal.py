@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.errors import StorageError, UsageError
+from loadtest.machine.files import read_bytes
 
 _TAIL = 65_536
 """Bytes that are read at a time to find the last line break."""
@@ -112,10 +113,7 @@ def read_lines(path: Path) -> Lines:
     Raises:
         UsageError: If it cannot be read.
     """
-    try:
-        *whole, rest = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    *whole, rest = read_bytes(path).split(b"\n")
     return Lines(whole, cut_short=bool(rest))
 
 

@@ -13,7 +13,7 @@ from loadtest.judge.comparison_result import ComparisonResult
 from loadtest.judge.intervals import Estimate
 from loadtest.judge.result_file import KIND, SCHEMA_VERSION, ResultFile
 from loadtest.judge.runs_record import digest_of
-from loadtest.machine.files import write_whole
+from loadtest.machine.files import read_bytes, write_whole
 from loadtest.machine.journal import read_lines
 from loadtest.records import from_json, to_json
 from loadtest.report.runs_file import RUNS, read_runs
@@ -211,7 +211,7 @@ def _from_runs(path: Path) -> tuple[ResultFile, list[str]]:
 
 def _read_file(path: Path) -> ResultFile:
     """The file, brought to the schema of this release."""
-    text = _read(path)
+    text = read_bytes(path)
     header = _header(text, path)
     if header.get("kind") != KIND:
         raise UsageError(f"{path} is not the result.json of a comparison")
@@ -224,13 +224,6 @@ def _read_file(path: Path) -> ResultFile:
     if not file.comparisons:
         raise UsageError(f"{path} holds no comparison: measure again")
     return file
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _header(text: bytes, path: Path) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from loadtest.errors import UsageError
-from loadtest.machine.files import write_whole
+from loadtest.machine.files import read_bytes, write_whole
 from loadtest.records import from_json, to_json
 from loadtest.resilience.command_record import CommandRecord
 from loadtest.resilience.crash import Crash
@@ -82,8 +81,4 @@ def read_resilience(path: Path) -> ResilienceFile:
     Raises:
         UsageError: If it cannot be read or is something else.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    return from_json(text, ResilienceFile, str(path))
+    return from_json(read_bytes(path), ResilienceFile, str(path))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loadtest.errors import UsageError
-from loadtest.machine.files import write_whole
+from loadtest.machine.files import read_bytes, write_whole
 from loadtest.machine.journal import Journal, read_lines
 from loadtest.records import Number, from_json, lines_schema, to_json, to_line
 from loadtest.resilience.command_record import CommandRecord
@@ -195,11 +195,7 @@ def read_soak(folder: Path) -> SoakFile:
     path = folder / SAMPLES
     if path.is_file():
         return SoakRecord(_lines(path)).file()
-    try:
-        text = (folder / SOAK).read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {folder / SOAK}: {error.strerror}") from error
-    return from_json(text, SoakFile, str(folder / SOAK))
+    return from_json(read_bytes(folder / SOAK), SoakFile, str(folder / SOAK))
 
 
 def line_schema() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.machine.files import read_bytes
 from loadtest.records import from_json
 from loadtest.servers.exported_model import SCHEMA_VERSION, ExportedModel
 from loadtest.servers.told_of_models import told_of_models
@@ -37,10 +38,7 @@ def read_exported_model(path: Path) -> ExportedModel:
     Raises:
         UsageError: If the file cannot be read, or is of another release.
     """
-    try:
-        exported = from_json(path.read_bytes(), ExportedModel, str(path))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    exported = from_json(read_bytes(path), ExportedModel, str(path))
     if exported.schema_version != SCHEMA_VERSION:
         raise UsageError(f"{path} has schema {exported.schema_version}; this release reads {SCHEMA_VERSION}")
     return exported

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from loadtest.errors import UsageError
-from loadtest.machine.files import write_whole
+from loadtest.machine.files import read_bytes, write_whole
 from loadtest.machine.host import Host
 from loadtest.records import from_json, to_json
 from loadtest.setup.server_setup import ServerSetup
@@ -99,10 +99,7 @@ def read_setups(path: Path) -> list[EaseOfSetup]:
     Raises:
         UsageError: If it cannot be read, or is something else or of a later version.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    text = read_bytes(path)
     heading = from_json(text, _Heading, str(path))
     if heading.kind != "setup":
         raise UsageError(f"{path} is not what loadtest setup wrote: measure again, or move it away")
