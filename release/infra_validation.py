@@ -27,6 +27,9 @@ SMOKE = 64
 FAULTS = 5
 """Wrong answers that are listed; how many more there were is told."""
 
+ENDING_S = 1.0
+"""A process that ends has closed its connections before: so long it gets until it is told of as one that lives."""
+
 
 @dataclass
 class _Found:
@@ -104,6 +107,8 @@ def _query(running: RunningServer, artifact: Artifact, timeout_s: float, found: 
         found.reasons.append(f"and {len(faults) - FAULTS} more wrong answers")
     running.raise_if_ended()
     if not running.is_ready():
+        time.sleep(ENDING_S)
+        running.raise_if_ended()
         found.reasons.append(f"{running.server.key} does not call itself ready any more after the requests")
 
 
