@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loadtest.judge.summary import SummaryRow
 from loadtest.report.answer import conditions
-from loadtest.report.exports_table import exports_origin, exports_refused, exports_table
+from loadtest.report.exports_table import markdown_exports
 from loadtest.report.figures import long_night, model_weight
 from loadtest.report.fire_table import goodput_shares
 from loadtest.report.fire_wording import refused
@@ -26,7 +26,6 @@ from loadtest.report.table import markdown_rows, markdown_table
 from loadtest.resilience.command_record import CommandRecord
 from loadtest.resilience.resilience_file import RESILIENCE, read_resilience
 from loadtest.resilience.soak_file import read_soak
-from loadtest.servers.exported_model import ExportedModel
 from loadtest.servers.exported_models import read_exported_model
 from loadtest.setup.server_setup import ServerSetup
 from loadtest.setup.setup_file import read_setups
@@ -182,19 +181,9 @@ EXPORT_COLUMNS = (
 
 
 def exports(folder: Path, _: str | None) -> str:
-    """A table of the exports of each model, what was refused of them, and below it how it was measured."""
-    return "\n".join(_exports_of(read_exported_model(path)) for path in sorted(folder.glob("*.json")))
-
-
-def _exports_of(model: ExportedModel) -> str:
-    table = exports_table(model)
-    shown = [number for number, column in enumerate(table.columns) if column.title in EXPORT_COLUMNS]
-    rows = markdown_rows(
-        [table.columns[number].title for number in shown], [[row[number] for number in shown] for row in table.texts]
-    )
-    refused = "\n".join(f"- {line}" for line in exports_refused(model))
-    told = "\n\n".join(filter(None, (rows, refused, exports_origin(model))))
-    return f"### {model.workload}\n\n{told}\n"
+    """A table of the exports of each model, how it was measured, and what was refused."""
+    models = map(read_exported_model, sorted(folder.glob("*.json")))
+    return "\n".join(f"### {one.workload}\n\n{markdown_exports(one, EXPORT_COLUMNS)}" for one in models)
 
 
 def _by(file: CommandRecord) -> str:

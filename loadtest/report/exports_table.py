@@ -1,7 +1,7 @@
 """The exports of a model to phones and browsers as a table, and what is told below it."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from loadtest.report.figure import Column, Table
 from loadtest.report.table import markdown_rows
@@ -53,10 +53,19 @@ def exports_refused(model: ExportedModel) -> list[str]:
     return [f"{one.title}: {one.refused or one.wrong}" for one in model.exports if one.refused or one.wrong]
 
 
-def markdown_exports(model: ExportedModel) -> str:
-    """The table, how it was measured, and what was refused, in Markdown."""
+def markdown_exports(model: ExportedModel, columns: Collection[str] | None = None) -> str:
+    """The table, how it was measured, and what was refused, in Markdown.
+
+    Args:
+        model: What was found out.
+        columns: Titles of those that are told; None for all.
+    """
     table, refused = exports_table(model), [f"- {line}" for line in exports_refused(model)]
-    rows = markdown_rows([column.title for column in table.columns], table.texts)
+    titles = [column.title for column in table.columns]
+    shown = [number for number, title in enumerate(titles) if columns is None or title in columns]
+    rows = markdown_rows(
+        [titles[number] for number in shown], [[row[number] for number in shown] for row in table.texts]
+    )
     return "\n".join([rows.rstrip("\n"), "", exports_origin(model), *([""] if refused else []), *refused]) + "\n"
 
 
