@@ -4,12 +4,10 @@ import contextlib
 import importlib
 import json
 import shlex
-import signal
 import sys
 import threading
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -23,6 +21,7 @@ from models.forms.all_forms import FORMS, select
 from models.framework_messages import silence_framework_messages
 from models.recording import board
 from models.recording import write as recording
+from models.unwinding import unwind_on_sigterm
 from models.workload import Found, discover, find
 
 NEXT = "next"
@@ -178,13 +177,9 @@ def _following(found: Found) -> Found:
     return replace(found, workload=replace(present, version=present.version + 1, seed=present.seed + 1))
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + signum)  # unwinds the stack, so that a half-made build is removed
-
-
 def main() -> None:
     """Run the command line; a failure that can be foreseen is one line and exit code 1."""
-    signal.signal(signal.SIGTERM, _terminate)
+    unwind_on_sigterm()  # so that a half-made build is removed
     silence_framework_messages()
     try:
         cli(prog_name="python -m models")
