@@ -122,6 +122,7 @@ class PageServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes, and the second would wait 40 ms for an answer
     server_version, sys_version = "playground", ""
     timeout = IDLE_S
     _unread = False
