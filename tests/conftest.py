@@ -7,6 +7,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from devices import environment
+from devices.errors import DevicesError
 from loadtest.errors import ArtifactError
 from loadtest.experiments import comparison as comparing
 from loadtest.experiments import turn
@@ -65,6 +67,15 @@ def programmable() -> Iterator[Programmable]:
     server = Programmable()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def exporters() -> None:
+    """The tests that ask for it are skipped, with the reason, where the exporters are missing."""
+    try:
+        environment.python()
+    except DevicesError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

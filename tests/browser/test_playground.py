@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from devices import environment
-from devices.errors import DevicesError
 from loadtest.launch.launcher import LocalLauncher, running
 from loadtest.machine.placement import UNPINNED
 from loadtest.playground.known_servers import KnownServer
@@ -326,12 +324,9 @@ def test_a_photograph_is_prepared_as_for_training(show: Show, servers: Mapping[s
 
 
 @pytest.mark.devices
+@pytest.mark.usefixtures("exporters")
 def test_the_page_s_own_model_knows_the_cat(show: Show, tmp_path: Path) -> None:
     """Exported as a reader does it, it names the cat, and what it shows of each class is the golden probability."""
-    try:
-        environment.python()
-    except DevicesError as error:
-        pytest.skip(str(error))
     artifact = load_artifact("imagenet", real_model("imagenet").parents[1])
     done = run(artifact.folder.parents[1], "devices", "imagenet", "--exports", "onnx", "--keep", str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -17,11 +17,16 @@ from tests.launch.conftest import Obedient, obedient
 __all__ = ["Obedient", "obedient"]
 
 
+def unblessed_copy(artifact: Artifact, place: Path) -> Path:
+    """A copy of an artifact without what was found of it, in an artifacts root of its own."""
+    target = place / "artifacts" / artifact.workload / artifact.version
+    return shutil.copytree(artifact.folder, target, ignore=shutil.ignore_patterns(FOLDER))
+
+
 @pytest.fixture
 def folder(artifact: Artifact, tmp_path: Path) -> Path:
     """A copy of the digits artifact, free to be broken and blessed."""
-    target = tmp_path / "artifacts" / artifact.workload / artifact.version
-    return shutil.copytree(artifact.folder, target, ignore=shutil.ignore_patterns(FOLDER))
+    return unblessed_copy(artifact, tmp_path)
 
 
 WAIT_S = 120.0

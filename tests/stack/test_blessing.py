@@ -1,6 +1,5 @@
 """A candidate is blessed by servers in containers beside the stack, within the limits that they will serve it with."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from loadtest.servers.server_toml import load_servers
 from release.blessing import FOLDER, Blessing, read_blessing
 from release.candidate import read_candidate
 from release.infra_container import ContainerStart
+from tests.release.conftest import unblessed_copy
 from tests.stack.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -24,8 +24,7 @@ FLASK = load_servers()["flask_server"]
 @pytest.fixture
 def folder(artifact: Artifact, tmp_path: Path) -> Path:
     """A copy of the digits artifact that nobody but its owner may read."""
-    target = tmp_path / "artifacts" / artifact.workload / artifact.version
-    shutil.copytree(artifact.folder, target, ignore=shutil.ignore_patterns(FOLDER))
+    target = unblessed_copy(artifact, tmp_path)
     (target / "weights.safetensors").chmod(0o600)
     target.chmod(0o700)
     return target
